@@ -1,0 +1,1 @@
+//! Benchmarks of ohmqtt, repeatable by a stranger.

@@ -1,0 +1,1 @@
+//! What survives a crash: ordered keys and bytes, written in groups.

@@ -1,0 +1,1 @@
+//! Ordered byte streams for MQTT: connecting, listening, URLs.
