@@ -1,0 +1,144 @@
+//! What a session asks its store to keep: numbered operations on typed records.
+//!
+//! The session knows what a record means; `ohmqtt-store` knows how it looks as bytes. A session emits operations in the order of
+//! their numbers and is told "stored up to n" or "failed up to n"; nothing else is said between the two.
+
+use alloc::vec::Vec;
+use ohmqtt_codec::{PacketId, Publish};
+
+use crate::Instant;
+
+/// The number of a store operation of one session. Numbers grow by one; `Lsn::NONE` waits for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Lsn(pub u64);
+
+impl Lsn {
+    /// Before the first operation: always stored.
+    pub const NONE: Self = Self(0);
+}
+
+/// Where a record stands. Keys of one session are ordered by kind, then by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// An outgoing message, from *accepted* until it is acknowledged, by its place in the order of publishing.
+    Outgoing(u64),
+    /// The Packet Identifier of an incoming QoS 2 message, from its PUBREC until its PUBREL.
+    Received(PacketId),
+}
+
+/// What is kept under a [`Key`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// An accepted message. Its Packet Identifier is recorded before it is used.
+    Message {
+        /// The place in the order of publishing.
+        seq: u64,
+        /// When the message was accepted: what its Message Expiry Interval counts from.
+        accepted: Instant,
+        /// When the message is to be dropped if it was not sent.
+        deadline: Option<Instant>,
+        /// The message, with the Packet Identifier it will be sent with.
+        publish: Publish,
+    },
+    /// A QoS 2 message whose PUBREC has come: only its PUBREL remains to be acknowledged.
+    Released {
+        /// The place in the order of publishing.
+        seq: u64,
+        /// The identifier to release.
+        packet_id: PacketId,
+    },
+    /// An incoming QoS 2 message that the application has taken.
+    Received {
+        /// The identifier the other side will release.
+        packet_id: PacketId,
+    },
+}
+
+impl Record {
+    /// Where this record stands.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Message { seq, .. } | Self::Released { seq, .. } => Key::Outgoing(*seq),
+            Self::Received { packet_id } => Key::Received(*packet_id),
+        }
+    }
+}
+
+/// One operation on the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreOp {
+    /// Write this record, in place of what stands under its key.
+    Put(Record),
+    /// Remove what stands under this key.
+    Delete(Key),
+}
+
+/// A stretch of records that the session wants to read: those at `from` and behind it, at most `max` of them.
+///
+/// The answer is [`Session::handle_loaded`](crate::Session::handle_loaded), with fewer than `max` records when there are no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The first key wanted.
+    pub from: Key,
+    /// How many records at most.
+    pub max: usize,
+}
+
+/// The operations of a session that are not stored yet, and how far the store has come.
+#[derive(Debug, Default)]
+pub(crate) struct StoreLog {
+    /// Whether anything is stored at all. Without it nothing is emitted and nothing waits.
+    durable: bool,
+    last: Lsn,
+    stored: Lsn,
+    /// Emitted or not, not stored yet; ordered by number.
+    unstored: alloc::collections::VecDeque<(Lsn, StoreOp)>,
+    /// How many of `unstored` were polled.
+    polled: usize,
+}
+
+impl StoreLog {
+    pub(crate) fn new(durable: bool) -> Self {
+        Self { durable, ..Self::default() }
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// Asks for an operation and says which number a packet has to wait for. The closure runs only when there is a store.
+    pub(crate) fn push(&mut self, op: impl FnOnce() -> StoreOp) -> Lsn {
+        if !self.durable {
+            return Lsn::NONE;
+        }
+        self.last.0 += 1;
+        self.unstored.push_back((self.last, op()));
+        self.last
+    }
+
+    pub(crate) fn is_stored(&self, lsn: Lsn) -> bool {
+        lsn <= self.stored
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<(Lsn, StoreOp)> {
+        let next = self.unstored.get(self.polled)?.clone();
+        self.polled += 1;
+        Some(next)
+    }
+
+    pub(crate) fn handle_stored(&mut self, upto: Lsn) {
+        self.stored = self.stored.max(upto.min(self.last));
+        self.take_upto(upto).for_each(drop);
+    }
+
+    /// Takes out the operations of a failed batch: the caller fails or repeats each of them.
+    pub(crate) fn handle_failed(&mut self, upto: Lsn) -> Vec<(Lsn, StoreOp)> {
+        self.take_upto(upto).collect()
+    }
+
+    fn take_upto(&mut self, upto: Lsn) -> impl Iterator<Item = (Lsn, StoreOp)> {
+        let n = self.unstored.iter().take(self.polled).take_while(|(lsn, _)| *lsn <= upto).count();
+        self.polled -= n;
+        self.unstored.drain(..n)
+    }
+}
