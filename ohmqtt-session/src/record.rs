@@ -4,9 +4,9 @@
 //! their numbers and is told "stored up to n" or "failed up to n"; nothing else is said between the two.
 
 use alloc::vec::Vec;
-use ohmqtt_codec::{PacketId, Publish};
+use ohmqtt_codec::PacketId;
 
-use crate::Instant;
+use crate::{Instant, Message};
 
 /// The number of a store operation of one session. Numbers grow by one; `Lsn::NONE` waits for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -33,12 +33,14 @@ pub enum Record {
     Message {
         /// The place in the order of publishing.
         seq: u64,
+        /// The identifier it will be sent with, once it has one.
+        packet_id: Option<PacketId>,
         /// When the message was accepted: what its Message Expiry Interval counts from.
         accepted: Instant,
         /// When the message is to be dropped if it was not sent.
         deadline: Option<Instant>,
-        /// The message, with the Packet Identifier it will be sent with.
-        publish: Publish,
+        /// The message.
+        message: Message,
     },
     /// A QoS 2 message whose PUBREC has come: only its PUBREL remains to be acknowledged.
     Released {
