@@ -1,1 +1,77 @@
-//! Ordered byte streams for MQTT: connecting, listening, URLs.
+//! Ordered byte streams for MQTT: URLs, connecting and listening.
+//!
+//! An [`Endpoint`] is a parsed URL. A [`Connect`] turns one into a [`Transport`], [`listen`] turns one into a
+//! [`Listen`], and whoever holds either end reads and writes bytes without knowing what carries them. Nothing in here
+//! knows MQTT's packets, its timeouts or when to try again: those belong to the crates above.
+//!
+//! | scheme | carried by | default port | cargo feature |
+//! |---|---|---|---|
+//! | `mqtt://`, or no scheme | TCP | 1883 | `tcp` (default) |
+//!
+//! The URLs of `mqtts`, `ws`, `wss`, `unix` and `quic` are parsed too; connecting to one whose backend was not compiled
+//! in fails with an error that names the feature to enable.
+//!
+//! # Example
+//!
+//! ```
+//! use ohmqtt_transport::{Connect, Connector, Endpoint, listen};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut listener = listen(&"mqtt://127.0.0.1:0".parse()?).await?;
+//! let server: Endpoint = listener.local(); // the port is filled in
+//!
+//! let mut client = Connector::new().connect(&server).await?;
+//! let (mut stream, peer) = listener.accept().await?.handshake.await?;
+//! assert!(peer.address.is_loopback());
+//!
+//! client.write_all(b"hello").await?;
+//! client.shutdown().await?;
+//! let mut text = String::new();
+//! stream.read_to_string(&mut text).await?;
+//! assert_eq!(text, "hello");
+//! # Ok(())
+//! # }
+//! ```
+
+mod backend;
+mod connect;
+mod endpoint;
+mod error;
+mod listen;
+#[cfg(feature = "tcp")]
+mod patience;
+#[cfg(feature = "tcp")]
+mod race;
+mod scheme;
+#[cfg(feature = "tcp")]
+mod tcp;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use connect::{Connect, Connector};
+pub use endpoint::{ConfigError, Endpoint};
+pub use error::{Phase, TransportError, TransportErrorKind};
+pub use listen::{Accepted, Handshake, Listen, Peer, PeerAddress, listen};
+pub use scheme::Scheme;
+
+/// A boxed future that can move between threads, as the traits here return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An ordered, reliable stream of bytes, whatever carries it.
+///
+/// Every type with these bounds is one; there is nothing to implement. What a holder may rely on:
+///
+/// - bytes arrive in order and unchanged, in pieces of any size: a write is not a read at the other end;
+/// - `poll_shutdown` ends this direction only: the peer reads what was written and then the end, and can still write;
+/// - to end a stream without loss, shut it down and read until the end before dropping it: a stream dropped with
+///   unread bytes may be reset, which can take what the peer has not read yet with it;
+/// - a peer that is slow to read makes writes wait. Writes of many pieces leave by `poll_write_vectored` at once where
+///   `is_write_vectored` says so.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}

@@ -1,0 +1,30 @@
+//! The table of what was compiled in. A transport is one file and a row here.
+
+use crate::{BoxFuture, Connector, Endpoint, Listen, Scheme, Transport, TransportError};
+
+/// Both ends of one kind of transport. `to` and `at` have one of its schemes.
+pub(crate) trait Backend: Sync {
+    fn connect<'a>(
+        &self,
+        connector: &'a Connector,
+        to: &'a Endpoint,
+    ) -> BoxFuture<'a, Result<Box<dyn Transport>, TransportError>>;
+
+    fn listen<'a>(
+        &self,
+        at: &'a Endpoint,
+    ) -> BoxFuture<'a, Result<Box<dyn Listen>, TransportError>>;
+}
+
+const BACKENDS: &[(Scheme, &dyn Backend)] = &[
+    #[cfg(feature = "tcp")]
+    (Scheme::Mqtt, &crate::tcp::Tcp),
+];
+
+/// The backend that carries `scheme`; `None` if it was not compiled in.
+pub(crate) fn of(scheme: Scheme) -> Option<&'static dyn Backend> {
+    BACKENDS
+        .iter()
+        .find(|(carried, _)| *carried == scheme)
+        .map(|(_, backend)| *backend)
+}

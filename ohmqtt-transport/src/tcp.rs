@@ -1,0 +1,120 @@
+//! `mqtt://`: plain TCP, both ends.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+
+use crate::backend::Backend;
+use crate::patience::accept_patiently;
+use crate::race::{in_turn, race};
+use crate::{
+    Accepted, BoxFuture, Connector, Endpoint, Listen, Peer, PeerAddress, Phase, Transport,
+    TransportError,
+};
+
+/// The row of TCP in the table of backends.
+pub(crate) struct Tcp;
+
+impl Backend for Tcp {
+    fn connect<'a>(
+        &self,
+        _connector: &'a Connector,
+        to: &'a Endpoint,
+    ) -> BoxFuture<'a, Result<Box<dyn Transport>, TransportError>> {
+        Box::pin(async move { Ok(Box::new(connect(to).await?) as Box<dyn Transport>) })
+    }
+
+    fn listen<'a>(
+        &self,
+        at: &'a Endpoint,
+    ) -> BoxFuture<'a, Result<Box<dyn Listen>, TransportError>> {
+        Box::pin(async move { Ok(Box::new(TcpListen::bind(at).await?) as Box<dyn Listen>) })
+    }
+}
+
+/// A TCP stream to whichever address of the endpoint's host answers first.
+async fn connect(to: &Endpoint) -> Result<TcpStream, TransportError> {
+    let addresses = in_turn(resolve(to).await?);
+    let stream = race(addresses, connect_one)
+        .await
+        .map_err(|error| TransportError::from_io(Phase::Connect, to, error))?;
+    send_at_once(&stream);
+    Ok(stream)
+}
+
+async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // Trying a free port of one's own machine again and again ends in TCP's simultaneous open with oneself, which then
+    // keeps the broker from ever getting its port back.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
+}
+
+/// All addresses of the endpoint's host, looked up anew.
+async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, TransportError> {
+    let host = endpoint.host().unwrap_or_default();
+    let port = endpoint.port().unwrap_or_default();
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, port).into()]);
+    }
+    let failed = |error| TransportError::from_io(Phase::Resolve, endpoint, error);
+    let addresses: Vec<_> = lookup_host((host, port)).await.map_err(failed)?.collect();
+    if addresses.is_empty() {
+        return Err(failed(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the name has no address",
+        )));
+    }
+    Ok(addresses)
+}
+
+/// Whoever writes here gathers small packets already; waiting for more would only add the peer's delayed
+/// acknowledgement to each round trip. Where it cannot be set (the peer is gone already) the next read says why.
+fn send_at_once(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY not set");
+    }
+}
+
+struct TcpListen {
+    listener: TcpListener,
+    local: Endpoint,
+    name: String,
+}
+
+impl TcpListen {
+    async fn bind(at: &Endpoint) -> Result<Self, TransportError> {
+        let failed = |error| TransportError::from_io(Phase::Listen, at, error);
+        let listener = TcpListener::bind(resolve(at).await?.as_slice())
+            .await
+            .map_err(failed)?;
+        let local = at.listening_at(listener.local_addr().map_err(failed)?.port());
+        Ok(Self {
+            listener,
+            name: local.to_string(),
+            local,
+        })
+    }
+}
+
+impl Listen for TcpListen {
+    fn local(&self) -> Endpoint {
+        self.local.clone()
+    }
+
+    fn accept(&mut self) -> BoxFuture<'_, Result<Accepted, TransportError>> {
+        Box::pin(async move {
+            let (stream, address) = accept_patiently(&self.name, || self.listener.accept())
+                .await
+                .map_err(|error| TransportError::from_io(Phase::Accept, &self.local, error))?;
+            send_at_once(&stream);
+            let address = PeerAddress::Ip(address);
+            let handshake =
+                async move { Ok((Box::new(stream) as Box<dyn Transport>, Peer::new(address))) };
+            Ok(Accepted::new(address, Box::pin(handshake)))
+        })
+    }
+}
