@@ -1,3 +1,141 @@
-//! Everything continuous integration does.
+//! `cargo xtask`: everything continuous integration does, one file per task.
+//!
+//! This file knows the names of the tasks and the exit codes: 0 when the task succeeded, 1 when it failed, 2 when the
+//! command line was wrong. What a task does is in the file named after it.
 
-fn main() {}
+mod bench;
+mod ci;
+mod debian;
+mod docs;
+mod error;
+mod lint;
+mod no_std;
+mod project;
+mod test;
+mod tidy;
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use lexopt::{Arg, Parser};
+
+use crate::error::{Error, Result};
+
+/// One task: its name, what `--help` says of it, and its function, which reads the rest of the command line.
+struct Task {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&mut Parser) -> Result,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "ci",
+        about: "all of the below, with the seconds of each step",
+        run: ci::run,
+    },
+    Task {
+        name: "fmt",
+        about: "check the formatting",
+        run: lint::fmt,
+    },
+    Task {
+        name: "clippy",
+        about: "lint every target with every feature; warnings are errors",
+        run: lint::clippy,
+    },
+    Task {
+        name: "docs",
+        about: "build the documentation; warnings are errors",
+        run: docs::run,
+    },
+    Task {
+        name: "tidy",
+        about: "check the walls between the crates and the habits of the tree",
+        run: tidy::run,
+    },
+    Task {
+        name: "no-std",
+        about: "prove that the sans-IO crates build without std",
+        run: no_std::run,
+    },
+    Task {
+        name: "bench",
+        about: "bench codec [--check]: instructions and allocations per packet",
+        run: bench::run,
+    },
+    Task {
+        name: "test",
+        about: "set up what the tests need, then run them all",
+        run: test::run,
+    },
+];
+
+fn main() -> ExitCode {
+    match run(&mut Parser::from_env()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Failed(message)) => {
+            eprintln!("xtask: {message}");
+            ExitCode::from(1)
+        }
+        Err(Error::Usage(message)) => {
+            eprintln!("xtask: {message}\n\n{}", usage());
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: &mut Parser) -> Result {
+    match args.next()? {
+        Some(Arg::Long("help") | Arg::Short('h')) => {
+            println!("{}", usage());
+            Ok(())
+        }
+        Some(Arg::Value(name)) => {
+            let task = TASKS.iter().find(|task| name == task.name);
+            let task =
+                task.ok_or_else(|| Error::Usage(format!("there is no task {}", name.display())))?;
+            (task.run)(args)
+        }
+        Some(other) => Err(other.unexpected().into()),
+        None => Err(Error::Usage("which task?".to_owned())),
+    }
+}
+
+fn usage() -> String {
+    let mut text = "usage: cargo xtask TASK\n\ntasks:".to_owned();
+    for task in TASKS {
+        let _ = write!(text, "\n  {:8}{}", task.name, task.about);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(args: &[&str], want: &str) {
+        let got = run(&mut Parser::from_args(args)).unwrap_err();
+        assert_eq!(got, Error::Usage(want.to_owned()));
+    }
+
+    #[test]
+    fn wrong_command_lines_are_usage_errors() {
+        check(&[], "which task?");
+        check(&["nonsense"], "there is no task nonsense");
+        check(&["--frobnicate"], "invalid option '--frobnicate'");
+        check(&["docs", "--frobnicate"], "invalid option '--frobnicate'");
+        check(&["bench"], "bench what? there is: codec");
+        check(
+            &["bench", "moon"],
+            "there is no bench moon; there is: codec",
+        );
+    }
+
+    #[test]
+    fn usage_names_every_task() {
+        for task in TASKS {
+            assert!(usage().contains(task.about), "{}", task.name);
+        }
+    }
+}

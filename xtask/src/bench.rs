@@ -1,0 +1,285 @@
+//! `cargo xtask bench codec`: what decoding and encoding a packet costs, in instructions and in allocations.
+//!
+//! Both are counted, not timed: callgrind runs the release build of `codec_counts` for N and for 2N iterations, and
+//! the difference, divided by N, is the cost of one, whatever the start and the end of the program cost. The cases
+//! are in the crate `ohmqtt-benches`; the goals are here.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser};
+
+use crate::debian::{self, VALGRIND};
+use crate::error::{Error, Result, failed};
+use crate::project::{self, cargo, output, program, target};
+
+/// How often a case runs: N, then 2N.
+const ITERATIONS: u64 = 1_000;
+
+const INSTRUCTIONS: &str = "instructions";
+const ALLOCATIONS: &str = "allocations";
+
+/// What a row should stay within.
+struct Goal {
+    case: &'static str,
+    unit: &'static str,
+    within: f64,
+    /// Whether `--check` fails when it is missed. The others are what we work towards.
+    required: bool,
+}
+
+const fn goal(case: &'static str, unit: &'static str, within: f64, required: bool) -> Goal {
+    Goal {
+        case,
+        unit,
+        within,
+        required,
+    }
+}
+
+const GOALS: &[Goal] = &[
+    goal("decode/publish256-qos1", INSTRUCTIONS, 460.0, true),
+    goal("encode/publish256-qos1", INSTRUCTIONS, 240.0, false),
+    goal("decode/publish256-5props", INSTRUCTIONS, 950.0, true),
+    goal("encode/publish256-5props", INSTRUCTIONS, 350.0, false),
+    goal("decode/connect-will", INSTRUCTIONS, 1_500.0, false),
+    goal("encode/connect-will", INSTRUCTIONS, 600.0, false),
+    goal("decode/subscribe10", INSTRUCTIONS, 2_000.0, false),
+    goal("encode/subscribe10", INSTRUCTIONS, 400.0, false),
+    goal("decode/puback", INSTRUCTIONS, 150.0, true),
+    goal("encode/puback", INSTRUCTIONS, 70.0, false),
+    goal("decode/mixed1000", INSTRUCTIONS, 435.0, false),
+    goal("encode/mixed1000", INSTRUCTIONS, 230.0, false),
+    goal("encode/publish64k", INSTRUCTIONS, 400.0, false),
+    goal("decode/publish256-qos1", ALLOCATIONS, 0.0, true),
+    goal("decode/publish256-5props", ALLOCATIONS, 0.0, true),
+    goal("decode/puback", ALLOCATIONS, 0.0, true),
+];
+
+/// A figure that was measured.
+#[derive(Debug, PartialEq)]
+struct Row {
+    case: String,
+    unit: &'static str,
+    value: f64,
+}
+
+/// `cargo xtask bench codec [--check]`; with `--check`, a required goal that is missed is a failure.
+pub(crate) fn run(args: &mut Parser) -> Result {
+    let mut what = None;
+    let mut check = false;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("check") => check = true,
+            Arg::Value(value) if what.is_none() => what = Some(value),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    match what {
+        Some(what) if what == "codec" => {}
+        Some(what) => {
+            let what = what.display();
+            return Err(Error::Usage(format!(
+                "there is no bench {what}; there is: codec"
+            )));
+        }
+        None => return Err(Error::Usage("bench what? there is: codec".to_owned())),
+    }
+    debian::provide(&VALGRIND)?;
+    let rows = measure()?;
+    let (table, missed) = table(GOALS, &rows)?;
+    println!("{table}");
+    if check && !missed.is_empty() {
+        return failed(format!("required goals missed: {}", missed.join(", ")));
+    }
+    Ok(())
+}
+
+fn measure() -> Result<Vec<Row>> {
+    project::run(&mut cargo(
+        "build --release --package ohmqtt-benches --bin codec_counts",
+    ))?;
+    let counts = target().join("release").join("codec_counts");
+    let mut rows = Vec::new();
+    let (cases, _) = output(program(&counts).arg("list"))?;
+    for case in cases.lines() {
+        let once = instructions(&counts, case, ITERATIONS)?;
+        let twice = instructions(&counts, case, 2 * ITERATIONS)?;
+        rows.push(Row {
+            case: case.to_owned(),
+            unit: INSTRUCTIONS,
+            value: each(once, twice),
+        });
+    }
+    let (lines, _) = output(program(&counts).arg("allocations"))?;
+    for line in lines.lines() {
+        rows.push(allocations(line)?);
+    }
+    Ok(rows)
+}
+
+/// The instructions of one iteration, from those of N and of 2N.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn each(once: u64, twice: u64) -> f64 {
+    twice.saturating_sub(once) as f64 / ITERATIONS as f64
+}
+
+/// The instructions of the whole program with `n` iterations of `case`.
+fn instructions(counts: &PathBuf, case: &str, n: u64) -> Result<u64> {
+    let mut valgrind = program("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    let (_, report) = output(valgrind.arg(counts).args([case, &n.to_string()]))?;
+    match collected(&report) {
+        Some(count) => Ok(count),
+        None => failed(format!("callgrind gave no count for {case}:\n{report}")),
+    }
+}
+
+/// The count in what callgrind writes at its end: `==1234== Collected : 56789`.
+fn collected(report: &str) -> Option<u64> {
+    let line = report
+        .lines()
+        .find_map(|line| line.split_once("Collected :"))?;
+    line.1.trim().parse().ok()
+}
+
+/// A line of `codec_counts allocations`: the case and its allocations per packet.
+fn allocations(line: &str) -> Result<Row> {
+    let row = line.split_once(' ').and_then(|(case, value)| {
+        let value = value.trim().parse().ok()?;
+        Some(Row {
+            case: case.to_owned(),
+            unit: ALLOCATIONS,
+            value,
+        })
+    });
+    row.map_or_else(
+        || failed(format!("not a case and its allocations: {line:?}")),
+        Ok,
+    )
+}
+
+/// The rows beside their goals, and the required goals that are missed.
+///
+/// # Errors
+/// When a goal has no row.
+fn table(goals: &[Goal], rows: &[Row]) -> Result<(String, Vec<String>)> {
+    let mut text = format!(
+        "{:28}{:14}{:>10}{:>10}  met\n",
+        "row", "unit", "measured", "goal"
+    );
+    let mut missed = Vec::new();
+    let mut met = 0;
+    for goal in goals {
+        if !rows
+            .iter()
+            .any(|row| row.case == goal.case && row.unit == goal.unit)
+        {
+            return failed(format!("{} were not measured for {}", goal.unit, goal.case));
+        }
+    }
+    for Row { case, unit, value } in rows {
+        let goal = goals
+            .iter()
+            .find(|goal| goal.case == case && goal.unit == *unit);
+        let (within, verdict) = match goal {
+            Some(goal) if *value <= goal.within => {
+                met += 1;
+                (shown(goal), "yes")
+            }
+            Some(goal) => {
+                if goal.required {
+                    missed.push(format!("{case} {value:.1} {unit}, goal {}", goal.within));
+                }
+                (shown(goal), "no")
+            }
+            None => ("-".to_owned(), "-"),
+        };
+        let _ = writeln!(
+            text,
+            "{case:28}{unit:14}{value:>10.1}{within:>10}  {verdict}"
+        );
+    }
+    let _ = write!(
+        text,
+        "goals in brackets are what we work towards\nbench: {} rows, {met} met",
+        goals.len()
+    );
+    Ok((text, missed))
+}
+
+fn shown(goal: &Goal) -> String {
+    if goal.required {
+        goal.within.to_string()
+    } else {
+        format!("({})", goal.within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(case: &str, unit: &'static str, value: f64) -> Row {
+        Row {
+            case: case.to_owned(),
+            unit,
+            value,
+        }
+    }
+
+    #[test]
+    fn the_count_is_read_from_the_report_of_callgrind() {
+        let report = "==7== Events    : Ir\n==7== Collected : 1234567\n==7==\n==7== I   refs:      1,234,567\n";
+        assert_eq!(collected(report), Some(1_234_567));
+        assert_eq!(collected("valgrind: cannot execute"), None);
+    }
+
+    #[test]
+    fn the_cost_of_one_is_free_of_the_cost_of_the_program() {
+        assert!((each(50_000 + 450 * ITERATIONS, 50_000 + 900 * ITERATIONS) - 450.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn allocations_are_read_line_by_line() {
+        assert_eq!(
+            allocations("decode/puback 0").unwrap(),
+            row("decode/puback", ALLOCATIONS, 0.0)
+        );
+        assert_eq!(
+            allocations("encode/mixed1000 0.25").unwrap(),
+            row("encode/mixed1000", ALLOCATIONS, 0.25)
+        );
+        assert!(allocations("decode/puback").is_err());
+    }
+
+    #[test]
+    fn only_a_required_goal_fails_the_check() {
+        let goals = [
+            goal("a", INSTRUCTIONS, 100.0, true),
+            goal("b", INSTRUCTIONS, 10.0, false),
+        ];
+        let rows = [
+            row("a", INSTRUCTIONS, 100.0),
+            row("b", INSTRUCTIONS, 11.0),
+            row("memcpy", INSTRUCTIONS, 5.0),
+        ];
+        let (text, missed) = table(&goals, &rows).unwrap();
+        assert!(missed.is_empty());
+        assert_eq!(text.lines().last(), Some("bench: 2 rows, 1 met"));
+
+        let rows = [row("a", INSTRUCTIONS, 100.5), row("b", INSTRUCTIONS, 9.0)];
+        let (text, missed) = table(&goals, &rows).unwrap();
+        assert_eq!(missed, ["a 100.5 instructions, goal 100"]);
+        assert_eq!(text.lines().last(), Some("bench: 2 rows, 1 met"));
+    }
+
+    #[test]
+    fn a_goal_without_a_row_is_a_failure() {
+        let goals = [goal("a", INSTRUCTIONS, 100.0, true)];
+        assert_eq!(
+            table(&goals, &[row("a", ALLOCATIONS, 0.0)]),
+            failed("instructions were not measured for a")
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! Programs that cargo does not bring: found on the machine, or installed from Debian's packages as root.
+//!
+//! Anywhere else, and where the installation fails, the task ends with one line that says what to install. Nothing
+//! that needs such a program is left out silently.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Result, failed};
+use crate::project::{output, program, run, succeeds};
+
+/// What a task needs: the programs, and the packages of Debian that hold them.
+pub(crate) struct Need {
+    pub(crate) programs: &'static [&'static str],
+    pub(crate) packages: &'static str,
+}
+
+/// The broker that the interoperability tests talk to, and its two commands.
+pub(crate) const MOSQUITTO: Need = Need {
+    programs: &["mosquitto", "mosquitto_pub", "mosquitto_sub"],
+    packages: "mosquitto mosquitto-clients",
+};
+
+/// What counts instructions.
+pub(crate) const VALGRIND: Need = Need {
+    programs: &["valgrind"],
+    packages: "valgrind",
+};
+
+/// Where programs are looked for: `PATH`, and the folders of daemons, which are in root's `PATH` only.
+pub(crate) fn search_path() -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    for folder in ["/usr/local/sbin", "/usr/sbin", "/sbin"] {
+        if !folders.iter().any(|known| known == Path::new(folder)) {
+            folders.push(folder.into());
+        }
+    }
+    env::join_paths(folders).unwrap_or(path)
+}
+
+/// Sees to it that every program of `need` is there.
+///
+/// # Errors
+/// One line that names what is missing and how to install it.
+pub(crate) fn provide(need: &Need) -> Result {
+    let missing = missing(need);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let Need { packages, .. } = need;
+    let advice = format!(
+        "{} not found: install it (Debian: apt-get install {packages})",
+        missing.join(", ")
+    );
+    if !is_root() || !succeeds(program("apt-get").arg("--version")) {
+        return failed(advice);
+    }
+    eprintln!("xtask: installing {packages}");
+    if let Err(error) = install(packages) {
+        eprintln!("xtask: {error}");
+        return failed(advice);
+    }
+    if self::missing(need).is_empty() {
+        Ok(())
+    } else {
+        failed(advice)
+    }
+}
+
+fn install(packages: &str) -> Result {
+    // Another apt may hold the lock for a while; a question would have nobody to answer it.
+    let apt = |args: &str| {
+        let mut command = program("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").args([
+            "-qq",
+            "-o",
+            "DPkg::Lock::Timeout=300",
+        ]);
+        run(command.args(args.split_ascii_whitespace()))
+    };
+    apt("update")?;
+    apt(&format!("install -y --no-install-recommends {packages}"))
+}
+
+fn missing(need: &Need) -> Vec<&'static str> {
+    let path = search_path();
+    let is_there = |name: &str| env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    need.programs
+        .iter()
+        .copied()
+        .filter(|name| !is_there(name))
+        .collect()
+}
+
+fn is_root() -> bool {
+    output(program("id").arg("-u")).is_ok_and(|(id, _)| id.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_there_is_not_missing() {
+        assert_eq!(
+            missing(&Need {
+                programs: &["sh", "no-such-program"],
+                packages: ""
+            }),
+            ["no-such-program"]
+        );
+    }
+
+    #[test]
+    fn the_search_path_has_the_folders_of_daemons() {
+        assert!(env::split_paths(&search_path()).any(|folder| folder == Path::new("/usr/sbin")));
+    }
+}

@@ -1,0 +1,26 @@
+//! `cargo xtask test`: sets up what the tests need, then runs every test of the workspace, doctests among them.
+//!
+//! With cargo-nextest where it is installed, which runs each test in a process of its own and ends one that hangs;
+//! with `cargo test` elsewhere. Their own closing lines stand as they are.
+
+use lexopt::Parser;
+
+use crate::debian::{self, MOSQUITTO};
+use crate::error::{Result, no_more};
+use crate::project::{self, cargo, succeeds};
+
+/// Runs all tests.
+pub(crate) fn run(args: &mut Parser) -> Result {
+    no_more(args)?;
+    debian::provide(&MOSQUITTO)?;
+    if succeeds(&mut cargo("nextest --version")) {
+        tests("nextest run --workspace --all-features --cargo-profile ci --profile ci")?;
+        tests("test --doc --workspace --all-features --profile ci --no-fail-fast")
+    } else {
+        tests("test --workspace --all-features --profile ci --no-fail-fast")
+    }
+}
+
+fn tests(command: &str) -> Result {
+    project::run(cargo(command).env("PATH", debian::search_path()))
+}
