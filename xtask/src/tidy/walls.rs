@@ -86,12 +86,6 @@ const WALLS: &[Wall] = &[
         why: "codec and session have no randomness: a seed is an argument",
     },
     Wall {
-        crates: &["ohmqtt-store"],
-        reach: Reach::Product,
-        words: &["Qos", "PacketId"],
-        why: "the store never looks into a packet's meaning",
-    },
-    Wall {
         crates: &["ohmqtt-transport"],
         reach: Reach::Everything,
         words: &[
