@@ -45,12 +45,16 @@ async fn connect(to: &Endpoint) -> Result<TcpStream, TransportError> {
 
 async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
-    // Trying a free port of one's own machine again and again ends in TCP's simultaneous open with oneself, which then
-    // keeps the broker from ever getting its port back.
-    if stream.local_addr()? == stream.peer_addr()? {
+    if is_joined_to_itself(&stream)? {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     Ok(stream)
+}
+
+/// Trying a free port of one's own machine again and again ends in TCP's simultaneous open with oneself, which then keeps
+/// the broker from ever getting its port back.
+fn is_joined_to_itself(stream: &TcpStream) -> io::Result<bool> {
+    Ok(stream.local_addr()? == stream.peer_addr()?)
 }
 
 /// All addresses of the endpoint's host, looked up anew.
@@ -116,5 +120,36 @@ impl Listen for TcpListen {
                 async move { Ok((Box::new(stream) as Box<dyn Transport>, Peer::new(address))) };
             Ok(Accepted::new(address, Box::pin(handshake)))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_joined_to_itself_is_told_from_one_to_a_listener() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let own = socket.local_addr().unwrap();
+        let stream = socket.connect(own).await.unwrap();
+        assert!(is_joined_to_itself(&stream).unwrap());
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        assert!(!is_joined_to_itself(&stream).unwrap());
+    }
+
+    #[tokio::test]
+    async fn streams_do_not_wait_to_fill_segments() {
+        let listener = TcpListen::bind(&"127.0.0.1:0".parse().unwrap())
+            .await
+            .unwrap();
+        let stream = connect(&listener.local()).await.unwrap();
+        assert!(stream.nodelay().unwrap());
     }
 }

@@ -138,7 +138,7 @@ fn parse(text: &str) -> Result<Endpoint, ConfigError> {
 fn parse_unix(path: &str) -> Result<Endpoint, ConfigError> {
     let bad = || ConfigError::BadPath {
         scheme: Scheme::Unix,
-        path: shown(path),
+        path: shown(&after_last_at(path)),
     };
     // `unix:///run/x` has an empty authority, which means the same as none.
     let path = path
@@ -234,6 +234,9 @@ fn parse_host_and_port(scheme: Scheme, text: &str) -> Result<(String, u16), Conf
             };
             (host, port)
         }
+        None if text.starts_with('[') || text.matches(':').count() > 1 => {
+            return Err(ConfigError::BadHost { host: shown(text) });
+        }
         None => match text.rsplit_once(':') {
             Some((host, port)) => (checked_name(host)?, Some(port)),
             None => (checked_name(text)?, None),
@@ -298,6 +301,14 @@ fn parse_path_and_query(scheme: Scheme, tail: &str) -> Result<PathAndQuery, Conf
         path.map(str::to_owned),
         url.query().map(|query| query.as_str().to_owned()),
     ))
+}
+
+/// What of a Unix path an error may show: where credentials may stand before an `@`, only what follows.
+fn after_last_at(path: &str) -> String {
+    match path.rsplit_once('@') {
+        Some((before, after)) if !before.is_empty() => format!("...@{after}"),
+        _ => path.to_owned(),
+    }
 }
 
 fn without_query(tail: &str) -> String {
