@@ -1,1 +1,53 @@
 //! What survives a crash: ordered keys and bytes, written in groups.
+//!
+//! A [`Store`] keeps bytes under ordered keys and knows nothing of MQTT. A [`Writer`] owns one store on a thread of its own,
+//! takes the operations of one session or of a thousand, and writes all that has gathered in one atomic commit. Between the two
+//! stand the records: [`Encoder`] and [`decode_record`] say how a [`Record`](ohmqtt_session::Record) of a session looks as bytes,
+//! and [`Prefix`] where in the store a session has its place.
+//!
+//! What an operation means, when it is asked for and what waits for it is the business of `ohmqtt-session`.
+//!
+//! # Example
+//!
+//! ```
+//! use std::sync::mpsc;
+//!
+//! use ohmqtt_codec::{MqttString, PacketId};
+//! use ohmqtt_session::{Key, Load, Record, StoreOp};
+//! use ohmqtt_store::{Durability, MemoryStore, Prefix, Writer};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = MemoryStore::default();
+//! let prefix = Prefix::session(&MqttString::try_from("sensor-7")?);
+//! let record = Record::Received { packet_id: PacketId::new(10).ok_or("0 is no identifier")? };
+//!
+//! let writer = Writer::spawn(store.clone(), Durability::Safe)?;
+//! writer.submit(&prefix, vec![StoreOp::Put(record.clone())], |stored| assert!(stored.is_ok()));
+//! drop(writer); // everything submitted is written first
+//!
+//! // The next process finds it again.
+//! let writer = Writer::spawn(store, Durability::Safe)?;
+//! let (send, loaded) = mpsc::channel();
+//! writer.load(&prefix, Load { from: Key::Outgoing(0), max: 100 }, move |records| {
+//!     let _ = send.send(records);
+//! });
+//! assert_eq!(loaded.recv()??, [record]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod batch;
+mod error;
+mod key;
+mod memory;
+mod record;
+mod store;
+mod writer;
+
+pub use batch::{Batch, Op};
+pub use error::StoreError;
+pub use key::Prefix;
+pub use memory::MemoryStore;
+pub use record::{Encoder, decode_record};
+pub use store::{Durability, Store};
+pub use writer::Writer;

@@ -1,0 +1,177 @@
+//! Records as bytes: a format number, a postcard envelope, and for a message the bytes of its own packet.
+//!
+//! ```text
+//! format (1 byte)  envelope (postcard)  PUBLISH at QoS 0 (messages only)
+//! ```
+//!
+//! The packet carries topic, retain flag, properties and payload, so a new property changes no format. What depends on the
+//! delivery stands in the envelope: QoS, Packet Identifier, times. A change of the envelope is a new format number, and the
+//! formats before it stay readable.
+
+use bytes::BytesMut;
+use ohmqtt_codec::{Delivery, EncodeBuf, Limits, Packet, PacketId, PublishTopic, Qos, decode};
+use ohmqtt_session::{Instant, Key, Message, Record, StoreOp};
+use serde::{Deserialize, Serialize};
+
+use crate::key;
+use crate::{Batch, Prefix, StoreError};
+
+/// The format that is written, and the newest that can be read.
+const FORMAT: u8 = 1;
+
+/// The longest an envelope can be: two tags, a byte, three bytes of identifier, two times of ten bytes and their tags.
+const ENVELOPE_MAX: usize = 32;
+
+/// Format 1. Variants and fields are numbered by their order: it stays as it is.
+#[derive(Serialize, Deserialize)]
+enum Envelope {
+    Message {
+        qos: u8,
+        packet_id: Option<u16>,
+        /// Microseconds since the Unix epoch, like `deadline`.
+        accepted: u64,
+        deadline: Option<u64>,
+    },
+    Released {
+        packet_id: u16,
+    },
+    Received,
+}
+
+/// Writes the operations of sessions as operations on bytes.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    /// Room for a packet, kept from one message to the next.
+    packet: EncodeBuf,
+}
+
+impl Encoder {
+    /// An encoder that has not allocated yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one operation of the session at `prefix` to the batch.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TooLarge`] when the message is too large for a packet; the batch is then as it was.
+    pub fn encode(&mut self, prefix: &Prefix, op: &StoreOp, batch: &mut Batch) -> Result<(), StoreError> {
+        match op {
+            StoreOp::Put(record) => self.put(prefix, record, batch),
+            StoreOp::Delete(key) => {
+                batch.delete_parts([prefix.as_bytes(), &key::tail(*key)]);
+                Ok(())
+            }
+        }
+    }
+
+    fn put(&mut self, prefix: &Prefix, record: &Record, batch: &mut Batch) -> Result<(), StoreError> {
+        self.packet.clear();
+        let envelope = match record {
+            Record::Message { packet_id, accepted, deadline, message, .. } => {
+                Packet::Publish(message.to_publish(Delivery::AtMostOnce))
+                    .encode(&mut self.packet)
+                    .map_err(|error| StoreError::TooLarge { size: error.size })?;
+                Envelope::Message {
+                    qos: message.qos.into(),
+                    packet_id: packet_id.map(PacketId::get),
+                    accepted: accepted.unix_micros(),
+                    deadline: deadline.map(Instant::unix_micros),
+                }
+            }
+            Record::Released { packet_id, .. } => Envelope::Released { packet_id: packet_id.get() },
+            Record::Received { .. } => Envelope::Received,
+        };
+        let mut buf = [0; ENVELOPE_MAX];
+        let envelope = postcard::to_slice(&envelope, &mut buf).map_err(|error| StoreError::Damaged {
+            record: key::describe(&prefix.key(record.key())),
+            what: format!("its envelope cannot be written: {error}"),
+        })?;
+        batch.put_parts(
+            [prefix.as_bytes(), &key::tail(record.key())],
+            [&[FORMAT][..], envelope].into_iter().chain(self.packet.slices()),
+        );
+        self.packet.clear();
+        Ok(())
+    }
+}
+
+/// Reads what an [`Encoder`] wrote: the record under this whole key.
+///
+/// The message shares one allocation of its own, none with `value`.
+///
+/// # Errors
+///
+/// [`StoreError::UnknownFormat`] for what a newer version wrote, [`StoreError::Damaged`] for what no version wrote.
+pub fn decode_record(key: &[u8], value: &[u8]) -> Result<Record, StoreError> {
+    read(key, value).map_err(|fault| match fault {
+        Fault::Format(found) => StoreError::UnknownFormat { record: key::describe(key), found, newest: FORMAT },
+        Fault::Damaged(what) => StoreError::Damaged { record: key::describe(key), what },
+    })
+}
+
+/// What is wrong with a record; which one it is, is added once, by [`decode_record`].
+enum Fault {
+    Format(u8),
+    Damaged(String),
+}
+
+impl From<&str> for Fault {
+    fn from(what: &str) -> Self {
+        Self::Damaged(what.to_owned())
+    }
+}
+
+fn read(key: &[u8], value: &[u8]) -> Result<Record, Fault> {
+    let (_, key) = key::parse(key).ok_or("no record stands under such a key")?;
+    let (format, rest) = value.split_first().ok_or("the value is empty")?;
+    if !(1..=FORMAT).contains(format) {
+        return Err(Fault::Format(*format));
+    }
+    let (envelope, packet) =
+        postcard::take_from_bytes(rest).map_err(|error| Fault::Damaged(format!("envelope: {error}")))?;
+    let (record, packet) = match (key, envelope) {
+        (Key::Outgoing(seq), Envelope::Message { qos, packet_id, accepted, deadline }) => {
+            let qos = Qos::try_from(qos).map_err(|_| "the QoS is above 2")?;
+            let record = Record::Message {
+                seq,
+                packet_id: packet_id.map(identifier).transpose()?,
+                accepted: Instant::from_unix_micros(accepted),
+                deadline: deadline.map(Instant::from_unix_micros),
+                message: read_message(packet, qos)?,
+            };
+            (record, &[][..])
+        }
+        (Key::Outgoing(seq), Envelope::Released { packet_id }) => {
+            (Record::Released { seq, packet_id: identifier(packet_id)? }, packet)
+        }
+        (Key::Received(packet_id), Envelope::Received) => (Record::Received { packet_id }, packet),
+        _ => return Err("the record belongs under another kind of key".into()),
+    };
+    if packet.is_empty() { Ok(record) } else { Err("bytes follow the record".into()) }
+}
+
+fn read_message(packet: &[u8], qos: Qos) -> Result<Message, Fault> {
+    let mut buf = BytesMut::from(packet);
+    let decoded = decode(&mut buf, &Limits::default())
+        .map_err(|error| Fault::Damaged(error.to_string()))?
+        .ok_or("the packet is cut short")?;
+    if !buf.is_empty() {
+        return Err("bytes follow the packet".into());
+    }
+    let Packet::Publish(publish) = decoded else {
+        return Err(Fault::Damaged(format!("{} in place of PUBLISH", decoded.packet_type())));
+    };
+    match publish.topic {
+        PublishTopic::Name(topic) if publish.delivery == Delivery::AtMostOnce => {
+            Ok(Message { topic, qos, retain: publish.retain, properties: publish.properties, payload: publish.payload })
+        }
+        PublishTopic::Name(_) => Err("the packet is not at QoS 0".into()),
+        PublishTopic::Alias(_) => Err("the packet has no topic".into()),
+    }
+}
+
+fn identifier(packet_id: u16) -> Result<PacketId, Fault> {
+    PacketId::new(packet_id).ok_or_else(|| "the Packet Identifier is 0".into())
+}

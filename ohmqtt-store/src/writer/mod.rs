@@ -1,0 +1,141 @@
+//! The writer: one thread for each store, which writes all that has gathered in one commit.
+//!
+//! This file is the handle; `queue` is what stands between it and the thread; `worker` is what the thread does.
+
+mod queue;
+mod worker;
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread::{self, JoinHandle};
+
+use ohmqtt_session::{Load, Record, StoreOp};
+
+use self::queue::{Queue, Read, Submission};
+use self::worker::Worker;
+use crate::{Durability, Prefix, Store, StoreError};
+
+/// A handle to the thread that owns a [`Store`]. A clone costs a reference count and is a handle to the same thread.
+///
+/// Nothing here waits for the store: every answer comes by a closure, which runs on the store's thread, once, and briefly: as
+/// long as it runs nothing is written. It may call the writer. Nothing here needs an async runtime.
+///
+/// # Group commit
+///
+/// While one commit is under way, submissions of all handles gather. The next commit takes them all, in the order in which they
+/// were submitted, in one atomic [`apply`](Store::apply); then each is told. So the number of commits depends on the disk, not
+/// on the number of publishers.
+///
+/// # Errors
+///
+/// When a commit fails, every submission in it gets the error and nothing of it is stored. Only [`StoreError::Full`] is looked
+/// at more closely, since it is the fault of some submission: the group is halved and tried again until what fits is stored and
+/// what does not has the error. A message that cannot be encoded fails its own submission. A panic in the store is caught: what
+/// was submitted fails with [`StoreError::Panicked`], and so does all that follows.
+///
+/// A submission may succeed although one before it failed. Who depends on an earlier one waits for its answer first.
+///
+/// # Bounds
+///
+/// Submissions are never refused and never block. [`poll_room`](Self::poll_room) says when to hold back: what was submitted and
+/// not yet answered stays within [`LIMIT`](Self::LIMIT) and the last submission of each session.
+///
+/// # End
+///
+/// Dropping the last handle writes everything submitted, answers it, closes the store and only then returns: it may take as long
+/// as a commit. Do not drop it while you hold a lock that one of the closures wants. Dropped by one of the closures, it returns
+/// at once and the thread ends when its work is done.
+#[derive(Clone)]
+pub struct Writer {
+    thread: Arc<Thread>,
+}
+
+/// The thread, for as long as there are handles.
+struct Thread {
+    queue: Arc<Queue>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// How many bytes may be submitted and not answered before [`poll_room`](Self::poll_room) says to hold back: 8 MiB.
+    pub const LIMIT: usize = 8 * 1024 * 1024;
+
+    /// Starts the thread, which owns the store from now on.
+    ///
+    /// `durability` says what has to happen before a submission is answered with success.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Thread`] when the system gives no thread.
+    pub fn spawn(store: impl Store, durability: Durability) -> Result<Self, StoreError> {
+        let queue = Arc::new(Queue::default());
+        let worker = Worker::new(store, durability, Arc::clone(&queue));
+        let handle = thread::Builder::new()
+            .name("ohmqtt-store".to_owned())
+            .spawn(move || worker.run())
+            .map_err(|error| StoreError::Thread(Arc::new(error)))?;
+        Ok(Self { thread: Arc::new(Thread { queue, handle: Some(handle) }) })
+    }
+
+    /// Hands over operations of the session at `prefix`, in their order. `done` is told once they are stored, or why not: all
+    /// of them or none.
+    ///
+    /// Answers to submissions come in the order of the submissions.
+    pub fn submit(
+        &self,
+        prefix: &Prefix,
+        ops: Vec<StoreOp>,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) {
+        self.thread.queue.submit(Submission::new(prefix.clone(), ops, Box::new(done)));
+    }
+
+    /// Reads records of the session at `prefix`: those at `load.from` and behind it in the order of their keys, at most
+    /// `load.max`. `done` gets them, or why they could not be read.
+    ///
+    /// It sees all that was submitted before, and it may see what was submitted meanwhile; what it sees has been answered.
+    pub fn load(
+        &self,
+        prefix: &Prefix,
+        load: Load,
+        done: impl FnOnce(Result<Vec<Record>, StoreError>) + Send + 'static,
+    ) {
+        self.thread.queue.read(Read::Load { prefix: prefix.clone(), load, done: Box::new(done) });
+    }
+
+    /// Has everything submitted before made safe against a power cut, also with [`Durability::Fast`], and tells `done`.
+    ///
+    /// The error is one of doing so: what failed before has been told by its own answer.
+    pub fn flush(&self, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        self.thread.queue.read(Read::Flush { done: Box::new(done) });
+    }
+
+    /// Whether less than [`LIMIT`](Self::LIMIT) is submitted and not answered. If not, the task is woken when it may be so:
+    /// then call it again.
+    ///
+    /// Ask before you take operations out of a session to submit them. To ask without a task, pass
+    /// [`Waker::noop`](std::task::Waker::noop).
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.thread.queue.poll_room(cx.waker(), Self::LIMIT)
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("unanswered_bytes", &self.thread.queue.unanswered_bytes()).finish()
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(handle) = self.handle.take()
+            // The last handle may go with a closure that the thread itself has run.
+            && handle.thread().id() != thread::current().id()
+        {
+            // The thread catches what panics; a panic that comes out of closing the store has been printed.
+            let _ = handle.join();
+        }
+    }
+}
