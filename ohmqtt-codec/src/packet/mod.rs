@@ -1,0 +1,274 @@
+//! The fifteen packets: the enum, the fixed header's flags, and which file has which body.
+//!
+//! Fields are public. What no field type can hold by itself (QoS with its packet identifier, a list that is never
+//! empty) is one enum or constructor. Whether a packet is allowed now, from this side, is the session's to say.
+
+mod ack;
+mod auth;
+mod connack;
+mod connect;
+mod disconnect;
+mod filters;
+mod publish;
+mod suback;
+mod subscribe;
+mod unsubscribe;
+
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::encode_buf::{EncodeBuf, TooLarge};
+use crate::error::{DecodeError, Fault};
+use crate::reader::Reader;
+use crate::wire::varint_len;
+
+pub use ack::Ack;
+pub use auth::Auth;
+pub use connack::ConnAck;
+pub use connect::{Connect, Will};
+pub use disconnect::Disconnect;
+pub use filters::{Filters, RetainHandling, SubscriptionOptions, UnsubscribeFilters};
+pub use publish::{Delivery, Publish, PublishTopic};
+pub use suback::{ReasonCodes, SubAck};
+pub use subscribe::Subscribe;
+pub use unsubscribe::Unsubscribe;
+
+pub(crate) use ack::short as short_ack;
+
+/// An MQTT control packet.
+///
+/// [Section 2](https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901019)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Packet {
+    /// A client asks for a session.
+    Connect(alloc::boxed::Box<Connect>),
+    /// The answer to a CONNECT.
+    ConnAck(alloc::boxed::Box<ConnAck>),
+    /// A message.
+    Publish(Publish),
+    /// The end of a QoS 1 delivery.
+    PubAck(Ack),
+    /// Step two of a QoS 2 delivery.
+    PubRec(Ack),
+    /// Step three of a QoS 2 delivery.
+    PubRel(Ack),
+    /// The end of a QoS 2 delivery.
+    PubComp(Ack),
+    /// A client subscribes.
+    Subscribe(Subscribe),
+    /// The answer to a SUBSCRIBE.
+    SubAck(SubAck),
+    /// A client ends subscriptions.
+    Unsubscribe(Unsubscribe),
+    /// The answer to an UNSUBSCRIBE.
+    UnsubAck(SubAck),
+    /// Are you there?
+    PingReq,
+    /// I am.
+    PingResp,
+    /// The connection's last packet.
+    Disconnect(Disconnect),
+    /// A step of enhanced authentication.
+    Auth(Auth),
+}
+
+impl Packet {
+    /// Writes the packet in its shortest form at the end of `out`.
+    ///
+    /// # Errors
+    /// [`TooLarge`] when the body has more than 268,435,455 bytes; `out` is as it was.
+    pub fn encode(&self, out: &mut EncodeBuf) -> Result<(), TooLarge> {
+        let first = (self.packet_type() as u8) << 4;
+        match self {
+            Self::Connect(packet) => packet.encode(first, out),
+            Self::ConnAck(packet) => packet.encode(first, out),
+            Self::Publish(packet) => packet.encode(first, out),
+            Self::PubAck(packet) | Self::PubRec(packet) | Self::PubComp(packet) => {
+                packet.encode(first, out)
+            }
+            // [MQTT-3.6.1-1] PUBREL, [MQTT-3.8.1-1] SUBSCRIBE and [MQTT-3.10.1-1] UNSUBSCRIBE have the flags 0010.
+            Self::PubRel(packet) => packet.encode(first | 2, out),
+            Self::Subscribe(packet) => packet.encode(first | 2, out),
+            Self::Unsubscribe(packet) => packet.encode(first | 2, out),
+            Self::SubAck(packet) | Self::UnsubAck(packet) => packet.encode(first, out),
+            Self::PingReq | Self::PingResp => out.begin(first, 0, 0).map(drop),
+            Self::Disconnect(packet) => packet.encode(first, out),
+            Self::Auth(packet) => packet.encode(first, out),
+        }
+    }
+
+    /// How many bytes [`encode`](Self::encode) writes, fixed header included. A size no packet can have is over
+    /// 268,435,460.
+    pub fn encoded_len(&self) -> usize {
+        with_header(match self {
+            Self::Connect(packet) => packet.body_len(),
+            Self::ConnAck(packet) => packet.body_len(),
+            Self::Publish(packet) => packet.body_len(),
+            Self::PubAck(packet)
+            | Self::PubRec(packet)
+            | Self::PubRel(packet)
+            | Self::PubComp(packet) => packet.body_len(),
+            Self::Subscribe(packet) => packet.body_len(),
+            Self::Unsubscribe(packet) => packet.body_len(),
+            Self::SubAck(packet) | Self::UnsubAck(packet) => packet.body_len(),
+            Self::PingReq | Self::PingResp => 0,
+            Self::Disconnect(packet) => packet.body_len(),
+            Self::Auth(packet) => packet.body_len(),
+        })
+    }
+
+    /// Which packet it is.
+    pub const fn packet_type(&self) -> PacketType {
+        match self {
+            Self::Connect(_) => PacketType::Connect,
+            Self::ConnAck(_) => PacketType::ConnAck,
+            Self::Publish(_) => PacketType::Publish,
+            Self::PubAck(_) => PacketType::PubAck,
+            Self::PubRec(_) => PacketType::PubRec,
+            Self::PubRel(_) => PacketType::PubRel,
+            Self::PubComp(_) => PacketType::PubComp,
+            Self::Subscribe(_) => PacketType::Subscribe,
+            Self::SubAck(_) => PacketType::SubAck,
+            Self::Unsubscribe(_) => PacketType::Unsubscribe,
+            Self::UnsubAck(_) => PacketType::UnsubAck,
+            Self::PingReq => PacketType::PingReq,
+            Self::PingResp => PacketType::PingResp,
+            Self::Disconnect(_) => PacketType::Disconnect,
+            Self::Auth(_) => PacketType::Auth,
+        }
+    }
+}
+
+/// The length of a packet with this body.
+fn with_header(body: usize) -> usize {
+    body.saturating_add(1 + varint_len(body))
+}
+
+/// Decodes the packet `frame`, which is whole; its fixed header, `header` bytes, has been checked.
+pub(crate) fn decode_body(
+    packet: PacketType,
+    flags: u8,
+    frame: Bytes,
+    header: usize,
+) -> Result<Packet, DecodeError> {
+    if packet == PacketType::Publish {
+        return publish::decode(flags, frame, header).map(Packet::Publish);
+    }
+    let mut reader = Reader::new(packet, &frame, header);
+    let decoded = match packet {
+        PacketType::Connect => Packet::Connect(connect::decode(&mut reader)?.into()),
+        PacketType::ConnAck => Packet::ConnAck(connack::decode(&mut reader)?.into()),
+        PacketType::PubAck => Packet::PubAck(ack::decode(&mut reader)?),
+        PacketType::PubRec => Packet::PubRec(ack::decode(&mut reader)?),
+        PacketType::PubRel => Packet::PubRel(ack::decode(&mut reader)?),
+        PacketType::PubComp => Packet::PubComp(ack::decode(&mut reader)?),
+        PacketType::Subscribe => Packet::Subscribe(subscribe::decode(&mut reader)?),
+        PacketType::SubAck => Packet::SubAck(suback::decode(&mut reader)?),
+        PacketType::Unsubscribe => Packet::Unsubscribe(unsubscribe::decode(&mut reader)?),
+        PacketType::UnsubAck => Packet::UnsubAck(suback::decode(&mut reader)?),
+        PacketType::PingReq => Packet::PingReq,
+        PacketType::PingResp => Packet::PingResp,
+        PacketType::Disconnect => Packet::Disconnect(disconnect::decode(&mut reader)?),
+        PacketType::Auth => Packet::Auth(auth::decode(&mut reader)?),
+        // Taken above.
+        PacketType::Publish => return Err(reader.fail("packet type", Fault::ReservedType)),
+    };
+    reader.finish()?;
+    Ok(decoded)
+}
+
+macro_rules! packet_types {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal $name:literal $flags:literal;)*) => {
+        /// The type of a packet, 1 to 15.
+        ///
+        /// [Section 2.1.2](https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901022)
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum PacketType {
+            $($(#[$doc])* $variant = $number,)*
+        }
+
+        impl PacketType {
+            /// Every packet type, in the order of the numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The type of this number; 0 is of none, and larger numbers are.
+            pub(crate) const fn of(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// Its name, as the specification writes it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            const fn fixed_flags(self) -> u8 {
+                match self {
+                    $(Self::$variant => $flags,)*
+                }
+            }
+        }
+    };
+}
+
+packet_types! {
+    /// CONNECT
+    Connect = 1 "CONNECT" 0;
+    /// CONNACK
+    ConnAck = 2 "CONNACK" 0;
+    /// PUBLISH
+    Publish = 3 "PUBLISH" 0;
+    /// PUBACK
+    PubAck = 4 "PUBACK" 0;
+    /// PUBREC
+    PubRec = 5 "PUBREC" 0;
+    /// PUBREL
+    PubRel = 6 "PUBREL" 2;
+    /// PUBCOMP
+    PubComp = 7 "PUBCOMP" 0;
+    /// SUBSCRIBE
+    Subscribe = 8 "SUBSCRIBE" 2;
+    /// SUBACK
+    SubAck = 9 "SUBACK" 0;
+    /// UNSUBSCRIBE
+    Unsubscribe = 10 "UNSUBSCRIBE" 2;
+    /// UNSUBACK
+    UnsubAck = 11 "UNSUBACK" 0;
+    /// PINGREQ
+    PingReq = 12 "PINGREQ" 0;
+    /// PINGRESP
+    PingResp = 13 "PINGRESP" 0;
+    /// DISCONNECT
+    Disconnect = 14 "DISCONNECT" 0;
+    /// AUTH
+    Auth = 15 "AUTH" 0;
+}
+
+impl PacketType {
+    /// Refuses flags of the fixed header, `flags` being its low four bits, that this packet cannot have.
+    #[inline]
+    pub(crate) fn check_flags(self, flags: u8) -> Result<(), Fault> {
+        if self == Self::Publish {
+            return publish::check_flags(flags);
+        }
+        // [MQTT-2.1.3-1] Reserved flags have the listed value: [MQTT-3.6.1-1] PUBREL, [MQTT-3.8.1-1] SUBSCRIBE,
+        // [MQTT-3.10.1-1] UNSUBSCRIBE, [MQTT-3.14.1-1] DISCONNECT and [MQTT-3.15.1-1] AUTH among them.
+        if flags == self.fixed_flags() {
+            Ok(())
+        } else {
+            Err(Fault::Bits((self as u8) << 4 | flags))
+        }
+    }
+}
+
+impl fmt::Display for PacketType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

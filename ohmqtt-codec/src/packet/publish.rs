@@ -1,0 +1,313 @@
+//! PUBLISH (section 3.3): a message on its way.
+
+use core::fmt;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::with_header;
+use crate::encode_buf::{EncodeBuf, TooLarge};
+use crate::error::{DecodeError, Fault};
+use crate::packet::PacketType;
+use crate::property::{Block, Place, PropertyId, PublishProperties};
+use crate::reader::Reader;
+use crate::value::{PacketId, Qos, TopicAlias, TopicName};
+use crate::wire::put_prefixed;
+
+/// A message. `Debug` shows the payload's length only.
+///
+/// A decoded PUBLISH shares the memory of its read chunk and keeps it alive; [`detached`](Self::detached) ends that.
+///
+/// [Section 3.3](https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901100)
+#[derive(Clone, PartialEq, Eq)]
+pub struct Publish {
+    /// Where it goes.
+    pub topic: PublishTopic,
+    /// QoS, with the packet identifier and DUP where there is one.
+    pub delivery: Delivery,
+    /// To a server: keep it for later subscribers. From a server: it was kept.
+    pub retain: bool,
+    /// Its properties.
+    pub properties: PublishProperties,
+    /// The application's bytes.
+    pub payload: Bytes,
+}
+
+/// Where a PUBLISH goes.
+///
+/// A name together with a Topic Alias in the properties sets the alias: both are on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishTopic {
+    /// To this topic.
+    Name(TopicName),
+    /// To the topic this alias was last sent with; the topic on the wire is empty.
+    ///
+    /// Encoding writes this alias, in place of a Topic Alias in the properties or before them. Decoding leaves the
+    /// property in the properties as well.
+    Alias(TopicAlias),
+}
+
+/// How a PUBLISH is delivered, with what that needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// QoS 0: nobody acknowledges it.
+    AtMostOnce,
+    /// QoS 1: PUBACK ends it.
+    AtLeastOnce {
+        /// What the PUBACK will name.
+        packet_id: PacketId,
+        /// It may have been sent before.
+        dup: bool,
+    },
+    /// QoS 2: PUBREC, PUBREL and PUBCOMP end it.
+    ExactlyOnce {
+        /// What these will name.
+        packet_id: PacketId,
+        /// It may have been sent before.
+        dup: bool,
+    },
+}
+
+impl Delivery {
+    /// Its quality of service.
+    pub const fn qos(self) -> Qos {
+        match self {
+            Self::AtMostOnce => Qos::AtMostOnce,
+            Self::AtLeastOnce { .. } => Qos::AtLeastOnce,
+            Self::ExactlyOnce { .. } => Qos::ExactlyOnce,
+        }
+    }
+
+    /// Its packet identifier; `None` at QoS 0.
+    pub const fn packet_id(self) -> Option<PacketId> {
+        match self {
+            Self::AtMostOnce => None,
+            Self::AtLeastOnce { packet_id, .. } | Self::ExactlyOnce { packet_id, .. } => {
+                Some(packet_id)
+            }
+        }
+    }
+
+    /// May it have been sent before? Never at QoS 0.
+    pub const fn dup(self) -> bool {
+        match self {
+            // [MQTT-3.3.1-2] DUP is 0 at QoS 0.
+            Self::AtMostOnce => false,
+            Self::AtLeastOnce { dup, .. } | Self::ExactlyOnce { dup, .. } => dup,
+        }
+    }
+
+    /// The same with this DUP, which does nothing at QoS 0.
+    #[must_use]
+    pub const fn with_dup(self, dup: bool) -> Self {
+        match self {
+            Self::AtMostOnce => self,
+            Self::AtLeastOnce { packet_id, .. } => Self::AtLeastOnce { packet_id, dup },
+            Self::ExactlyOnce { packet_id, .. } => Self::ExactlyOnce { packet_id, dup },
+        }
+    }
+}
+
+const DUP: u8 = 0b1000;
+const RETAIN: u8 = 0b0001;
+
+impl Publish {
+    /// A message to this topic: QoS 0, not retained, without properties.
+    pub fn new(topic: TopicName, payload: impl Into<Bytes>) -> Self {
+        Self {
+            topic: PublishTopic::Name(topic),
+            delivery: Delivery::AtMostOnce,
+            retain: false,
+            properties: PublishProperties::default(),
+            payload: payload.into(),
+        }
+    }
+
+    /// How many bytes it is encoded, fixed header included, as [`Packet::encoded_len`](crate::Packet::encoded_len).
+    pub fn encoded_len(&self) -> usize {
+        with_header(self.body_len())
+    }
+
+    /// The same message in one piece of memory of its own: topic, properties and payload copied out of the read chunk
+    /// they came in, which can go then.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        let Self {
+            topic,
+            delivery,
+            retain,
+            properties,
+            payload,
+        } = self;
+        let name = match &topic {
+            PublishTopic::Name(name) => name.as_bytes(),
+            PublishTopic::Alias(_) => &[],
+        };
+        let block = properties.as_bytes();
+        let mut own = BytesMut::with_capacity(name.len() + block.len() + payload.len());
+        own.put_slice(name);
+        own.put_slice(block);
+        own.put_slice(&payload);
+        let (name_len, block_len) = (name.len(), block.len());
+        let mut own = own.freeze();
+        let own_name = own.split_to(name_len);
+        let own_block = if block_len == 0 {
+            Bytes::new()
+        } else {
+            own.split_to(block_len)
+        };
+        Self {
+            topic: match topic {
+                PublishTopic::Name(_) => PublishTopic::Name(TopicName::trusted(own_name)),
+                alias @ PublishTopic::Alias(_) => alias,
+            },
+            delivery,
+            retain,
+            properties: PublishProperties::new(Block::trusted(own_block)),
+            payload: own,
+        }
+    }
+
+    fn head_len(&self) -> usize {
+        let topic = match &self.topic {
+            PublishTopic::Name(name) => name.len(),
+            PublishTopic::Alias(_) => 0,
+        };
+        let packet_id = if self.delivery.packet_id().is_some() {
+            2
+        } else {
+            0
+        };
+        2 + topic + packet_id + self.block_len()
+    }
+
+    /// Of the properties with their length, and with the alias that encoding adds.
+    fn block_len(&self) -> usize {
+        match self.topic {
+            PublishTopic::Alias(_) if self.alias_at().is_none() => {
+                let len = self.properties.as_bytes().len() + ALIAS_LEN;
+                crate::wire::varint_len(len) + len
+            }
+            _ => self.properties.wire_len(),
+        }
+    }
+
+    fn alias_at(&self) -> Option<usize> {
+        self.properties
+            .block()
+            .value_range(PropertyId::TopicAlias)
+            .map(|range| range.start)
+    }
+
+    pub(super) fn body_len(&self) -> usize {
+        self.head_len().saturating_add(self.payload.len())
+    }
+
+    pub(super) fn encode(&self, first: u8, out: &mut EncodeBuf) -> Result<(), TooLarge> {
+        let head = self.head_len();
+        let chained = self.payload.len() >= EncodeBuf::CHAIN;
+        let copied = if chained {
+            head
+        } else {
+            head + self.payload.len()
+        };
+        let dup = if self.delivery.dup() { DUP } else { 0 };
+        let retain = if self.retain { RETAIN } else { 0 };
+        let first = first | dup | u8::from(self.delivery.qos()) << 1 | retain;
+        let tail = out.begin(first, head.saturating_add(self.payload.len()), copied)?;
+        match &self.topic {
+            PublishTopic::Name(name) => put_prefixed(tail, name.as_bytes()),
+            PublishTopic::Alias(_) => tail.put_u16(0),
+        }
+        // [MQTT-2.2.1-2] At QoS 0 there is no packet identifier.
+        if let Some(packet_id) = self.delivery.packet_id() {
+            tail.put_u16(packet_id.get());
+        }
+        match self.topic {
+            PublishTopic::Name(_) => self.properties.block().put(tail),
+            PublishTopic::Alias(alias) => self.put_block_with(alias, tail),
+        }
+        if chained {
+            out.chain(self.payload.clone());
+        } else {
+            tail.put_slice(&self.payload);
+        }
+        Ok(())
+    }
+
+    fn put_block_with(&self, alias: TopicAlias, tail: &mut BytesMut) {
+        let block = self.properties.as_bytes();
+        let (before, after) = match self.alias_at() {
+            Some(at) => (block.get(..at), block.get(at + 2..)),
+            None => (None, Some(block)),
+        };
+        let before = before.unwrap_or(&[PropertyId::TopicAlias as u8]);
+        let after = after.unwrap_or_default();
+        // At most the packet's length, which was checked.
+        let len = u32::try_from(before.len() + 2 + after.len()).unwrap_or(u32::MAX);
+        crate::wire::put_varint(tail, len);
+        tail.put_slice(before);
+        tail.put_u16(alias.get());
+        tail.put_slice(after);
+    }
+}
+
+/// Bytes of a Topic Alias among the properties.
+const ALIAS_LEN: usize = 3;
+
+pub(super) fn check_flags(flags: u8) -> Result<(), Fault> {
+    match flags >> 1 & 3 {
+        // [MQTT-3.3.1-4] QoS is 0, 1 or 2.
+        3 => Err(Fault::Qos3),
+        // [MQTT-3.3.1-2] DUP is 0 at QoS 0.
+        0 if flags & DUP != 0 => Err(Fault::DupAtQos0),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn decode(flags: u8, mut frame: Bytes, header: usize) -> Result<Publish, DecodeError> {
+    let mut reader = Reader::new(PacketType::Publish, &frame, header);
+    // [MQTT-3.3.2-1] The topic name comes first.
+    let name = reader.topic_name("topic name")?;
+    let dup = flags & DUP != 0;
+    let delivery = match flags >> 1 & 3 {
+        // [MQTT-2.2.1-2] No packet identifier at QoS 0.
+        0 => Delivery::AtMostOnce,
+        1 => Delivery::AtLeastOnce {
+            packet_id: reader.packet_id()?,
+            dup,
+        },
+        _ => Delivery::ExactlyOnce {
+            packet_id: reader.packet_id()?,
+            dup,
+        },
+    };
+    let properties = PublishProperties::new(reader.properties(Place::Publish)?);
+    let topic = match name {
+        Some(name) => PublishTopic::Name(name),
+        None => match properties.topic_alias() {
+            Some(alias) => PublishTopic::Alias(alias),
+            None => return Err(reader.fail("topic name", Fault::NoTopic)),
+        },
+    };
+    let payload = reader.left();
+    frame.advance(frame.len() - payload);
+    Ok(Publish {
+        topic,
+        delivery,
+        retain: flags & RETAIN != 0,
+        properties,
+        payload: frame,
+    })
+}
+
+impl fmt::Debug for Publish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish")
+            .field("topic", &self.topic)
+            .field("delivery", &self.delivery)
+            .field("retain", &self.retain)
+            .field("properties", &self.properties)
+            .field("payload", &format_args!("<{} bytes>", self.payload.len()))
+            .finish()
+    }
+}

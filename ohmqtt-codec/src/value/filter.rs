@@ -1,0 +1,269 @@
+//! Topic filters (sections 4.7 and 4.8): which messages a subscription is for.
+
+use alloc::string::String;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use bytes::Bytes;
+
+use super::string::{MqttString, check_string, str_of};
+use super::text::check_text;
+use super::topic::{InvalidTopic, TopicFault, TopicName};
+use crate::error::Fault;
+
+/// A topic filter, shared (`$share/NAME/filter`) or not, with `+` and `#` only where they may stand.
+///
+/// [Section 4.7](https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901241),
+/// [section 4.8.2](https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901250)
+#[derive(Clone)]
+pub struct TopicFilter {
+    text: Bytes,
+    /// Where the matched part starts: 0, or after `$share/NAME/`.
+    start: u16,
+}
+
+/// What is wrong with a topic filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterFault {
+    /// No character, or none after `$share/NAME/`.
+    #[error("is empty: give it at least one character")]
+    Empty,
+    /// `#` before the end, or beside another character in its level.
+    #[error("has a '#' that is not the whole last level")]
+    MultiLevelWildcard,
+    /// `+` beside another character in its level.
+    #[error("has a '+' that is not a whole level")]
+    SingleLevelWildcard,
+    /// `$share/` without a name of at least one character and a `/` after it, or with a wildcard in the name.
+    #[error("is not $share/NAME/FILTER with a NAME without wildcards")]
+    ShareName,
+}
+
+const SHARE: &[u8] = b"$share/";
+
+impl TopicFilter {
+    /// Makes a topic filter of text; copies it.
+    pub fn new(filter: impl AsRef<str>) -> Result<Self, InvalidTopic> {
+        Self::try_from(filter.as_ref())
+    }
+
+    /// Wraps bytes that [`check_wire`](Self::check_wire) has passed.
+    pub(crate) fn trusted(text: Bytes) -> Self {
+        let start = share_of(&text).map_or(0, |name| SHARE.len() + name.len() + 1);
+        // A filter is at most 65,535 bytes, so its start is.
+        Self {
+            start: u16::try_from(start).unwrap_or(0),
+            text,
+        }
+    }
+
+    /// Refuses bytes of a packet that are no filter; tells whether the filter is shared.
+    pub(crate) fn check_wire(bytes: &[u8]) -> Result<bool, Fault> {
+        // [MQTT-3.8.3-1], [MQTT-3.10.3-1] Topic filters are UTF-8 strings.
+        check_text(bytes)?;
+        Ok(check_levels(bytes).map_err(Fault::Filter)? > 0)
+    }
+
+    /// The text, with `$share/NAME/`; looks at the bytes again, as [`MqttString::as_str`] does.
+    pub fn as_str(&self) -> &str {
+        str_of(&self.text)
+    }
+
+    /// The bytes of the text, with `$share/NAME/`.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The bytes of the text, sharing their memory.
+    pub fn to_bytes(&self) -> Bytes {
+        self.text.clone()
+    }
+
+    /// The name of the group of a shared subscription.
+    pub fn share_name(&self) -> Option<&str> {
+        share_of(&self.text).map(str_of)
+    }
+
+    /// The part that is matched against topic names: all, or what follows `$share/NAME/`.
+    pub fn filter_bytes(&self) -> &[u8] {
+        self.text.get(usize::from(self.start)..).unwrap_or_default()
+    }
+
+    /// Is it a shared subscription's?
+    pub fn is_shared(&self) -> bool {
+        self.start > 0
+    }
+
+    /// Has it `+` or `#`?
+    pub fn has_wildcards(&self) -> bool {
+        self.filter_bytes()
+            .iter()
+            .any(|byte| matches!(byte, b'+' | b'#'))
+    }
+
+    /// Is a message on this topic for this filter? The share name has no part in it.
+    pub fn matches(&self, topic: &TopicName) -> bool {
+        let (filter, topic) = (self.filter_bytes(), topic.as_bytes());
+        // [MQTT-4.7.2-1] A leading wildcard does not match a leading `$`.
+        if topic.first() == Some(&b'$') && matches!(filter.first(), Some(b'+' | b'#')) {
+            return false;
+        }
+        let mut names = topic.split(|&byte| byte == b'/');
+        for level in filter.split(|&byte| byte == b'/') {
+            match (level, names.next()) {
+                // `#` is also for the level above it: `a/#` matches `a`.
+                (b"#", _) => return true,
+                (b"+", Some(_)) => {}
+                // [MQTT-4.7.3-4] Byte by byte, nothing normalized.
+                (level, Some(name)) if level == name => {}
+                _ => return false,
+            }
+        }
+        names.next().is_none()
+    }
+}
+
+/// The share name of a validated filter.
+fn share_of(text: &[u8]) -> Option<&[u8]> {
+    text.strip_prefix(SHARE)
+        .and_then(|rest| rest.split(|&byte| byte == b'/').next())
+}
+
+/// Where the matched part of a filter starts.
+fn check_levels(filter: &[u8]) -> Result<usize, FilterFault> {
+    let Some(rest) = filter.strip_prefix(SHARE) else {
+        return check_matched(filter).map(|()| 0);
+    };
+    // [MQTT-4.8.2-1] A share name has at least one character, [MQTT-4.8.2-2] no wildcard, and a `/` and a filter follow.
+    let end = rest
+        .iter()
+        .position(|&byte| byte == b'/')
+        .ok_or(FilterFault::ShareName)?;
+    let (name, matched) = rest.split_at(end);
+    if name.is_empty() || name.iter().any(|byte| matches!(byte, b'+' | b'#')) {
+        return Err(FilterFault::ShareName);
+    }
+    let matched = matched.get(1..).unwrap_or_default();
+    check_matched(matched)?;
+    Ok(filter.len() - matched.len())
+}
+
+fn check_matched(filter: &[u8]) -> Result<(), FilterFault> {
+    // [MQTT-4.7.3-1] At least one character.
+    if filter.is_empty() {
+        return Err(FilterFault::Empty);
+    }
+    let is_end = |byte: Option<&u8>| matches!(byte, None | Some(b'/'));
+    for (at, byte) in filter.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| filter.get(at));
+        match byte {
+            // [MQTT-4.7.1-1] `#` stands alone in the last level.
+            b'#' if at + 1 != filter.len() || !is_end(before) => {
+                return Err(FilterFault::MultiLevelWildcard);
+            }
+            // [MQTT-4.7.1-2] `+` is a whole level.
+            b'+' if !is_end(before) || !is_end(filter.get(at + 1)) => {
+                return Err(FilterFault::SingleLevelWildcard);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_filter(bytes: &[u8]) -> Result<(), InvalidTopic> {
+    check_string(bytes).map_err(|error| InvalidTopic::new(bytes, TopicFault::String(error)))?;
+    check_levels(bytes).map_err(|fault| InvalidTopic::new(bytes, TopicFault::Filter(fault)))?;
+    Ok(())
+}
+
+impl TryFrom<Bytes> for TopicFilter {
+    type Error = InvalidTopic;
+
+    fn try_from(bytes: Bytes) -> Result<Self, InvalidTopic> {
+        check_filter(&bytes)?;
+        Ok(Self::trusted(bytes))
+    }
+}
+
+impl TryFrom<String> for TopicFilter {
+    type Error = InvalidTopic;
+
+    fn try_from(text: String) -> Result<Self, InvalidTopic> {
+        Self::try_from(Bytes::from(text))
+    }
+}
+
+impl TryFrom<&str> for TopicFilter {
+    type Error = InvalidTopic;
+
+    fn try_from(text: &str) -> Result<Self, InvalidTopic> {
+        check_filter(text.as_bytes())?;
+        Ok(Self::trusted(Bytes::copy_from_slice(text.as_bytes())))
+    }
+}
+
+impl TryFrom<MqttString> for TopicFilter {
+    type Error = InvalidTopic;
+
+    fn try_from(text: MqttString) -> Result<Self, InvalidTopic> {
+        Self::try_from(text.to_bytes())
+    }
+}
+
+impl AsRef<[u8]> for TopicFilter {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+impl PartialEq for TopicFilter {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for TopicFilter {}
+
+impl PartialOrd for TopicFilter {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TopicFilter {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for TopicFilter {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl PartialEq<str> for TopicFilter {
+    fn eq(&self, other: &str) -> bool {
+        self.text == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for TopicFilter {
+    fn eq(&self, other: &&str) -> bool {
+        self.text == other.as_bytes()
+    }
+}
+
+impl fmt::Display for TopicFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl fmt::Debug for TopicFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}

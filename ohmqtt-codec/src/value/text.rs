@@ -1,0 +1,113 @@
+//! Is this text? The checks of UTF-8 strings (section 1.5.4) and topic names (section 4.7), eight bytes at a time.
+//!
+//! Nearly all text in MQTT is ASCII, so one pass over words answers first: all bytes in 1..=127, and for a topic none a
+//! wildcard. Only what fails there is looked at by `core`, which also tells where the fault is.
+
+/// Why bytes are not the text they should be. Positions are in bytes from the start of the string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextFault {
+    Utf8 { at: usize },
+    Nul { at: usize },
+    Wildcard(char),
+}
+
+/// Refuses what is not an MQTT UTF-8 string. The length is not looked at.
+#[inline]
+pub(crate) fn check_text(bytes: &[u8]) -> Result<(), TextFault> {
+    if is_plain::<false>(bytes) {
+        Ok(())
+    } else {
+        check_slowly(bytes)
+    }
+}
+
+/// Refuses what is not text, and text with a wildcard. An empty topic passes: who may have one is the caller's to say.
+#[inline]
+pub(crate) fn check_topic(bytes: &[u8]) -> Result<(), TextFault> {
+    if is_plain::<true>(bytes) {
+        return Ok(());
+    }
+    check_slowly(bytes)?;
+    match bytes.iter().find(|byte| matches!(byte, b'+' | b'#')) {
+        // [MQTT-3.3.2-2], [MQTT-4.7.0-1] A topic name has no wildcards.
+        Some(&byte) => Err(TextFault::Wildcard(char::from(byte))),
+        None => Ok(()),
+    }
+}
+
+fn check_slowly(bytes: &[u8]) -> Result<(), TextFault> {
+    // [MQTT-1.5.4-1] Well-formed UTF-8 only, which leaves out the surrogates. [MQTT-1.5.4-3] A byte order mark is data.
+    if let Err(error) = core::str::from_utf8(bytes) {
+        return Err(TextFault::Utf8 {
+            at: error.valid_up_to(),
+        });
+    }
+    // [MQTT-1.5.4-2], [MQTT-4.7.3-2] No U+0000.
+    match bytes.iter().position(|&byte| byte == 0) {
+        Some(at) => Err(TextFault::Nul { at }),
+        None => Ok(()),
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = ONES << 7;
+
+/// A high bit of the result is set if, and only if, the word holds a byte that is 0 or above 127, or a wildcard.
+#[inline]
+fn suspects<const TOPIC: bool>(word: u64) -> u64 {
+    // Without a byte above 127, taking one from each byte sets a high bit exactly when some byte is 0.
+    let mut found = word | word.wrapping_sub(ONES);
+    if TOPIC {
+        found |= (word ^ (ONES * 0x2B)).wrapping_sub(ONES);
+        found |= (word ^ (ONES * 0x23)).wrapping_sub(ONES);
+    }
+    found
+}
+
+#[inline]
+fn is_plain<const TOPIC: bool>(bytes: &[u8]) -> bool {
+    if let Some(last) = bytes.last_chunk::<8>() {
+        // The last word overlaps the one before it, which costs less than the bytes one by one.
+        let mut found = suspects::<TOPIC>(u64::from_le_bytes(*last));
+        for word in bytes.as_chunks::<8>().0 {
+            found |= suspects::<TOPIC>(u64::from_le_bytes(*word));
+        }
+        return found & HIGHS == 0;
+    }
+    bytes
+        .iter()
+        .all(|&byte| (1..128).contains(&byte) && !(TOPIC && matches!(byte, b'+' | b'#')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// [MQTT-1.5.4-1], [MQTT-1.5.4-2], [MQTT-4.7.0-1]
+    #[test]
+    fn a_bad_byte_is_found_at_every_place_of_every_length() {
+        for len in 1..40 {
+            assert_eq!(check_topic(&vec![b'a'; len]), Ok(()));
+            for at in 0..len {
+                for byte in 0..=255u8 {
+                    let mut bytes = vec![b'a'; len];
+                    bytes[at] = byte;
+                    let text = match byte {
+                        0 => Err(TextFault::Nul { at }),
+                        1..128 => Ok(()),
+                        _ => Err(TextFault::Utf8 { at }),
+                    };
+                    assert_eq!(check_text(&bytes), text);
+                    let wildcard = matches!(byte, b'+' | b'#');
+                    let topic = if wildcard {
+                        Err(TextFault::Wildcard(char::from(byte)))
+                    } else {
+                        text
+                    };
+                    assert_eq!(check_topic(&bytes), topic);
+                }
+            }
+        }
+    }
+}
