@@ -97,8 +97,11 @@ pub(crate) struct Outgoing {
     pub(crate) ticket: Ticket,
     pub(crate) accepted: Instant,
     pub(crate) deadline: Option<Instant>,
+    pub(crate) keep_offline: bool,
     /// The record it waits for.
     pub(crate) lsn: crate::Lsn,
+    /// An earlier record of it is stored: it is accepted, whatever becomes of the record it waits for.
+    pub(crate) recorded: bool,
     /// The identifier in its record, when it has one.
     pub(crate) packet_id: Option<PacketId>,
     pub(crate) message: Message,

@@ -26,6 +26,18 @@ pub enum Key {
     Received(PacketId),
 }
 
+impl Key {
+    /// The first key behind this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let after = |id: PacketId| id.get().checked_add(1).and_then(PacketId::new);
+        match self {
+            Self::Outgoing(seq) => Self::Outgoing(seq.saturating_add(1)),
+            Self::Received(id) => Self::Received(after(id).unwrap_or(id)),
+        }
+    }
+}
+
 /// What is kept under a [`Key`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {

@@ -114,6 +114,17 @@ impl<T> IdTable<T> {
         })
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PacketId, &mut T)> {
+        self.pages.iter_mut().enumerate().flat_map(|(page, held)| {
+            held.iter_mut().flat_map(move |held| {
+                held.slots.iter_mut().enumerate().filter_map(move |(slot, value)| {
+                    let id = u16::try_from(page * PAGE + slot).ok().and_then(PacketId::new)?;
+                    Some((id, value.as_mut()?))
+                })
+            })
+        })
+    }
+
     /// Empties the table and gives out what stood in it. Identifiers go on where they were.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (PacketId, T)> + use<T> {
         let last = self.last;

@@ -1,0 +1,197 @@
+//! What dies with the stream: packets on their way out, what the other side allows, keep alive, aliases, and how the end comes.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use core::num::NonZeroU16;
+use core::time::Duration;
+use ohmqtt_codec::{Packet, PacketType, Publish, PublishTopic, Qos, TopicName};
+
+use crate::error::{DisconnectCause, ProtocolError};
+use crate::flows::Gated;
+use crate::message::{LostMessage, Message};
+use crate::{Instant, Key, Lsn};
+
+/// What the other side of a connection accepts and offers: from CONNECT at a server, from CONNACK at a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerLimits {
+    /// How many unacknowledged messages of QoS 1 and 2 it accepts.
+    pub receive_maximum: NonZeroU16,
+    /// The largest packet it accepts, in bytes.
+    pub maximum_packet_size: u32,
+    /// The highest QoS it accepts.
+    pub maximum_qos: Qos,
+    /// Whether it keeps retained messages.
+    pub retain_available: bool,
+    /// How many topic aliases it accepts.
+    pub topic_alias_maximum: u16,
+    /// Whether filters may hold wildcards.
+    pub wildcard_subscription_available: bool,
+    /// Whether subscriptions may have identifiers.
+    pub subscription_identifiers_available: bool,
+    /// Whether subscriptions may be shared.
+    pub shared_subscription_available: bool,
+}
+
+impl Default for PeerLimits {
+    /// What holds when the other side says nothing.
+    fn default() -> Self {
+        Self {
+            receive_maximum: NonZeroU16::MAX,
+            maximum_packet_size: u32::MAX,
+            maximum_qos: Qos::ExactlyOnce,
+            retain_available: true,
+            topic_alias_maximum: 0,
+            wildcard_subscription_available: true,
+            subscription_identifiers_available: true,
+            shared_subscription_available: true,
+        }
+    }
+}
+
+impl PeerLimits {
+    pub(crate) fn packet_size(&self) -> usize {
+        usize::try_from(self.maximum_packet_size).unwrap_or(usize::MAX)
+    }
+
+    /// Why this message must not be sent to the other side, whatever its size.
+    pub(crate) fn refuses(&self, message: &Message) -> Option<LostMessage> {
+        // [MQTT-3.2.2-11] No PUBLISH above the server's Maximum QoS.
+        if message.qos > self.maximum_qos {
+            return Some(LostMessage::QosNotSupported { maximum: self.maximum_qos });
+        }
+        // [MQTT-3.2.2-14] No RETAIN where the server does not keep it.
+        if message.retain && !self.retain_available {
+            return Some(LostMessage::RetainNotSupported);
+        }
+        None
+    }
+}
+
+/// How a connection stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum End {
+    /// Open.
+    None,
+    /// What is queued leaves, then this packet if there is one, then the stream is to end.
+    Draining(Option<Packet>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Packets that wait for nothing.
+    pub(crate) control: VecDeque<Packet>,
+    /// Packets that wait for the store.
+    pub(crate) gated: Gated,
+    pub(crate) peer: PeerLimits,
+    /// Our own Receive Maximum.
+    pub(crate) receive_maximum: u16,
+    /// Our own Topic Alias Maximum, and what the aliases used so far stand for.
+    pub(crate) topic_alias_maximum: u16,
+    // [MQTT-3.3.2-7] Aliases live as long as the connection.
+    aliases: BTreeMap<u16, TopicName>,
+    pub(crate) keep_alive: Duration,
+    pub(crate) last_sent: Instant,
+    pub(crate) last_received: Instant,
+    end: End,
+    cause: Option<DisconnectCause>,
+}
+
+impl Connection {
+    pub(crate) fn new(now: Instant, receive_maximum: u16, topic_alias_maximum: u16) -> Self {
+        Self {
+            control: VecDeque::new(),
+            gated: Gated::new(),
+            peer: PeerLimits::default(),
+            receive_maximum,
+            topic_alias_maximum,
+            aliases: BTreeMap::new(),
+            keep_alive: Duration::ZERO,
+            last_sent: now,
+            last_received: now,
+            end: End::None,
+            cause: None,
+        }
+    }
+
+    /// Ends the connection once what is queued has left, with this packet last.
+    ///
+    // [MQTT-3.14.4-1] Nothing is sent after DISCONNECT; [MQTT-3.14.4-2] the stream is closed behind it.
+    pub(crate) fn finish(&mut self, last: Option<Packet>, cause: DisconnectCause) {
+        if self.end == End::None {
+            self.end = End::Draining(last);
+            self.cause = Some(cause);
+        }
+    }
+
+    /// Ends the connection at once: what was queued is dropped, and this packet is the last.
+    ///
+    // [MQTT-4.13.1-1] [MQTT-4.13.2-1] An error ends the connection, whether or not it can be told.
+    pub(crate) fn abort(&mut self, last: Option<Packet>, cause: DisconnectCause) {
+        if self.end == End::None {
+            self.control.clear();
+            self.gated.clear();
+        }
+        self.finish(last, cause);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.end == End::None
+    }
+
+    /// Why the connection ended, to be asked once it has.
+    pub(crate) fn take_cause(&mut self) -> DisconnectCause {
+        self.cause.take().unwrap_or(DisconnectCause::StreamEnded)
+    }
+
+    /// The next packet that waits for nothing but the store, or the last one.
+    pub(crate) fn poll(&mut self, is_stored: impl Fn(Lsn) -> bool) -> Option<Packet> {
+        if let Some(packet) = self.control.pop_front() {
+            return Some(packet);
+        }
+        if let Some((_, packet)) = self.gated.pop_front_if(|(lsn, _)| is_stored(*lsn)) {
+            return Some(packet);
+        }
+        match &mut self.end {
+            End::Draining(last) => last.take(),
+            End::None => None,
+        }
+    }
+
+    /// All that was to be sent is polled, and the stream is to end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.end == End::Draining(None) && self.control.is_empty()
+    }
+
+    /// The topic of a PUBLISH, by its alias where it has one.
+    pub(crate) fn resolve(&mut self, publish: &mut Publish) -> Result<TopicName, ProtocolError> {
+        let alias = publish.properties.topic_alias().map(|alias| alias.get());
+        if let Some(alias) = alias {
+            // [MQTT-3.3.2-10] [MQTT-3.3.2-12] Every alias from 1 to our own maximum is accepted, and no other.
+            if alias > self.topic_alias_maximum {
+                return Err(ProtocolError::TopicAliasInvalid { alias, maximum: self.topic_alias_maximum });
+            }
+            publish.properties.remove_topic_alias();
+        }
+        match (&publish.topic, alias) {
+            (PublishTopic::Name(name), None) => Ok(name.clone()),
+            (PublishTopic::Name(name), Some(alias)) => {
+                let name = name.clone().detached();
+                self.aliases.insert(alias, name.clone());
+                Ok(name)
+            }
+            (PublishTopic::Alias(alias), _) => {
+                let alias = alias.get();
+                let unknown = ProtocolError::TopicAliasInvalid { alias, maximum: self.topic_alias_maximum };
+                self.aliases.get(&alias).cloned().ok_or(unknown)
+            }
+        }
+    }
+}
+
+/// A packet that may not come in this situation.
+pub(crate) fn unexpected(packet: PacketType, when: &'static str) -> ProtocolError {
+    ProtocolError::Unexpected { packet, when }
+}
+
+/// The first key of a session's records, where reading begins.
+pub(crate) const FIRST_KEY: Key = Key::Outgoing(0);

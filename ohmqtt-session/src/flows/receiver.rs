@@ -1,0 +1,228 @@
+//! The receiving half of QoS 1 and 2 (section 4.3), for client and server alike: what was handed to the application and is not
+//! acknowledged yet, and which QoS 2 identifiers wait for their PUBREL.
+
+use alloc::collections::VecDeque;
+use ohmqtt_codec::{Ack, Packet, PacketId, Qos, ReasonCode};
+
+use super::ids::IdTable;
+use super::{Gated, Receipt};
+use crate::ProtocolError;
+use crate::record::{Key, Lsn, Record, StoreLog, StoreOp};
+
+/// What is known of an incoming QoS 2 identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Received {
+    /// The application has the message and has not acknowledged it. Only in memory: after a crash it is delivered again.
+    Held(Receipt),
+    /// The application has taken it: PUBREC goes out once this is stored, and again whenever the PUBLISH comes again.
+    Taken {
+        lsn: Lsn,
+        /// Its PUBLISH came on the connection that stands now, and so counts against our Receive Maximum.
+        counted: bool,
+    },
+}
+
+/// An incoming message that waits, in the order of arrival, for the application's word.
+#[derive(Clone, Copy, Debug)]
+struct Unacknowledged {
+    receipt: Receipt,
+    packet_id: PacketId,
+    qos: Qos,
+    /// The application's word, when it has come before that on an earlier message.
+    answer: Option<ReasonCode>,
+}
+
+/// What to do with an incoming PUBLISH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Hand it to the application.
+    New(Receipt),
+    /// The application has it already.
+    Duplicate,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
+    received: IdTable<Received>,
+    /// Of the connection that stands now.
+    waiting: VecDeque<Unacknowledged>,
+    last_receipt: u64,
+    /// QoS 2 messages of this connection that are answered by PUBREC and not yet by PUBCOMP.
+    unreleased: usize,
+}
+
+impl Receiver {
+    /// A PUBLISH of QoS 1 or 2 came.
+    pub(crate) fn handle_publish(
+        &mut self,
+        packet_id: PacketId,
+        qos: Qos,
+        receive_maximum: u16,
+        gated: &mut Gated,
+    ) -> Result<Arrival, ProtocolError> {
+        if qos == Qos::ExactlyOnce {
+            // [MQTT-4.3.3-10] Until the PUBREL, the same identifier is the same message: PUBREC again, no second delivery.
+            match self.received.get_mut(packet_id) {
+                Some(Received::Taken { lsn, counted }) => {
+                    self.unreleased += usize::from(!*counted);
+                    *counted = true;
+                    gated.push_back((*lsn, Packet::PubRec(Ack::new(packet_id))));
+                    return Ok(Arrival::Duplicate);
+                }
+                Some(Received::Held(receipt)) => {
+                    let receipt = *receipt;
+                    if !self.waiting.iter().any(|waiting| waiting.receipt == receipt) {
+                        self.admit(receive_maximum)?;
+                        self.waiting.push_back(Unacknowledged { receipt, packet_id, qos, answer: None });
+                    }
+                    return Ok(Arrival::Duplicate);
+                }
+                None => {}
+            }
+        }
+        self.admit(receive_maximum)?;
+        self.last_receipt += 1;
+        let receipt = Receipt(self.last_receipt);
+        if qos == Qos::ExactlyOnce {
+            self.received.insert(packet_id, Received::Held(receipt));
+        }
+        self.waiting.push_back(Unacknowledged { receipt, packet_id, qos, answer: None });
+        Ok(Arrival::New(receipt))
+    }
+
+    // [MQTT-3.3.4-7] [MQTT-3.3.4-9] The other side keeps to our Receive Maximum; one more is its error.
+    fn admit(&self, receive_maximum: u16) -> Result<(), ProtocolError> {
+        if self.waiting.len() + self.unreleased >= usize::from(receive_maximum) {
+            return Err(ProtocolError::ReceiveMaximumExceeded { maximum: receive_maximum });
+        }
+        Ok(())
+    }
+
+    /// The application's word on a message. Acknowledgements leave in the order of the messages, whatever the order of the words.
+    pub(crate) fn acknowledge(&mut self, log: &mut StoreLog, receipt: Receipt, answer: ReasonCode, out: &mut Outlets<'_>) {
+        let Some(at) = self.position(receipt) else {
+            self.acknowledge_late(log, receipt, answer);
+            return;
+        };
+        let waiting = &mut self.waiting[at];
+        // The first word counts.
+        waiting.answer.get_or_insert(answer);
+        // [MQTT-4.6.0-2] PUBACKs and [MQTT-4.6.0-3] PUBRECs leave in the order of the PUBLISHes.
+        while let Some(Unacknowledged { packet_id, qos, answer: Some(answer), .. }) =
+            self.waiting.pop_front_if(|first| first.answer.is_some())
+        {
+            self.answer(log, packet_id, qos, answer, out);
+        }
+    }
+
+    fn position(&self, receipt: Receipt) -> Option<usize> {
+        let first = self.waiting.front()?;
+        // Receipts of one connection follow each other, but for messages that were held since an earlier one.
+        let guess = usize::try_from(receipt.0.wrapping_sub(first.receipt.0)).ok();
+        match guess.and_then(|at| self.waiting.get(at)) {
+            Some(waiting) if waiting.receipt == receipt => guess,
+            _ => self.waiting.iter().position(|waiting| waiting.receipt == receipt),
+        }
+    }
+
+    fn answer(&mut self, log: &mut StoreLog, packet_id: PacketId, qos: Qos, reason: ReasonCode, out: &mut Outlets<'_>) {
+        let ack = Ack::with_reason(packet_id, reason);
+        if qos == Qos::AtLeastOnce {
+            // [MQTT-4.3.2-4] [MQTT-2.2.1-5] PUBACK, with the identifier of the PUBLISH, once the application owns the message.
+            out.control.push_back(Packet::PubAck(ack));
+            return;
+        }
+        if reason.is_error() {
+            // [MQTT-4.3.3-9] After an error PUBREC the identifier means a new message.
+            self.received.remove(packet_id);
+            out.gated.push_back((Lsn::NONE, Packet::PubRec(ack)));
+            return;
+        }
+        // [MQTT-4.3.3-8] PUBREC once the application owns the message, and the store knows.
+        let lsn = log.push(|| StoreOp::Put(Record::Received { packet_id }));
+        self.received.insert(packet_id, Received::Taken { lsn, counted: true });
+        self.unreleased += 1;
+        out.gated.push_back((lsn, Packet::PubRec(ack)));
+    }
+
+    /// A word on a message of a connection that is gone. Of QoS 2 it is remembered, so that the message is not delivered again.
+    fn acknowledge_late(&mut self, log: &mut StoreLog, receipt: Receipt, answer: ReasonCode) {
+        let Some(packet_id) = self.received.iter().find_map(|(id, r)| (*r == Received::Held(receipt)).then_some(id)) else {
+            return;
+        };
+        if answer.is_error() {
+            self.received.remove(packet_id);
+            return;
+        }
+        let lsn = log.push(|| StoreOp::Put(Record::Received { packet_id }));
+        self.received.insert(packet_id, Received::Taken { lsn, counted: false });
+    }
+
+    /// A PUBREL: the identifier is free once PUBCOMP has left, and that waits until the store has forgotten it.
+    pub(crate) fn handle_pubrel(
+        &mut self,
+        log: &mut StoreLog,
+        packet_id: PacketId,
+        gated: &mut Gated,
+    ) -> Result<(), ProtocolError> {
+        match self.received.get(packet_id) {
+            Some(Received::Taken { counted, .. }) => {
+                self.unreleased -= usize::from(*counted);
+                self.received.remove(packet_id);
+                let lsn = log.push(|| StoreOp::Delete(Key::Received(packet_id)));
+                // [MQTT-4.3.3-11] [MQTT-2.2.1-5] PUBCOMP has the identifier of the PUBREL. [MQTT-4.3.3-12] Then it means a new message.
+                gated.push_back((lsn, Packet::PubComp(Ack::new(packet_id))));
+                Ok(())
+            }
+            // PUBREL answers a PUBREC, and none was sent.
+            Some(Received::Held(_)) => Err(ProtocolError::UnexpectedAck { packet_id, packet: "PUBREL" }),
+            None => {
+                let unknown = Ack::with_reason(packet_id, ReasonCode::PacketIdentifierNotFound);
+                gated.push_back((Lsn::NONE, Packet::PubComp(unknown)));
+                Ok(())
+            }
+        }
+    }
+
+    /// The connection ended: QoS 1 messages will come again; QoS 2 ones are remembered by their identifiers.
+    pub(crate) fn suspend(&mut self) {
+        self.waiting.clear();
+        self.unreleased = 0;
+        for (_, received) in self.received.iter_mut() {
+            if let Received::Taken { counted, .. } = received {
+                *counted = false;
+            }
+        }
+    }
+
+    /// The other side has no session: its identifiers mean nothing any more.
+    pub(crate) fn lose_session(&mut self, log: &mut StoreLog) {
+        self.suspend();
+        for (packet_id, _) in self.received.drain() {
+            log.push(|| StoreOp::Delete(Key::Received(packet_id)));
+        }
+    }
+
+    /// A failed record has a new number: what is answered from now on waits for that.
+    pub(crate) fn regate(&mut self, packet_id: PacketId, new: Lsn) {
+        if let Some(Received::Taken { lsn, .. }) = self.received.get_mut(packet_id) {
+            *lsn = new;
+        }
+    }
+
+    pub(crate) fn restore(&mut self, packet_id: PacketId) {
+        self.received.insert(packet_id, Received::Taken { lsn: Lsn::NONE, counted: false });
+    }
+
+    /// Handed to the application and not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+/// Where answers go: at once, or behind the store.
+#[derive(Debug)]
+pub(crate) struct Outlets<'a> {
+    pub(crate) control: &'a mut VecDeque<Packet>,
+    pub(crate) gated: &'a mut Gated,
+}
