@@ -3,7 +3,9 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use core::num::NonZeroU16;
 use core::time::Duration;
-use ohmqtt_codec::{Packet, PacketType, Publish, PublishTopic, Qos, TopicName};
+
+use bytes::Bytes;
+use ohmqtt_codec::{Packet, PacketType, Publish, PublishTopic, Qos, TopicAlias, TopicName};
 
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::flows::Gated;
@@ -57,7 +59,9 @@ impl PeerLimits {
     pub(crate) fn refuses(&self, message: &Message) -> Option<LostMessage> {
         // [MQTT-3.2.2-11] No PUBLISH above the server's Maximum QoS.
         if message.qos > self.maximum_qos {
-            return Some(LostMessage::QosNotSupported { maximum: self.maximum_qos });
+            return Some(LostMessage::QosNotSupported {
+                maximum: self.maximum_qos,
+            });
         }
         // [MQTT-3.2.2-14] No RETAIN where the server does not keep it.
         if message.retain && !self.retain_available {
@@ -148,8 +152,8 @@ impl Connection {
         if let Some(packet) = self.control.pop_front() {
             return Some(packet);
         }
-        if let Some((_, packet)) = self.gated.pop_front_if(|(lsn, _)| is_stored(*lsn)) {
-            return Some(packet);
+        if self.gated.front().is_some_and(|(lsn, _)| is_stored(*lsn)) {
+            return self.gated.pop_front().map(|(_, packet)| packet);
         }
         match &mut self.end {
             End::Draining(last) => last.take(),
@@ -164,24 +168,32 @@ impl Connection {
 
     /// The topic of a PUBLISH, by its alias where it has one.
     pub(crate) fn resolve(&mut self, publish: &mut Publish) -> Result<TopicName, ProtocolError> {
-        let alias = publish.properties.topic_alias().map(|alias| alias.get());
+        let alias = publish.properties.topic_alias().map(TopicAlias::get);
         if let Some(alias) = alias {
             // [MQTT-3.3.2-10] [MQTT-3.3.2-12] Every alias from 1 to our own maximum is accepted, and no other.
             if alias > self.topic_alias_maximum {
-                return Err(ProtocolError::TopicAliasInvalid { alias, maximum: self.topic_alias_maximum });
+                return Err(ProtocolError::TopicAliasInvalid {
+                    alias,
+                    maximum: self.topic_alias_maximum,
+                });
             }
             publish.properties.remove_topic_alias();
         }
         match (&publish.topic, alias) {
             (PublishTopic::Name(name), None) => Ok(name.clone()),
             (PublishTopic::Name(name), Some(alias)) => {
-                let name = name.clone().detached();
-                self.aliases.insert(alias, name.clone());
-                Ok(name)
+                // What is kept is copied out of the buffer it was read into.
+                let kept = TopicName::try_from(Bytes::copy_from_slice(name.as_bytes()))
+                    .unwrap_or_else(|_| name.clone());
+                self.aliases.insert(alias, kept.clone());
+                Ok(kept)
             }
             (PublishTopic::Alias(alias), _) => {
                 let alias = alias.get();
-                let unknown = ProtocolError::TopicAliasInvalid { alias, maximum: self.topic_alias_maximum };
+                let unknown = ProtocolError::TopicAliasInvalid {
+                    alias,
+                    maximum: self.topic_alias_maximum,
+                };
                 self.aliases.get(&alias).cloned().ok_or(unknown)
             }
         }

@@ -33,7 +33,9 @@ pub enum ProtocolError {
         maximum: u16,
     },
     /// A Topic Alias above this side's maximum, or one that names no topic yet.
-    #[error("topic alias {alias} is invalid: our maximum is {maximum}, and an alias needs a topic before it is used")]
+    #[error(
+        "topic alias {alias} is invalid: our maximum is {maximum}, and an alias needs a topic before it is used"
+    )]
     TopicAliasInvalid {
         /// The alias.
         alias: u16,

@@ -24,54 +24,105 @@ pub(crate) struct Incoming {
 
 impl<E: From<FlowEvent>> Exchange<E> {
     pub(crate) fn new(connection: Connection, flows: Flows) -> Self {
-        Self { connection, flows, events: VecDeque::new() }
+        Self {
+            connection,
+            flows,
+            events: VecDeque::new(),
+        }
     }
 
     /// Takes a PUBLISH apart; `None` when the application has the message already.
     ///
     // [MQTT-3.3.4-1] [MQTT-4.5.0-2] Every PUBLISH is answered as its QoS demands, once the application has taken it.
-    pub(crate) fn handle_publish(&mut self, mut publish: Publish) -> Result<Option<Incoming>, ProtocolError> {
+    pub(crate) fn handle_publish(
+        &mut self,
+        mut publish: Publish,
+    ) -> Result<Option<Incoming>, ProtocolError> {
         let topic = self.connection.resolve(&mut publish)?;
         let qos = publish.delivery.qos();
         let receipt = match publish.delivery.packet_id() {
             None => None,
             Some(packet_id) => {
-                let (maximum, gated) = (self.connection.receive_maximum, &mut self.connection.gated);
-                match self.flows.receiver.handle_publish(packet_id, qos, maximum, gated)? {
+                let (maximum, gated) =
+                    (self.connection.receive_maximum, &mut self.connection.gated);
+                match self
+                    .flows
+                    .receiver
+                    .handle_publish(packet_id, qos, maximum, gated)?
+                {
                     Arrival::Duplicate => return Ok(None),
                     Arrival::New(receipt) => Some(receipt),
                 }
             }
         };
-        let Publish { retain, properties, payload, .. } = publish;
-        Ok(Some(Incoming { message: Message { topic, qos, retain, properties, payload }, receipt }))
+        let Publish {
+            retain,
+            properties,
+            payload,
+            ..
+        } = publish;
+        Ok(Some(Incoming {
+            message: Message {
+                topic,
+                qos,
+                retain,
+                properties,
+                payload,
+            },
+            receipt,
+        }))
     }
 
     pub(crate) fn handle_puback(&mut self, ack: Ack) -> Result<(), ProtocolError> {
         let Self { flows, events, .. } = self;
-        flows.sender.handle_puback(&mut flows.log, ack, &mut |event| events.push_back(event.into()))
+        flows
+            .sender
+            .handle_puback(&mut flows.log, ack, &mut |event| {
+                events.push_back(event.into());
+            })
     }
 
     pub(crate) fn handle_pubrec(&mut self, ack: Ack) -> Result<(), ProtocolError> {
-        let Self { flows, events, connection } = self;
+        let Self {
+            flows,
+            events,
+            connection,
+        } = self;
         let gated = &mut connection.gated;
-        flows.sender.handle_pubrec(&mut flows.log, ack, gated, &mut |event| events.push_back(event.into()))
+        flows
+            .sender
+            .handle_pubrec(&mut flows.log, ack, gated, &mut |event| {
+                events.push_back(event.into());
+            })
     }
 
     pub(crate) fn handle_pubrel(&mut self, ack: &Ack) -> Result<(), ProtocolError> {
         let gated = &mut self.connection.gated;
-        self.flows.receiver.handle_pubrel(&mut self.flows.log, ack.packet_id, gated)
+        self.flows
+            .receiver
+            .handle_pubrel(&mut self.flows.log, ack.packet_id, gated)
     }
 
     pub(crate) fn handle_pubcomp(&mut self, ack: Ack) -> Result<(), ProtocolError> {
         let Self { flows, events, .. } = self;
-        flows.sender.handle_pubcomp(&mut flows.log, ack, &mut |event| events.push_back(event.into()))
+        flows
+            .sender
+            .handle_pubcomp(&mut flows.log, ack, &mut |event| {
+                events.push_back(event.into());
+            })
     }
 
     pub(crate) fn acknowledge(&mut self, receipt: Receipt, answer: ReasonCode) {
-        let Self { flows, connection, .. } = self;
-        let mut out = Outlets { control: &mut connection.control, gated: &mut connection.gated };
-        flows.receiver.acknowledge(&mut flows.log, receipt, answer, &mut out);
+        let Self {
+            flows, connection, ..
+        } = self;
+        let mut out = Outlets {
+            control: &mut connection.control,
+            gated: &mut connection.gated,
+        };
+        flows
+            .receiver
+            .acknowledge(&mut flows.log, receipt, answer, &mut out);
     }
 
     pub(crate) fn handle_stored(&mut self, upto: Lsn) {
@@ -80,8 +131,14 @@ impl<E: From<FlowEvent>> Exchange<E> {
     }
 
     pub(crate) fn handle_store_failed(&mut self, upto: Lsn) {
-        let Self { flows, events, connection } = self;
-        flows.handle_store_failed(upto, &mut connection.gated, &mut |event| events.push_back(event.into()));
+        let Self {
+            flows,
+            events,
+            connection,
+        } = self;
+        flows.handle_store_failed(upto, &mut connection.gated, &mut |event| {
+            events.push_back(event.into());
+        });
     }
 
     pub(crate) fn poll_store(&mut self) -> Option<(Lsn, StoreOp)> {
@@ -90,14 +147,23 @@ impl<E: From<FlowEvent>> Exchange<E> {
 
     /// The next packet that may leave now. `flowing`: the handshake is done, and messages may go.
     pub(crate) fn poll_packet(&mut self, now: Instant, flowing: bool) -> Option<Packet> {
-        let Self { flows, events, connection } = self;
-        let packet = connection.poll(|lsn| flows.log.is_stored(lsn)).or_else(|| {
-            if !flowing || !connection.is_open() {
-                return None;
-            }
-            let mut events = |event: FlowEvent| events.push_back(event.into());
-            flows.sender.poll(now, &mut flows.log, &connection.peer, &mut events).map(Packet::Publish)
-        })?;
+        let Self {
+            flows,
+            events,
+            connection,
+        } = self;
+        let packet = connection
+            .poll(|lsn| flows.log.is_stored(lsn))
+            .or_else(|| {
+                if !flowing || !connection.is_open() {
+                    return None;
+                }
+                let mut events = |event: FlowEvent| events.push_back(event.into());
+                flows
+                    .sender
+                    .poll(now, &mut flows.log, &connection.peer, &mut events)
+                    .map(Packet::Publish)
+            })?;
         connection.last_sent = now;
         Some(packet)
     }
@@ -111,7 +177,8 @@ impl<E: From<FlowEvent>> Exchange<E> {
     pub(crate) fn suspend(&mut self, lost_request: impl FnMut(crate::flows::Request)) {
         let Self { flows, events, .. } = self;
         flows.receiver.suspend();
-        flows.sender.suspend(lost_request, &mut |event| events.push_back(event.into()));
+        flows
+            .sender
+            .suspend(lost_request, &mut |event| events.push_back(event.into()));
     }
 }
-

@@ -40,9 +40,13 @@ impl Message {
         let qos = self.qos;
         let publish = self.to_publish(Delivery::AtMostOnce).detached();
         match publish.topic {
-            PublishTopic::Name(topic) => {
-                Self { topic, qos, retain: publish.retain, properties: publish.properties, payload: publish.payload }
-            }
+            PublishTopic::Name(topic) => Self {
+                topic,
+                qos,
+                retain: publish.retain,
+                properties: publish.properties,
+                payload: publish.payload,
+            },
             PublishTopic::Alias(_) => self,
         }
     }
@@ -109,7 +113,12 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// The packet as it is to be sent now: DUP as asked, the time waited taken off the Message Expiry Interval.
-    pub(crate) fn to_publish(&self, now: Instant, packet_id: Option<PacketId>, dup: bool) -> Publish {
+    pub(crate) fn to_publish(
+        &self,
+        now: Instant,
+        packet_id: Option<PacketId>,
+        dup: bool,
+    ) -> Publish {
         // [MQTT-4.3.1-1] At QoS 0 there is no DUP. [MQTT-3.3.1-3] DUP tells of this sender's retransmission and nothing else.
         let delivery = match (self.message.qos, packet_id) {
             (Qos::AtLeastOnce, Some(packet_id)) => Delivery::AtLeastOnce { packet_id, dup },
@@ -121,7 +130,9 @@ impl Outgoing {
         if let Some(interval) = publish.properties.message_expiry_interval() {
             let waited = u32::try_from(now.since(self.accepted).as_secs()).unwrap_or(u32::MAX);
             if waited > 0 {
-                publish.properties.set_message_expiry_interval(interval.saturating_sub(waited).max(1));
+                publish
+                    .properties
+                    .set_message_expiry_interval(interval.saturating_sub(waited).max(1));
             }
         }
         publish
@@ -152,7 +163,9 @@ pub enum LostMessage {
     #[error("the Message Expiry Interval passed before the message could be sent")]
     Expired,
     /// It was sent, not acknowledged, and the server no longer has the session in which it was sent.
-    #[error("the server lost the session in which the message was sent: it may or may not have arrived")]
+    #[error(
+        "the server lost the session in which the message was sent: it may or may not have arrived"
+    )]
     SessionLost,
     /// The packet is larger than the other side accepts.
     #[error("the packet has {size} bytes and the other side accepts {limit}")]

@@ -113,7 +113,10 @@ pub(crate) struct StoreLog {
 
 impl StoreLog {
     pub(crate) fn new(durable: bool) -> Self {
-        Self { durable, ..Self::default() }
+        Self {
+            durable,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn is_durable(&self) -> bool {
@@ -151,7 +154,12 @@ impl StoreLog {
     }
 
     fn take_upto(&mut self, upto: Lsn) -> impl Iterator<Item = (Lsn, StoreOp)> {
-        let n = self.unstored.iter().take(self.polled).take_while(|(lsn, _)| *lsn <= upto).count();
+        let n = self
+            .unstored
+            .iter()
+            .take(self.polled)
+            .take_while(|(lsn, _)| *lsn <= upto)
+            .count();
         self.polled -= n;
         self.unstored.drain(..n)
     }

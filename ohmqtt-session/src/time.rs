@@ -47,7 +47,12 @@ impl Sub for Instant {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Instant({}.{:06})", self.0 / 1_000_000, self.0 % 1_000_000)
+        write!(
+            f,
+            "Instant({}.{:06})",
+            self.0 / 1_000_000,
+            self.0 % 1_000_000
+        )
     }
 }
 
@@ -61,6 +66,9 @@ mod tests {
         assert_eq!(end + Duration::from_secs(1), end);
         assert_eq!(end + Duration::MAX, end);
         assert_eq!(Instant::default() - end, Duration::ZERO);
-        assert_eq!(end - Instant::from_unix_micros(u64::MAX - 3), Duration::from_micros(3));
+        assert_eq!(
+            end - Instant::from_unix_micros(u64::MAX - 3),
+            Duration::from_micros(3)
+        );
     }
 }

@@ -73,7 +73,15 @@ impl From<FlowEvent> for ClientEvent {
         match event {
             FlowEvent::Accepted { ticket } => Self::Accepted { ticket },
             FlowEvent::Sent { ticket } => Self::Sent { ticket },
-            FlowEvent::Acked { ticket, reason, properties } => Self::Acked { ticket, reason, properties },
+            FlowEvent::Acked {
+                ticket,
+                reason,
+                properties,
+            } => Self::Acked {
+                ticket,
+                reason,
+                properties,
+            },
             FlowEvent::Lost { ticket, why } => Self::Lost { ticket, why },
         }
     }
@@ -98,7 +106,9 @@ pub enum SubscribeError {
         filter: alloc::string::String,
     },
     /// The packet is larger than the server accepts.
-    #[error("the packet has {size} bytes and the server accepts {limit}: name fewer filters at once")]
+    #[error(
+        "the packet has {size} bytes and the server accepts {limit}: name fewer filters at once"
+    )]
     TooLarge {
         /// The size of the packet in bytes.
         size: usize,

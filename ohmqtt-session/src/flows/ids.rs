@@ -29,17 +29,18 @@ struct Page<T> {
 
 impl<T> Default for IdTable<T> {
     fn default() -> Self {
-        Self { pages: Vec::new(), spare: None, len: 0, last: 0 }
+        Self {
+            pages: Vec::new(),
+            spare: None,
+            len: 0,
+            last: 0,
+        }
     }
 }
 
 impl<T> IdTable<T> {
     pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     pub(crate) fn get(&self, id: PacketId) -> Option<&T> {
@@ -59,7 +60,8 @@ impl<T> IdTable<T> {
             self.pages.resize_with(page + 1, || None);
         }
         let spare = &mut self.spare;
-        let page = self.pages[page].get_or_insert_with(|| spare.take().unwrap_or_else(Page::empty));
+        let page = self.pages[page]
+            .get_or_insert_with(|| spare.take().unwrap_or_else(|| Box::new(Page::empty())));
         let old = page.slots[slot].replace(value);
         if old.is_none() {
             page.used += 1;
@@ -106,10 +108,15 @@ impl<T> IdTable<T> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PacketId, &T)> {
         self.pages.iter().enumerate().flat_map(|(page, held)| {
             held.iter().flat_map(move |held| {
-                held.slots.iter().enumerate().filter_map(move |(slot, value)| {
-                    let id = u16::try_from(page * PAGE + slot).ok().and_then(PacketId::new)?;
-                    Some((id, value.as_ref()?))
-                })
+                held.slots
+                    .iter()
+                    .enumerate()
+                    .filter_map(move |(slot, value)| {
+                        let id = u16::try_from(page * PAGE + slot)
+                            .ok()
+                            .and_then(PacketId::new)?;
+                        Some((id, value.as_ref()?))
+                    })
             })
         })
     }
@@ -117,10 +124,15 @@ impl<T> IdTable<T> {
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PacketId, &mut T)> {
         self.pages.iter_mut().enumerate().flat_map(|(page, held)| {
             held.iter_mut().flat_map(move |held| {
-                held.slots.iter_mut().enumerate().filter_map(move |(slot, value)| {
-                    let id = u16::try_from(page * PAGE + slot).ok().and_then(PacketId::new)?;
-                    Some((id, value.as_mut()?))
-                })
+                held.slots
+                    .iter_mut()
+                    .enumerate()
+                    .filter_map(move |(slot, value)| {
+                        let id = u16::try_from(page * PAGE + slot)
+                            .ok()
+                            .and_then(PacketId::new)?;
+                        Some((id, value.as_mut()?))
+                    })
             })
         })
     }
@@ -128,21 +140,35 @@ impl<T> IdTable<T> {
     /// Empties the table and gives out what stood in it. Identifiers go on where they were.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (PacketId, T)> + use<T> {
         let last = self.last;
-        let old = core::mem::replace(self, Self { last, ..Self::default() });
+        let old = core::mem::replace(
+            self,
+            Self {
+                last,
+                ..Self::default()
+            },
+        );
         old.pages.into_iter().enumerate().flat_map(|(page, held)| {
             held.into_iter().flat_map(move |held| {
-                held.slots.into_iter().enumerate().filter_map(move |(slot, value)| {
-                    let id = u16::try_from(page * PAGE + slot).ok().and_then(PacketId::new)?;
-                    Some((id, value?))
-                })
+                held.slots
+                    .into_iter()
+                    .enumerate()
+                    .filter_map(move |(slot, value)| {
+                        let id = u16::try_from(page * PAGE + slot)
+                            .ok()
+                            .and_then(PacketId::new)?;
+                        Some((id, value?))
+                    })
             })
         })
     }
 }
 
 impl<T> Page<T> {
-    fn empty() -> Box<Self> {
-        Box::new(Self { used: 0, slots: array::from_fn(|_| None) })
+    fn empty() -> Self {
+        Self {
+            used: 0,
+            slots: array::from_fn(|_| None),
+        }
     }
 }
 
@@ -196,12 +222,18 @@ mod tests {
         for n in 1..=1000 {
             assert_eq!(table.insert(id(n), u32::from(n)), None);
         }
-        assert_eq!(table.iter().map(|(id, v)| u32::from(id.get()) - v).sum::<u32>(), 0);
+        assert_eq!(
+            table
+                .iter()
+                .map(|(id, v)| u32::from(id.get()) - v)
+                .sum::<u32>(),
+            0
+        );
         for n in 1..=1000 {
             assert_eq!(table.remove(id(n)), Some(u32::from(n)));
             assert_eq!(table.remove(id(n)), None);
         }
-        assert!(table.is_empty());
+        assert!(table.len() == 0);
         assert!(table.pages.iter().all(Option::is_none));
     }
 
@@ -211,8 +243,11 @@ mod tests {
         take(&mut table);
         take(&mut table);
         table.insert(id(700), 7);
-        assert_eq!(table.drain().map(|(id, _)| id.get()).collect::<Vec<_>>(), [1, 2, 700]);
-        assert!(table.is_empty());
+        assert_eq!(
+            table.drain().map(|(id, _)| id.get()).collect::<Vec<_>>(),
+            [1, 2, 700]
+        );
+        assert!(table.len() == 0);
         assert_eq!(take(&mut table), 3);
     }
 }

@@ -5,6 +5,7 @@ mod ids;
 mod receiver;
 mod sender;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use ohmqtt_codec::{AckProperties, Packet, Qos, ReasonCode};
 
@@ -28,7 +29,11 @@ pub struct Flows {
 impl Flows {
     /// An empty session state. With `durable`, everything that must survive a crash is asked to be stored, and waited for.
     pub fn new(limits: OutboxLimits, durable: bool) -> Self {
-        Self { log: StoreLog::new(durable), sender: Sender::new(limits), receiver: Receiver::default() }
+        Self {
+            log: StoreLog::new(durable),
+            sender: Sender::new(limits),
+            receiver: Receiver::default(),
+        }
     }
 
     /// Messages accepted and not finished, and their size in bytes.
@@ -49,15 +54,24 @@ impl Flows {
     }
 
     /// The store failed: messages that were only just accepted fail, protocol records are asked for again and hold their flow.
-    pub(crate) fn handle_store_failed(&mut self, upto: Lsn, gated: &mut Gated, events: &mut impl FnMut(FlowEvent)) {
+    pub(crate) fn handle_store_failed(
+        &mut self,
+        upto: Lsn,
+        gated: &mut Gated,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
         for (old, op) in self.log.handle_failed(upto) {
             if self.sender.fail_unstored(&mut self.log, old, &op, events) {
                 continue;
             }
             let new = self.log.push(|| op.clone());
             match &op {
-                StoreOp::Put(Record::Received { packet_id }) => self.receiver.regate(*packet_id, new),
-                StoreOp::Put(Record::Released { packet_id, .. }) => self.sender.regate(*packet_id, new),
+                StoreOp::Put(Record::Received { packet_id }) => {
+                    self.receiver.regate(*packet_id, new);
+                }
+                StoreOp::Put(Record::Released { packet_id, .. }) => {
+                    self.sender.regate(*packet_id, new);
+                }
                 StoreOp::Put(Record::Message { .. }) | StoreOp::Delete(_) => {}
             }
             for (lsn, _) in gated.iter_mut().filter(|(lsn, _)| *lsn == old) {
@@ -84,7 +98,10 @@ pub struct OutboxLimits {
 
 impl Default for OutboxLimits {
     fn default() -> Self {
-        Self { messages: 65_536, bytes: 64 * 1024 * 1024 }
+        Self {
+            messages: 65_536,
+            bytes: 64 * 1024 * 1024,
+        }
     }
 }
 
@@ -107,10 +124,21 @@ pub struct Receipt(pub(crate) u64);
 /// What happened to a message; the same for both roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FlowEvent {
-    Accepted { ticket: Ticket },
-    Sent { ticket: Ticket },
-    Acked { ticket: Ticket, reason: ReasonCode, properties: AckProperties },
-    Lost { ticket: Ticket, why: LostMessage },
+    Accepted {
+        ticket: Ticket,
+    },
+    Sent {
+        ticket: Ticket,
+    },
+    Acked {
+        ticket: Ticket,
+        reason: ReasonCode,
+        properties: AckProperties,
+    },
+    Lost {
+        ticket: Ticket,
+        why: LostMessage,
+    },
 }
 
 /// Why a message was not accepted. The caller erred, or has to wait.
@@ -124,7 +152,9 @@ pub enum PublishError {
         limits: OutboxLimits,
     },
     /// The message is larger than the outbox, and so will never fit.
-    #[error("the message has {size} bytes and the outbox holds {limit}: give it more room, or send less at once")]
+    #[error(
+        "the message has {size} bytes and the outbox holds {limit}: give it more room, or send less at once"
+    )]
     TooLargeForOutbox {
         /// The size of the message in bytes.
         size: usize,
@@ -167,7 +197,7 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    pub(crate) fn new(message: Message, error: PublishError) -> Self {
-        Self { message, error }
+    pub(crate) fn new(message: Message, error: PublishError) -> Box<Self> {
+        Box::new(Self { message, error })
     }
 }

@@ -71,9 +71,18 @@ impl Receiver {
                 }
                 Some(Received::Held(receipt)) => {
                     let receipt = *receipt;
-                    if !self.waiting.iter().any(|waiting| waiting.receipt == receipt) {
+                    if !self
+                        .waiting
+                        .iter()
+                        .any(|waiting| waiting.receipt == receipt)
+                    {
                         self.admit(receive_maximum)?;
-                        self.waiting.push_back(Unacknowledged { receipt, packet_id, qos, answer: None });
+                        self.waiting.push_back(Unacknowledged {
+                            receipt,
+                            packet_id,
+                            qos,
+                            answer: None,
+                        });
                     }
                     return Ok(Arrival::Duplicate);
                 }
@@ -86,20 +95,33 @@ impl Receiver {
         if qos == Qos::ExactlyOnce {
             self.received.insert(packet_id, Received::Held(receipt));
         }
-        self.waiting.push_back(Unacknowledged { receipt, packet_id, qos, answer: None });
+        self.waiting.push_back(Unacknowledged {
+            receipt,
+            packet_id,
+            qos,
+            answer: None,
+        });
         Ok(Arrival::New(receipt))
     }
 
     // [MQTT-3.3.4-7] [MQTT-3.3.4-9] The other side keeps to our Receive Maximum; one more is its error.
     fn admit(&self, receive_maximum: u16) -> Result<(), ProtocolError> {
         if self.waiting.len() + self.unreleased >= usize::from(receive_maximum) {
-            return Err(ProtocolError::ReceiveMaximumExceeded { maximum: receive_maximum });
+            return Err(ProtocolError::ReceiveMaximumExceeded {
+                maximum: receive_maximum,
+            });
         }
         Ok(())
     }
 
     /// The application's word on a message. Acknowledgements leave in the order of the messages, whatever the order of the words.
-    pub(crate) fn acknowledge(&mut self, log: &mut StoreLog, receipt: Receipt, answer: ReasonCode, out: &mut Outlets<'_>) {
+    pub(crate) fn acknowledge(
+        &mut self,
+        log: &mut StoreLog,
+        receipt: Receipt,
+        answer: ReasonCode,
+        out: &mut Outlets<'_>,
+    ) {
         let Some(at) = self.position(receipt) else {
             self.acknowledge_late(log, receipt, answer);
             return;
@@ -108,9 +130,14 @@ impl Receiver {
         // The first word counts.
         waiting.answer.get_or_insert(answer);
         // [MQTT-4.6.0-2] PUBACKs and [MQTT-4.6.0-3] PUBRECs leave in the order of the PUBLISHes.
-        while let Some(Unacknowledged { packet_id, qos, answer: Some(answer), .. }) =
-            self.waiting.pop_front_if(|first| first.answer.is_some())
+        while let Some(&Unacknowledged {
+            packet_id,
+            qos,
+            answer: Some(answer),
+            ..
+        }) = self.waiting.front()
         {
+            self.waiting.pop_front();
             self.answer(log, packet_id, qos, answer, out);
         }
     }
@@ -121,11 +148,21 @@ impl Receiver {
         let guess = usize::try_from(receipt.0.wrapping_sub(first.receipt.0)).ok();
         match guess.and_then(|at| self.waiting.get(at)) {
             Some(waiting) if waiting.receipt == receipt => guess,
-            _ => self.waiting.iter().position(|waiting| waiting.receipt == receipt),
+            _ => self
+                .waiting
+                .iter()
+                .position(|waiting| waiting.receipt == receipt),
         }
     }
 
-    fn answer(&mut self, log: &mut StoreLog, packet_id: PacketId, qos: Qos, reason: ReasonCode, out: &mut Outlets<'_>) {
+    fn answer(
+        &mut self,
+        log: &mut StoreLog,
+        packet_id: PacketId,
+        qos: Qos,
+        reason: ReasonCode,
+        out: &mut Outlets<'_>,
+    ) {
         let ack = Ack::with_reason(packet_id, reason);
         if qos == Qos::AtLeastOnce {
             // [MQTT-4.3.2-4] [MQTT-2.2.1-5] PUBACK, with the identifier of the PUBLISH, once the application owns the message.
@@ -140,14 +177,19 @@ impl Receiver {
         }
         // [MQTT-4.3.3-8] PUBREC once the application owns the message, and the store knows.
         let lsn = log.push(|| StoreOp::Put(Record::Received { packet_id }));
-        self.received.insert(packet_id, Received::Taken { lsn, counted: true });
+        self.received
+            .insert(packet_id, Received::Taken { lsn, counted: true });
         self.unreleased += 1;
         out.gated.push_back((lsn, Packet::PubRec(ack)));
     }
 
     /// A word on a message of a connection that is gone. Of QoS 2 it is remembered, so that the message is not delivered again.
     fn acknowledge_late(&mut self, log: &mut StoreLog, receipt: Receipt, answer: ReasonCode) {
-        let Some(packet_id) = self.received.iter().find_map(|(id, r)| (*r == Received::Held(receipt)).then_some(id)) else {
+        let Some(packet_id) = self
+            .received
+            .iter()
+            .find_map(|(id, r)| (*r == Received::Held(receipt)).then_some(id))
+        else {
             return;
         };
         if answer.is_error() {
@@ -155,7 +197,13 @@ impl Receiver {
             return;
         }
         let lsn = log.push(|| StoreOp::Put(Record::Received { packet_id }));
-        self.received.insert(packet_id, Received::Taken { lsn, counted: false });
+        self.received.insert(
+            packet_id,
+            Received::Taken {
+                lsn,
+                counted: false,
+            },
+        );
     }
 
     /// A PUBREL: the identifier is free once PUBCOMP has left, and that waits until the store has forgotten it.
@@ -175,7 +223,10 @@ impl Receiver {
                 Ok(())
             }
             // PUBREL answers a PUBREC, and none was sent.
-            Some(Received::Held(_)) => Err(ProtocolError::UnexpectedAck { packet_id, packet: "PUBREL" }),
+            Some(Received::Held(_)) => Err(ProtocolError::UnexpectedAck {
+                packet_id,
+                packet: "PUBREL",
+            }),
             None => {
                 let unknown = Ack::with_reason(packet_id, ReasonCode::PacketIdentifierNotFound);
                 gated.push_back((Lsn::NONE, Packet::PubComp(unknown)));
@@ -211,7 +262,13 @@ impl Receiver {
     }
 
     pub(crate) fn restore(&mut self, packet_id: PacketId) {
-        self.received.insert(packet_id, Received::Taken { lsn: Lsn::NONE, counted: false });
+        self.received.insert(
+            packet_id,
+            Received::Taken {
+                lsn: Lsn::NONE,
+                counted: false,
+            },
+        );
     }
 
     /// Handed to the application and not acknowledged.

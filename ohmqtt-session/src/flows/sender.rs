@@ -4,6 +4,7 @@
 //! It knows nothing of sockets or handshakes. Identifiers of SUBSCRIBE and UNSUBSCRIBE stand in the same table, because they come
 //! from the same set.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use ohmqtt_codec::{Ack, AckProperties, PacketId, Publish, Qos, ReasonCode};
@@ -90,7 +91,10 @@ const ID_BATCH: usize = 256;
 
 impl Sender {
     pub(crate) fn new(limits: OutboxLimits) -> Self {
-        Self { limits, ..Self::default() }
+        Self {
+            limits,
+            ..Self::default()
+        }
     }
 
     /// Messages accepted and not finished, and their size in bytes.
@@ -114,14 +118,22 @@ impl Sender {
         message: Message,
         options: PublishOptions,
         events: &mut impl FnMut(FlowEvent),
-    ) -> Result<(), Rejected> {
+    ) -> Result<(), Box<Rejected>> {
         let size = message.size();
         if size > self.limits.bytes {
             let limit = self.limits.bytes;
-            return Err(Rejected::new(message, PublishError::TooLargeForOutbox { size, limit }));
+            return Err(Rejected::new(
+                message,
+                PublishError::TooLargeForOutbox { size, limit },
+            ));
         }
         if !self.has_room(size) {
-            return Err(Rejected::new(message, PublishError::Full { limits: self.limits }));
+            return Err(Rejected::new(
+                message,
+                PublishError::Full {
+                    limits: self.limits,
+                },
+            ));
         }
         let seq = self.next_seq;
         self.next_seq += 1;
@@ -163,7 +175,8 @@ impl Sender {
 
     /// The store has come this far: messages whose records it holds are accepted.
     pub(crate) fn handle_stored(&mut self, upto: Lsn, events: &mut impl FnMut(FlowEvent)) {
-        while let Some((_, ticket)) = self.accepting.pop_front_if(|(lsn, _)| *lsn <= upto) {
+        while let Some(&(_, ticket)) = self.accepting.front().filter(|(lsn, _)| *lsn <= upto) {
+            self.accepting.pop_front();
             events(FlowEvent::Accepted { ticket });
         }
     }
@@ -231,7 +244,11 @@ impl Sender {
     }
 
     /// The connection ended: nothing is on the wire, requests are gone, and so are QoS 0 messages that were not asked to be kept.
-    pub(crate) fn suspend(&mut self, mut lost_request: impl FnMut(Request), events: &mut impl FnMut(FlowEvent)) {
+    pub(crate) fn suspend(
+        &mut self,
+        mut lost_request: impl FnMut(Request),
+        events: &mut impl FnMut(FlowEvent),
+    ) {
         self.connected = false;
         self.resend.clear();
         self.unacknowledged = 0;
@@ -256,21 +273,39 @@ impl Sender {
         }
     }
 
-    fn give_up0(&mut self, outgoing: &Outgoing, why: LostMessage, events: &mut impl FnMut(FlowEvent)) {
+    fn give_up0(
+        &mut self,
+        outgoing: &Outgoing,
+        why: LostMessage,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
         self.messages -= 1;
         self.bytes -= outgoing.message.size();
         lose(outgoing.ticket, why, events);
     }
 
     /// The other side has no session: what was sent under it gets the treatment that was chosen; what was not sent stays.
-    pub(crate) fn lose_session(&mut self, log: &mut StoreLog, policy: SessionLoss, events: &mut impl FnMut(FlowEvent)) {
+    pub(crate) fn lose_session(
+        &mut self,
+        log: &mut StoreLog,
+        policy: SessionLoss,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
         let mut again = Vec::new();
         let mut failed = Vec::new();
         for (id, used) in self.ids.drain() {
             match used {
-                InUse::Published(flight) if policy == SessionLoss::Resend => again.push(flight.message),
-                InUse::Published(flight) => failed.push((flight.message.seq, flight.message.ticket, flight.message.message.size())),
-                InUse::Released(release) => failed.push((release.seq, release.ticket, release.size)),
+                InUse::Published(flight) if policy == SessionLoss::Resend => {
+                    again.push(flight.message);
+                }
+                InUse::Published(flight) => failed.push((
+                    flight.message.seq,
+                    flight.message.ticket,
+                    flight.message.message.size(),
+                )),
+                InUse::Released(release) => {
+                    failed.push((release.seq, release.ticket, release.size));
+                }
                 InUse::Reserved => {
                     self.ids.insert(id, InUse::Reserved);
                 }
@@ -329,16 +364,28 @@ impl Sender {
                 (None, Some(_)) => self.queue0.pop_front()?,
                 (None, None) => return None,
             };
-            if let Some(why) = outgoing.is_over(now).or_else(|| peer.refuses(&outgoing.message)) {
+            if let Some(why) = outgoing
+                .is_over(now)
+                .or_else(|| peer.refuses(&outgoing.message))
+            {
                 self.give_up(log, &outgoing, why, events);
                 continue;
             }
             if outgoing.message.qos == Qos::AtMostOnce {
                 self.messages -= 1;
                 self.bytes -= outgoing.message.size();
-                let Some(publish) = fitting(outgoing.to_publish(now, None, false), peer, outgoing.ticket, events) else { continue };
+                let Some(publish) = fitting(
+                    outgoing.to_publish(now, None, false),
+                    peer,
+                    outgoing.ticket,
+                    events,
+                ) else {
+                    continue;
+                };
                 if outgoing.ticket.is_some() {
-                    events(FlowEvent::Sent { ticket: outgoing.ticket });
+                    events(FlowEvent::Sent {
+                        ticket: outgoing.ticket,
+                    });
                 }
                 return Some(publish);
             }
@@ -364,7 +411,9 @@ impl Sender {
         events: &mut impl FnMut(FlowEvent),
     ) -> Option<Publish> {
         let (seq, id) = self.resend.pop_front()?;
-        let Some(InUse::Published(flight)) = self.ids.get_mut(id) else { return None };
+        let Some(InUse::Published(flight)) = self.ids.get_mut(id) else {
+            return None;
+        };
         if flight.message.seq != seq || flight.on_wire {
             return None;
         }
@@ -373,8 +422,13 @@ impl Sender {
         let size = publish.encoded_len();
         if size > peer.packet_size() {
             // [MQTT-3.2.2-15] [MQTT-3.1.2-24] The other side lowered its limit: the packet cannot be sent.
-            let why = LostMessage::TooLarge { size, limit: peer.maximum_packet_size };
-            let Some(InUse::Published(flight)) = self.ids.remove(id) else { return None };
+            let why = LostMessage::TooLarge {
+                size,
+                limit: peer.maximum_packet_size,
+            };
+            let Some(InUse::Published(flight)) = self.ids.remove(id) else {
+                return None;
+            };
             self.finish(log, seq, flight.message.message.size());
             lose(flight.message.ticket, why, events);
             return None;
@@ -405,16 +459,29 @@ impl Sender {
             return None;
         }
         // [MQTT-4.3.2-2] [MQTT-4.3.3-2] The first PUBLISH has that identifier and DUP 0.
-        let Some(publish) = fitting(outgoing.to_publish(now, Some(id), false), peer, outgoing.ticket, events) else {
+        let Some(publish) = fitting(
+            outgoing.to_publish(now, Some(id), false),
+            peer,
+            outgoing.ticket,
+            events,
+        ) else {
             self.ids.remove(id);
             self.finish(log, outgoing.seq, outgoing.message.size());
             return None;
         };
         if outgoing.ticket.is_some() {
-            events(FlowEvent::Sent { ticket: outgoing.ticket });
+            events(FlowEvent::Sent {
+                ticket: outgoing.ticket,
+            });
         }
         // [MQTT-4.3.2-3] [MQTT-4.3.3-3] It counts as unacknowledged from here until PUBACK or PUBREC.
-        self.ids.insert(id, InUse::Published(InFlight { on_wire: true, message: outgoing }));
+        self.ids.insert(
+            id,
+            InUse::Published(InFlight {
+                on_wire: true,
+                message: outgoing,
+            }),
+        );
         self.unacknowledged += 1;
         Some(publish)
     }
@@ -432,7 +499,10 @@ impl Sender {
             }
             // An acknowledgement of what this side does not know cannot be answered, and harms nothing.
             None => Ok(()),
-            Some(_) => Err(ProtocolError::UnexpectedAck { packet_id: ack.packet_id, packet: "PUBACK" }),
+            Some(_) => Err(ProtocolError::UnexpectedAck {
+                packet_id: ack.packet_id,
+                packet: "PUBACK",
+            }),
         }
     }
 
@@ -483,7 +553,10 @@ impl Sender {
                 gated.push_back((Lsn::NONE, ohmqtt_codec::Packet::PubRel(unknown)));
                 Ok(())
             }
-            Some(_) => Err(ProtocolError::UnexpectedAck { packet_id: id, packet: "PUBREC" }),
+            Some(_) => Err(ProtocolError::UnexpectedAck {
+                packet_id: id,
+                packet: "PUBREC",
+            }),
         }
     }
 
@@ -496,9 +569,16 @@ impl Sender {
         match self.ids.get(ack.packet_id) {
             Some(InUse::Released(_)) => {}
             None => return Ok(()),
-            Some(_) => return Err(ProtocolError::UnexpectedAck { packet_id: ack.packet_id, packet: "PUBCOMP" }),
+            Some(_) => {
+                return Err(ProtocolError::UnexpectedAck {
+                    packet_id: ack.packet_id,
+                    packet: "PUBCOMP",
+                });
+            }
         }
-        let Some(InUse::Released(release)) = self.ids.remove(ack.packet_id) else { return Ok(()) };
+        let Some(InUse::Released(release)) = self.ids.remove(ack.packet_id) else {
+            return Ok(());
+        };
         self.unacknowledged = self.unacknowledged.saturating_sub(1);
         self.finish(log, release.seq, release.size);
         if release.ticket.is_some() {
@@ -508,20 +588,30 @@ impl Sender {
             } else {
                 (release.reason, release.properties)
             };
-            events(FlowEvent::Acked { ticket: release.ticket, reason, properties });
+            events(FlowEvent::Acked {
+                ticket: release.ticket,
+                reason,
+                properties,
+            });
         }
         Ok(())
     }
 
     fn end_published(&mut self, log: &mut StoreLog, ack: Ack, events: &mut impl FnMut(FlowEvent)) {
-        let Some(InUse::Published(flight)) = self.ids.remove(ack.packet_id) else { return };
+        let Some(InUse::Published(flight)) = self.ids.remove(ack.packet_id) else {
+            return;
+        };
         if flight.on_wire {
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
         }
         self.finish(log, flight.message.seq, flight.message.message.size());
         let ticket = flight.message.ticket;
         if ticket.is_some() {
-            events(FlowEvent::Acked { ticket, reason: ack.reason, properties: ack.properties.detached() });
+            events(FlowEvent::Acked {
+                ticket,
+                reason: ack.reason,
+                properties: ack.properties.detached(),
+            });
         }
     }
 
@@ -532,7 +622,13 @@ impl Sender {
         self.bytes -= size;
     }
 
-    fn give_up(&mut self, log: &mut StoreLog, outgoing: &Outgoing, why: LostMessage, events: &mut impl FnMut(FlowEvent)) {
+    fn give_up(
+        &mut self,
+        log: &mut StoreLog,
+        outgoing: &Outgoing,
+        why: LostMessage,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
         if outgoing.message.qos == Qos::AtMostOnce {
             return self.give_up0(outgoing, why, events);
         }
@@ -544,17 +640,29 @@ impl Sender {
     }
 
     /// An operation failed. True when it was the record of a message that only waits for it: the message fails, and that is all.
-    pub(crate) fn fail_unstored(&mut self, log: &mut StoreLog, lsn: Lsn, op: &StoreOp, events: &mut impl FnMut(FlowEvent)) -> bool {
-        let StoreOp::Put(Record::Message { .. }) = op else { return false };
+    pub(crate) fn fail_unstored(
+        &mut self,
+        log: &mut StoreLog,
+        lsn: Lsn,
+        op: &StoreOp,
+        events: &mut impl FnMut(FlowEvent),
+    ) -> bool {
+        let StoreOp::Put(Record::Message { .. }) = op else {
+            return false;
+        };
         // A message that was given up or acknowledged meanwhile needs no record either. New ones stand at the end.
-        let Some(at) = self.queue.iter().rposition(|outgoing| outgoing.lsn == lsn) else { return true };
+        let Some(at) = self.queue.iter().rposition(|outgoing| outgoing.lsn == lsn) else {
+            return true;
+        };
         if self.queue[at].recorded {
             // It was accepted long ago; only its identifier is to be recorded, and that is tried again.
             let outgoing = &mut self.queue[at];
             outgoing.lsn = log.push(|| op.clone());
             return true;
         }
-        let Some(outgoing) = self.queue.remove(at) else { return true };
+        let Some(outgoing) = self.queue.remove(at) else {
+            return true;
+        };
         if let Some(id) = outgoing.packet_id {
             self.ids.remove(id);
         }
@@ -575,18 +683,39 @@ impl Sender {
     /// Takes back what a store kept. Called before the first connection, in key order.
     pub(crate) fn restore(&mut self, record: Record) {
         match record {
-            Record::Message { seq, packet_id, accepted, deadline, message } => {
+            Record::Message {
+                seq,
+                packet_id,
+                accepted,
+                deadline,
+                message,
+            } => {
                 self.next_seq = self.next_seq.max(seq + 1);
                 self.messages += 1;
                 self.bytes += message.size();
                 let (ticket, lsn, recorded) = (Ticket::NONE, Lsn::NONE, true);
                 let keep_offline = true;
-                let outgoing =
-                    Outgoing { seq, ticket, accepted, deadline, keep_offline, lsn, recorded, packet_id, message };
+                let outgoing = Outgoing {
+                    seq,
+                    ticket,
+                    accepted,
+                    deadline,
+                    keep_offline,
+                    lsn,
+                    recorded,
+                    packet_id,
+                    message,
+                };
                 match packet_id {
                     // Whether it was sent before the process ended is not known, so it is sent again as a duplicate.
                     Some(id) => {
-                        self.ids.insert(id, InUse::Published(InFlight { on_wire: false, message: outgoing }));
+                        self.ids.insert(
+                            id,
+                            InUse::Published(InFlight {
+                                on_wire: false,
+                                message: outgoing,
+                            }),
+                        );
                     }
                     None => self.queue.push_back(outgoing),
                 }
@@ -628,11 +757,23 @@ fn lose(ticket: Ticket, why: LostMessage, events: &mut impl FnMut(FlowEvent)) {
 /// The packet, unless it is larger than the other side accepts.
 ///
 // [MQTT-3.1.2-24] [MQTT-3.2.2-15] Such a packet is not sent. [MQTT-3.1.2-25] The message counts as done.
-fn fitting(publish: Publish, peer: &PeerLimits, ticket: Ticket, events: &mut impl FnMut(FlowEvent)) -> Option<Publish> {
+fn fitting(
+    publish: Publish,
+    peer: &PeerLimits,
+    ticket: Ticket,
+    events: &mut impl FnMut(FlowEvent),
+) -> Option<Publish> {
     let size = publish.encoded_len();
     if size <= peer.packet_size() {
         return Some(publish);
     }
-    lose(ticket, LostMessage::TooLarge { size, limit: peer.maximum_packet_size }, events);
+    lose(
+        ticket,
+        LostMessage::TooLarge {
+            size,
+            limit: peer.maximum_packet_size,
+        },
+        events,
+    );
     None
 }

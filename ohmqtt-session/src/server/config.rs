@@ -35,7 +35,10 @@ impl Default for ServerConfig {
             maximum_packet_size: None,
             topic_alias_maximum: 0,
             server_keep_alive: None,
-            outbox: OutboxLimits { messages: 10_000, bytes: 32 * 1024 * 1024 },
+            outbox: OutboxLimits {
+                messages: 10_000,
+                bytes: 32 * 1024 * 1024,
+            },
             durable: false,
         }
     }

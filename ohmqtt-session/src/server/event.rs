@@ -65,7 +65,15 @@ impl From<FlowEvent> for ServerEvent {
         match event {
             FlowEvent::Accepted { ticket } => Self::Accepted { ticket },
             FlowEvent::Sent { ticket } => Self::Sent { ticket },
-            FlowEvent::Acked { ticket, reason, properties } => Self::Acked { ticket, reason, properties },
+            FlowEvent::Acked {
+                ticket,
+                reason,
+                properties,
+            } => Self::Acked {
+                ticket,
+                reason,
+                properties,
+            },
             FlowEvent::Lost { ticket, why } => Self::Lost { ticket, why },
         }
     }

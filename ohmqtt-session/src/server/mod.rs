@@ -7,8 +7,8 @@ use alloc::boxed::Box;
 use core::num::NonZeroU16;
 use core::time::Duration;
 use ohmqtt_codec::{
-    ConnAck, ConnAckProperties, Connect, DecodeError, Disconnect, Packet, PacketId, PacketType, Publish, ReasonCode,
-    ReasonCodes, SubAck, SubAckProperties, Will,
+    ConnAck, ConnAckProperties, Connect, DecodeError, Disconnect, Packet, PacketId, PacketType,
+    Publish, ReasonCode, ReasonCodes, SubAck, SubAckProperties, Will,
 };
 
 pub use self::config::{Accept, Routed, ServerConfig, Subscription};
@@ -57,9 +57,18 @@ struct Client {
 impl ServerSession {
     /// A session that waits for its stream.
     pub fn new(now: Instant, config: ServerConfig) -> Self {
-        let connection = Connection::new(now, config.receive_maximum.get(), config.topic_alias_maximum);
+        let connection = Connection::new(
+            now,
+            config.receive_maximum.get(),
+            config.topic_alias_maximum,
+        );
         let flows = Flows::new(config.outbox, config.durable);
-        Self { exchange: Exchange::new(connection, flows), phase: Phase::Offline, client: Client::default(), config }
+        Self {
+            exchange: Exchange::new(connection, flows),
+            phase: Phase::Offline,
+            client: Client::default(),
+            config,
+        }
     }
 
     /// Whether a client was accepted and its connection has not ended.
@@ -88,18 +97,28 @@ impl ServerSession {
         // [MQTT-3.2.2-3] and otherwise tells whether there was one. [MQTT-3.1.2-5] It goes on, or [MQTT-3.1.2-6] one begins.
         let session = accept.session.filter(|_| !self.client.clean_start);
         let session_present = session.is_some();
-        self.exchange.flows = session.unwrap_or_else(|| Flows::new(self.config.outbox, self.config.durable));
+        self.exchange.flows =
+            session.unwrap_or_else(|| Flows::new(self.config.outbox, self.config.durable));
         let mut properties = accept.properties;
         self.announce_limits(&mut properties);
         // [MQTT-3.2.2-22] Without a Server Keep Alive the client's counts.
-        let keep_alive = self.config.server_keep_alive.unwrap_or(self.client.keep_alive);
+        let keep_alive = self
+            .config
+            .server_keep_alive
+            .unwrap_or(self.client.keep_alive);
         let connection = &mut self.exchange.connection;
         // [MQTT-3.1.2-22] Half as much again as the Keep Alive is how long silence lasts.
         connection.keep_alive = Duration::from_millis(u64::from(keep_alive) * 1500);
         connection.last_received = now;
         // [MQTT-3.1.4-5] [MQTT-3.2.0-1] CONNACK with Success is the first packet; [MQTT-3.2.0-2] there is one.
-        let connack = ConnAck { session_present, reason: ReasonCode::Success, properties };
-        connection.control.push_back(Packet::ConnAck(connack.into()));
+        let connack = ConnAck {
+            session_present,
+            reason: ReasonCode::Success,
+            properties,
+        };
+        connection
+            .control
+            .push_back(Packet::ConnAck(connack.into()));
         self.phase = Phase::Connected;
         self.exchange.resume();
     }
@@ -127,9 +146,20 @@ impl ServerSession {
         // [MQTT-3.2.2-6] Session Present is 0, [MQTT-3.2.2-7] and the stream is closed behind it.
         // [MQTT-3.2.2-8] Only the codes listed for CONNACK are used.
         let valid = reason.is_error() && reason.allowed_in(PacketType::ConnAck);
-        let reason = if valid { reason } else { ReasonCode::UnspecifiedError };
-        let connack = ConnAck { session_present: false, reason, properties };
-        self.exchange.connection.abort(Some(Packet::ConnAck(connack.into())), DisconnectCause::ByUs(reason));
+        let reason = if valid {
+            reason
+        } else {
+            ReasonCode::UnspecifiedError
+        };
+        let connack = ConnAck {
+            session_present: false,
+            reason,
+            properties,
+        };
+        self.exchange.connection.abort(
+            Some(Packet::ConnAck(connack.into())),
+            DisconnectCause::ByUs(reason),
+        );
     }
 
     /// Delivers a routed message to this client, as its matching subscriptions ask; at once, or when it comes back.
@@ -143,26 +173,41 @@ impl ServerSession {
         subscriptions: &[Subscription],
         routed: Routed,
         options: PublishOptions,
-    ) -> Result<(), Rejected> {
+    ) -> Result<(), Box<Rejected>> {
         // [MQTT-3.8.3-3] No Local: not back to the client that published it.
-        let wanted = || subscriptions.iter().filter(|s| !(routed == Routed::Own && s.options.no_local));
-        let Some(granted) = wanted().map(|s| s.options.qos).max() else { return Ok(()) };
+        let wanted = || {
+            subscriptions
+                .iter()
+                .filter(|s| !(routed == Routed::Own && s.options.no_local))
+        };
+        let Some(granted) = wanted().map(|s| s.options.qos).max() else {
+            return Ok(());
+        };
         let mut message = message.clone();
         // [MQTT-3.8.4-8] [MQTT-3.3.4-2] The lower of the published QoS and the highest granted.
         message.qos = message.qos.min(granted);
         // [MQTT-3.3.1-12] [MQTT-3.3.1-13] Retain As Published decides on the flag, but for what was retained before.
-        message.retain = routed == Routed::Retained || message.retain && wanted().any(|s| s.options.retain_as_published);
+        message.retain = routed == Routed::Retained
+            || message.retain && wanted().any(|s| s.options.retain_as_published);
         for identifier in wanted().filter_map(|s| s.identifier) {
             // [MQTT-3.3.4-3] [MQTT-3.3.4-4] One copy with the identifiers of all.
             message.properties.add_subscription_identifier(identifier);
         }
         let Exchange { flows, events, .. } = &mut self.exchange;
-        flows.sender.accept(&mut flows.log, now, message, options, &mut |event| events.push_back(event.into()))
+        flows
+            .sender
+            .accept(&mut flows.log, now, message, options, &mut |event| {
+                events.push_back(event.into());
+            })
     }
 
     /// The broker's word on a message: it has taken and routed it, or refuses it with an error code for PUBACK and PUBREC.
     pub fn acknowledge(&mut self, receipt: Receipt, answer: ReasonCode) {
-        let answer = if answer.allowed_in(PacketType::PubAck) { answer } else { ReasonCode::UnspecifiedError };
+        let answer = if answer.allowed_in(PacketType::PubAck) {
+            answer
+        } else {
+            ReasonCode::UnspecifiedError
+        };
         self.exchange.acknowledge(receipt, answer);
     }
 
@@ -170,14 +215,22 @@ impl ServerSession {
     ///
     // [MQTT-3.8.4-1] [MQTT-3.8.4-2] SUBACK, with its identifier.
     pub fn suback(&mut self, packet_id: PacketId, codes: ReasonCodes) {
-        self.answer(Packet::SubAck(SubAck { packet_id, properties: SubAckProperties::default(), codes }));
+        self.answer(Packet::SubAck(SubAck {
+            packet_id,
+            properties: SubAckProperties::default(),
+            codes,
+        }));
     }
 
     /// Answers an UNSUBSCRIBE.
     ///
     // [MQTT-3.10.4-4] [MQTT-3.10.4-5] UNSUBACK, with its identifier.
     pub fn unsuback(&mut self, packet_id: PacketId, codes: ReasonCodes) {
-        self.answer(Packet::UnsubAck(SubAck { packet_id, properties: SubAckProperties::default(), codes }));
+        self.answer(Packet::UnsubAck(SubAck {
+            packet_id,
+            properties: SubAckProperties::default(),
+            codes,
+        }));
     }
 
     fn answer(&mut self, packet: Packet) {
@@ -197,7 +250,10 @@ impl ServerSession {
         // [MQTT-3.1.4-3] The old connection is told that its session was taken over.
         self.end(Disconnect::new(reason), DisconnectCause::ByUs(reason));
         self.exchange.suspend(|_| {});
-        core::mem::replace(&mut self.exchange.flows, Flows::new(self.config.outbox, false))
+        core::mem::replace(
+            &mut self.exchange.flows,
+            Flows::new(self.config.outbox, false),
+        )
     }
 
     /// Ends the connection at once, with a DISCONNECT only behind a successful CONNACK.
@@ -210,7 +266,10 @@ impl ServerSession {
     }
 
     fn violate(&mut self, error: ProtocolError) {
-        self.end(Disconnect::new(error.reason()), DisconnectCause::Protocol(error));
+        self.end(
+            Disconnect::new(error.reason()),
+            DisconnectCause::Protocol(error),
+        );
     }
 
     fn handle_connect(&mut self, connect: Box<Connect>) {
@@ -226,12 +285,16 @@ impl ServerSession {
         self.exchange.connection.peer = PeerLimits {
             // [MQTT-4.9.0-1] The send quota begins at the client's Receive Maximum.
             receive_maximum: said.receive_maximum().unwrap_or(default.receive_maximum),
-            maximum_packet_size: said.maximum_packet_size().map_or(default.maximum_packet_size, core::num::NonZeroU32::get),
+            maximum_packet_size: said
+                .maximum_packet_size()
+                .map_or(default.maximum_packet_size, core::num::NonZeroU32::get),
             topic_alias_maximum: said.topic_alias_maximum().unwrap_or(0),
             ..default
         };
         self.phase = Phase::AwaitAccept;
-        self.exchange.events.push_back(ServerEvent::Connect(connect));
+        self.exchange
+            .events
+            .push_back(ServerEvent::Connect(connect));
     }
 
     fn handle_connected_packet(&mut self, packet: Packet) -> Result<(), ProtocolError> {
@@ -242,11 +305,15 @@ impl ServerSession {
             Packet::PubRel(ack) => self.exchange.handle_pubrel(&ack),
             Packet::PubComp(ack) => self.exchange.handle_pubcomp(ack),
             Packet::Subscribe(subscribe) => {
-                self.exchange.events.push_back(ServerEvent::Subscribe(subscribe));
+                self.exchange
+                    .events
+                    .push_back(ServerEvent::Subscribe(subscribe));
                 Ok(())
             }
             Packet::Unsubscribe(unsubscribe) => {
-                self.exchange.events.push_back(ServerEvent::Unsubscribe(unsubscribe));
+                self.exchange
+                    .events
+                    .push_back(ServerEvent::Unsubscribe(unsubscribe));
                 Ok(())
             }
             // [MQTT-3.12.4-1] PINGREQ is answered by PINGRESP.
@@ -256,17 +323,30 @@ impl ServerSession {
             }
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
             // [MQTT-3.1.0-2] A second CONNECT is a protocol error, like all that only a server sends.
-            other => Err(unexpected(other.packet_type(), "from a client, after CONNECT")),
+            other => Err(unexpected(
+                other.packet_type(),
+                "from a client, after CONNECT",
+            )),
         }
     }
 
     fn handle_publish(&mut self, publish: Publish) -> Result<(), ProtocolError> {
         // [MQTT-3.3.4-6] A client sends no Subscription Identifier.
-        if publish.properties.subscription_identifiers().next().is_some() {
-            return Err(ProtocolError::WrongDirection { packet: PacketType::Publish, field: "Subscription Identifier" });
+        if publish
+            .properties
+            .subscription_identifiers()
+            .next()
+            .is_some()
+        {
+            return Err(ProtocolError::WrongDirection {
+                packet: PacketType::Publish,
+                field: "Subscription Identifier",
+            });
         }
         if let Some(Incoming { message, receipt }) = self.exchange.handle_publish(publish)? {
-            self.exchange.events.push_back(ServerEvent::Message { message, receipt });
+            self.exchange
+                .events
+                .push_back(ServerEvent::Message { message, receipt });
         }
         Ok(())
     }
@@ -274,12 +354,18 @@ impl ServerSession {
     fn handle_disconnect(&mut self, disconnect: Disconnect) -> Result<(), ProtocolError> {
         let packet = PacketType::Disconnect;
         if disconnect.properties.server_reference().is_some() {
-            return Err(ProtocolError::WrongDirection { packet, field: "Server Reference" });
+            return Err(ProtocolError::WrongDirection {
+                packet,
+                field: "Server Reference",
+            });
         }
         if let Some(interval) = disconnect.properties.session_expiry_interval() {
             // 3.14.2.2.2: a session that was to end with the connection cannot be prolonged at its end.
             if self.client.session_expiry_interval == 0 && interval != 0 {
-                return Err(unexpected(packet, "with a Session Expiry Interval after CONNECT had none"));
+                return Err(unexpected(
+                    packet,
+                    "with a Session Expiry Interval after CONNECT had none",
+                ));
             }
             self.client.session_expiry_interval = interval;
         }
@@ -287,7 +373,9 @@ impl ServerSession {
         if disconnect.reason == ReasonCode::NORMAL_DISCONNECTION {
             self.client.will = None;
         }
-        self.exchange.connection.abort(None, DisconnectCause::ByPeer(disconnect.into()));
+        self.exchange
+            .connection
+            .abort(None, DisconnectCause::ByPeer(disconnect.into()));
         Ok(())
     }
 
@@ -301,8 +389,14 @@ impl Session for ServerSession {
     type Event = ServerEvent;
 
     fn handle_connected(&mut self, now: Instant) {
-        self.exchange.connection = Connection::new(now, self.config.receive_maximum.get(), self.config.topic_alias_maximum);
-        self.phase = Phase::AwaitConnect { deadline: now + self.config.connect_timeout };
+        self.exchange.connection = Connection::new(
+            now,
+            self.config.receive_maximum.get(),
+            self.config.topic_alias_maximum,
+        );
+        self.phase = Phase::AwaitConnect {
+            deadline: now + self.config.connect_timeout,
+        };
     }
 
     fn handle_disconnected(&mut self, _now: Instant) {
@@ -314,7 +408,11 @@ impl Session for ServerSession {
         let cause = self.exchange.connection.take_cause();
         let will = self.client.will.take();
         let session_expiry_interval = self.client.session_expiry_interval;
-        self.exchange.events.push_back(ServerEvent::Disconnected { cause, will, session_expiry_interval });
+        self.exchange.events.push_back(ServerEvent::Disconnected {
+            cause,
+            will,
+            session_expiry_interval,
+        });
     }
 
     fn handle_packet(&mut self, now: Instant, packet: Packet) {
@@ -328,8 +426,13 @@ impl Session for ServerSession {
                 self.handle_connect(connect);
                 Ok(())
             }
-            (Phase::AwaitConnect { .. }, other) => Err(unexpected(other.packet_type(), "before CONNECT")),
-            (Phase::AwaitAccept, other) => Err(unexpected(other.packet_type(), "while CONNECT awaits its answer")),
+            (Phase::AwaitConnect { .. }, other) => {
+                Err(unexpected(other.packet_type(), "before CONNECT"))
+            }
+            (Phase::AwaitAccept, other) => Err(unexpected(
+                other.packet_type(),
+                "while CONNECT awaits its answer",
+            )),
             (Phase::Connected, packet) => self.handle_connected_packet(packet),
         };
         if let Err(error) = result {
@@ -340,10 +443,18 @@ impl Session for ServerSession {
     fn handle_malformed(&mut self, _now: Instant, error: DecodeError) {
         let reason = error.reason();
         // [MQTT-3.1.2-1] [MQTT-3.1.2-2] A client of another version is told so; other malformed CONNECTs end in silence.
-        if matches!(self.phase, Phase::AwaitConnect { .. }) && reason == ReasonCode::UnsupportedProtocolVersion {
-            let connack = ConnAck { session_present: false, reason, properties: ConnAckProperties::default() };
+        if matches!(self.phase, Phase::AwaitConnect { .. })
+            && reason == ReasonCode::UnsupportedProtocolVersion
+        {
+            let connack = ConnAck {
+                session_present: false,
+                reason,
+                properties: ConnAckProperties::default(),
+            };
             let cause = DisconnectCause::Protocol(ProtocolError::Malformed(error));
-            self.exchange.connection.abort(Some(Packet::ConnAck(connack.into())), cause);
+            self.exchange
+                .connection
+                .abort(Some(Packet::ConnAck(connack.into())), cause);
             return;
         }
         self.violate(ProtocolError::Malformed(error));
@@ -352,11 +463,16 @@ impl Session for ServerSession {
     fn handle_timeout(&mut self, now: Instant) {
         match self.phase {
             Phase::AwaitConnect { deadline } if deadline <= now => {
-                self.exchange.connection.abort(None, DisconnectCause::ConnectTimeout);
+                self.exchange
+                    .connection
+                    .abort(None, DisconnectCause::ConnectTimeout);
             }
             // [MQTT-3.1.2-22] Silence for 1.5 times the Keep Alive ends the connection as if the network had failed.
             Phase::Connected if self.silence_ends().is_some_and(|end| end <= now) => {
-                self.end(Disconnect::new(ReasonCode::KeepAliveTimeout), DisconnectCause::KeepAliveTimeout);
+                self.end(
+                    Disconnect::new(ReasonCode::KeepAliveTimeout),
+                    DisconnectCause::KeepAliveTimeout,
+                );
             }
             _ => {}
         }

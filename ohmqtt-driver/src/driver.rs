@@ -1,0 +1,327 @@
+//! The loop that joins a session, its store and a stream.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use ohmqtt_codec::{EncodeBuf, Limits, decode};
+use ohmqtt_session::{Instant, Lsn, Session, StoreOp};
+use ohmqtt_transport::Transport;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Sleep;
+
+use crate::{Handle, StoreLink};
+
+/// So much may be encoded and not written; beyond it neither packets are polled nor bytes read, and the stream holds its peer back.
+const WRITE_HIGH: usize = 256 * 1024;
+/// The least and the most that one read makes room for.
+const READ_MIN: usize = 4 * 1024;
+const READ_MAX: usize = 64 * 1024;
+/// How many packets are handled under one lock, so that callers get their turn.
+const PACKETS_PER_LOCK: usize = 256;
+/// How many pieces one vectored write takes.
+const SLICES: usize = 32;
+/// How long a stream that is ended in order may take to send what is left and to end on the other side.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Runs one session: over a stream while there is one, and without one in between.
+///
+/// Events go to `on_event` on the driver's task, with no lock held: it may call the handle. It must not block.
+pub struct Driver<S: Session, F> {
+    handle: Handle<S>,
+    store: Option<StoreLink>,
+    limits: Limits,
+    on_event: F,
+    events: Vec<S::Event>,
+    ops: Vec<StoreOp>,
+    read: BytesMut,
+    read_size: usize,
+    write: EncodeBuf,
+    /// Written and not flushed.
+    unflushed: bool,
+    /// When a session that asked for the end is not waited for any more.
+    give_up: Option<Instant>,
+}
+
+/// What one look at the session asks for.
+struct Look {
+    close: bool,
+    deadline: Option<Instant>,
+    /// Whether the session takes packets.
+    is_ready: bool,
+}
+
+impl<S, F> Driver<S, F>
+where
+    S: Session + Send + 'static,
+    F: FnMut(S::Event),
+{
+    /// A driver for this session. `limits` bound what is read.
+    pub fn new(handle: Handle<S>, store: Option<StoreLink>, limits: Limits, on_event: F) -> Self {
+        Self {
+            handle,
+            store,
+            limits,
+            on_event,
+            events: Vec::new(),
+            ops: Vec::new(),
+            read: BytesMut::new(),
+            read_size: READ_MIN,
+            write: EncodeBuf::new(),
+            unflushed: false,
+            give_up: None,
+        }
+    }
+
+    /// Runs the session over this stream until the stream ends or the session asks for its end. The error is that of the stream, if it
+    /// ended with one; the session's own account comes as an event.
+    ///
+    /// Cancel safety: when the future is dropped the stream is dropped with it; call [`disconnected`](Self::disconnected) then.
+    pub async fn run(&mut self, mut stream: Box<dyn Transport>) -> io::Result<()> {
+        self.read.clear();
+        self.write.clear();
+        self.unflushed = false;
+        self.give_up = None;
+        self.handle
+            .with(|session, now| session.handle_connected(now));
+        let mut timer = Timer::default();
+        let result = poll_fn(|cx| self.poll_stream(cx, &mut stream, &mut timer)).await;
+        if let Ok(true) = result {
+            close(stream).await;
+        }
+        self.disconnected();
+        result.map(|_| ())
+    }
+
+    /// Tells the session that its stream is gone, and passes its events on.
+    pub fn disconnected(&mut self) {
+        self.read = BytesMut::new();
+        self.write = EncodeBuf::new();
+        self.handle
+            .with(|session, now| session.handle_disconnected(now));
+        self.look(false);
+        self.dispatch();
+    }
+
+    /// Serves what needs no stream: the store and events. Never ends.
+    ///
+    /// Cancel safety: nothing is lost when the future is dropped.
+    pub async fn idle(&mut self) -> std::convert::Infallible {
+        poll_fn(|cx| {
+            loop {
+                self.look(false);
+                if !self.dispatch() && self.sleeps(cx) {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+
+    /// One turn after another, until there is nothing to do. `true`: the session asked for the end.
+    fn poll_stream(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut Box<dyn Transport>,
+        timer: &mut Timer,
+    ) -> Poll<io::Result<bool>> {
+        loop {
+            let look = self.look(true);
+            let mut progress = self.dispatch();
+            match self.poll_write(cx, stream)? {
+                Poll::Ready(()) if look.close && !progress => return Poll::Ready(Ok(true)),
+                Poll::Ready(()) => {}
+                Poll::Pending => progress = false,
+            }
+            if look.is_ready && !look.close && self.write.len() < WRITE_HIGH {
+                match self.poll_read(cx, stream)? {
+                    Poll::Ready(0) => return Poll::Ready(Ok(false)),
+                    Poll::Ready(_) => progress = true,
+                    Poll::Pending => {}
+                }
+            }
+            if let Some(deadline) = look.deadline
+                && timer
+                    .poll(cx, self.handle.clock().deadline(deadline))
+                    .is_ready()
+            {
+                if look.close && self.handle.clock().now() >= deadline {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                continue;
+            }
+            if !progress && self.sleeps(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Under one lock: the deadline, packets that were read, and everything the session has to say.
+    fn look(&mut self, connected: bool) -> Look {
+        let mut inner = self.handle.lock();
+        inner.touched = false;
+        let session = &mut inner.session;
+        let now = self.handle.clock().now();
+        if session
+            .poll_timeout()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            session.handle_timeout(now);
+        }
+        let mut budget = PACKETS_PER_LOCK;
+        while connected && budget > 0 && session.is_ready() && !self.read.is_empty() {
+            budget -= 1;
+            match decode(&mut self.read, &self.limits) {
+                Ok(Some(packet)) => session.handle_packet(now, packet),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "malformed packet");
+                    session.handle_malformed(now, error);
+                    self.read.clear();
+                }
+            }
+        }
+        // What was not looked at for want of budget is looked at in the next turn.
+        inner.touched |= budget == 0;
+        let session = &mut inner.session;
+        let mut upto = Lsn::NONE;
+        while let Some((lsn, op)) = session.poll_store() {
+            upto = lsn;
+            self.ops.push(op);
+        }
+        let load = session.poll_load();
+        while connected && self.write.len() < WRITE_HIGH {
+            let Some(packet) = session.poll_packet(now) else {
+                break;
+            };
+            tracing::trace!(packet = %packet.packet_type(), "send");
+            if let Err(error) = packet.encode(&mut self.write) {
+                // The session measures what it accepts, so this is no peer's doing and no user's.
+                tracing::error!(%error, packet = %packet.packet_type(), "a packet could not be encoded and is dropped");
+            }
+        }
+        while let Some(event) = session.poll_event() {
+            self.events.push(event);
+        }
+        let mut look = Look {
+            close: session.poll_close(),
+            deadline: session.poll_timeout(),
+            is_ready: session.is_ready(),
+        };
+        drop(inner);
+        if look.close {
+            look.deadline = Some(*self.give_up.get_or_insert(now + CLOSE_TIMEOUT));
+        }
+        if let Some(store) = &self.store {
+            if !self.ops.is_empty() {
+                store.submit(&self.handle, &self.ops, upto);
+            }
+            if let Some(load) = load {
+                store.load(&self.handle, load);
+            }
+        }
+        self.ops.clear();
+        look
+    }
+
+    /// Passes events on; true when there were any.
+    fn dispatch(&mut self) -> bool {
+        let any = !self.events.is_empty();
+        self.events.drain(..).for_each(&mut self.on_event);
+        any
+    }
+
+    /// Leaves the waker for callers, unless one has called meanwhile.
+    fn sleeps(&self, cx: &Context<'_>) -> bool {
+        let mut inner = self.handle.lock();
+        if inner.touched {
+            return false;
+        }
+        match &mut inner.sleeper {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        true
+    }
+
+    /// Writes what is encoded; ready when all of it is written and flushed.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut Box<dyn Transport>,
+    ) -> Poll<io::Result<()>> {
+        while !self.write.is_empty() {
+            let written = {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let mut n = 0;
+                for (slot, piece) in slices.iter_mut().zip(self.write.slices()) {
+                    *slot = IoSlice::new(piece);
+                    n += 1;
+                }
+                ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..n]))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.write.advance(written);
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(Pin::new(stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once; ready with the number of bytes.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut Box<dyn Transport>,
+    ) -> Poll<io::Result<usize>> {
+        self.read.reserve(self.read_size);
+        let n = ready!(pin!(stream.read_buf(&mut self.read)).poll(cx))?;
+        // A full read asks for more room the next time, a small one for less.
+        if n >= self.read_size {
+            self.read_size = (self.read_size * 2).min(READ_MAX);
+        } else if n < self.read_size / 4 {
+            self.read_size = (self.read_size / 2).max(READ_MIN);
+        }
+        Poll::Ready(Ok(n))
+    }
+}
+
+/// Ends a stream in order: what was written arrives, and the other side's end is awaited for a while, because to drop a stream with
+/// bytes unread may take back what was sent.
+async fn close(mut stream: Box<dyn Transport>) {
+    let ended = async {
+        stream.shutdown().await?;
+        let mut rest = [0; 1024];
+        while stream.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Whatever comes of it, the stream is dropped.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
+}
+
+/// One timer that is set again only when an earlier deadline comes, or when it has run out.
+#[derive(Default)]
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer {
+    /// Ready when the deadline, or an earlier one it was set to, has passed.
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: tokio::time::Instant) -> Poll<()> {
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if deadline < sleep.deadline() || sleep.is_elapsed() {
+            sleep.as_mut().reset(deadline);
+        }
+        sleep.as_mut().poll(cx)
+    }
+}
