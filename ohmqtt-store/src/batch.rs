@@ -61,9 +61,16 @@ impl Batch {
     pub fn iter(&self) -> impl Iterator<Item = Op<'_>> {
         let mut start = 0;
         self.ops.iter().map(move |slot| {
-            let (key, value) = (&self.bytes[start..slot.key_end], &self.bytes[slot.key_end..slot.end]);
+            let (key, value) = (
+                &self.bytes[start..slot.key_end],
+                &self.bytes[slot.key_end..slot.end],
+            );
             start = slot.end;
-            if slot.is_put { Op::Put { key, value } } else { Op::Delete { key } }
+            if slot.is_put {
+                Op::Put { key, value }
+            } else {
+                Op::Delete { key }
+            }
         })
     }
 
@@ -92,7 +99,8 @@ impl Batch {
     /// Takes out the operations from the `len`th on.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.ops.truncate(len);
-        self.bytes.truncate(self.ops.last().map_or(0, |slot| slot.end));
+        self.bytes
+            .truncate(self.ops.last().map_or(0, |slot| slot.end));
     }
 
     /// [`put`](Self::put) of what is still in pieces.
@@ -103,13 +111,21 @@ impl Batch {
     ) {
         let key_end = self.extend(key);
         let end = self.extend(value);
-        self.ops.push(Slot { key_end, end, is_put: true });
+        self.ops.push(Slot {
+            key_end,
+            end,
+            is_put: true,
+        });
     }
 
     /// [`delete`](Self::delete) of a key that is still in pieces.
     pub(crate) fn delete_parts<'a>(&mut self, key: impl IntoIterator<Item = &'a [u8]>) {
         let end = self.extend(key);
-        self.ops.push(Slot { key_end: end, end, is_put: false });
+        self.ops.push(Slot {
+            key_end: end,
+            end,
+            is_put: false,
+        });
     }
 
     fn extend<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) -> usize {
@@ -123,7 +139,10 @@ impl Batch {
 /// Shows sizes: values are what users sent.
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("len", &self.len()).field("bytes", &self.bytes()).finish()
+        f.debug_struct("Batch")
+            .field("len", &self.len())
+            .field("bytes", &self.bytes())
+            .finish()
     }
 }
 
@@ -143,10 +162,19 @@ mod tests {
         assert_eq!(
             ops,
             [
-                Op::Put { key: b"a", value: b"1" },
+                Op::Put {
+                    key: b"a",
+                    value: b"1"
+                },
                 Op::Delete { key: b"bb" },
-                Op::Put { key: b"cc", value: b"222" },
-                Op::Put { key: b"", value: b"" },
+                Op::Put {
+                    key: b"cc",
+                    value: b"222"
+                },
+                Op::Put {
+                    key: b"",
+                    value: b""
+                },
                 Op::Delete { key: b"de" },
             ]
         );
@@ -161,7 +189,16 @@ mod tests {
         batch.delete(b"c");
         batch.truncate(1);
         batch.delete(b"d");
-        assert_eq!(batch.iter().collect::<Vec<_>>(), [Op::Put { key: b"a", value: b"1" }, Op::Delete { key: b"d" }]);
+        assert_eq!(
+            batch.iter().collect::<Vec<_>>(),
+            [
+                Op::Put {
+                    key: b"a",
+                    value: b"1"
+                },
+                Op::Delete { key: b"d" }
+            ]
+        );
         assert_eq!(batch.bytes(), 3);
     }
 

@@ -10,7 +10,9 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub enum StoreError {
     /// There is no room for the batch. Batches that remove more than they add still go through, and make room.
-    #[error("the store is full: {needed} bytes would be used and its limit is {limit}; let messages drain or raise the limit")]
+    #[error(
+        "the store is full: {needed} bytes would be used and its limit is {limit}; let messages drain or raise the limit"
+    )]
     Full {
         /// What the store would hold with the batch, in bytes.
         needed: u64,
@@ -26,7 +28,9 @@ pub enum StoreError {
         what: String,
     },
     /// A record was written by a version that is newer than this one.
-    #[error("{record} is in format {found} and this version reads formats up to {newest}: use the version that wrote it, or a newer one")]
+    #[error(
+        "{record} is in format {found} and this version reads formats up to {newest}: use the version that wrote it, or a newer one"
+    )]
     UnknownFormat {
         /// Which record: session, kind and number.
         record: String,
@@ -36,7 +40,9 @@ pub enum StoreError {
         newest: u8,
     },
     /// The message cannot be encoded: its packet would be longer than MQTT allows.
-    #[error("the message would be a packet of {size} bytes, more than MQTT 5.0 allows (section 2.1.4)")]
+    #[error(
+        "the message would be a packet of {size} bytes, more than MQTT 5.0 allows (section 2.1.4)"
+    )]
     TooLarge {
         /// The size of the packet in bytes.
         size: usize,

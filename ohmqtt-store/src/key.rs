@@ -63,7 +63,9 @@ pub(crate) fn tail(key: Key) -> [u8; 9] {
 
 /// Reads a whole key: the client identifier and the place in its session. `None`: no version wrote such a key.
 pub(crate) fn parse(key: &[u8]) -> Option<(&[u8], Key)> {
-    let (&SESSION, rest) = key.split_first()? else { return None };
+    let (&SESSION, rest) = key.split_first()? else {
+        return None;
+    };
     let (len, rest) = rest.split_first_chunk()?;
     let (client_id, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
     let (kind, number) = rest.split_first()?;
@@ -80,10 +82,17 @@ pub(crate) fn parse(key: &[u8]) -> Option<(&[u8], Key)> {
 pub(crate) fn describe(key: &[u8]) -> String {
     match parse(key) {
         Some((client_id, Key::Outgoing(seq))) => {
-            format!("outgoing message {seq} of session \"{}\"", shorten(client_id))
+            format!(
+                "outgoing message {seq} of session \"{}\"",
+                shorten(client_id)
+            )
         }
         Some((client_id, Key::Received(packet_id))) => {
-            format!("received identifier {} of session \"{}\"", packet_id.get(), shorten(client_id))
+            format!(
+                "received identifier {} of session \"{}\"",
+                packet_id.get(),
+                shorten(client_id)
+            )
         }
         None => format!("the record under the key \"{}\"", shorten(key)),
     }

@@ -49,5 +49,5 @@ pub use error::StoreError;
 pub use key::Prefix;
 pub use memory::MemoryStore;
 pub use record::{Encoder, decode_record};
-pub use store::{Durability, Store};
+pub use store::{Durability, Store, Visit};
 pub use writer::Writer;

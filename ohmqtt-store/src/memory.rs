@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Batch, Durability, Op, Store, StoreError};
+use crate::{Batch, Durability, Op, Store, StoreError, Visit};
 
 /// A store in memory, bounded in bytes. What it holds ends with the process.
 ///
@@ -35,7 +35,10 @@ impl MemoryStore {
     ///
     /// A batch that would go beyond it fails with [`StoreError::Full`], as it would on a full disk.
     pub fn with_limit(limit: usize) -> Self {
-        Self { records: Arc::default(), limit }
+        Self {
+            records: Arc::default(),
+            limit,
+        }
     }
 
     /// How many bytes are used, by the same count as the limit.
@@ -57,17 +60,15 @@ impl Default for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("used", &self.used()).field("limit", &self.limit).finish()
+        f.debug_struct("MemoryStore")
+            .field("used", &self.used())
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
 impl Store for MemoryStore {
-    fn scan(
-        &self,
-        from: &[u8],
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, from: &[u8], prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let records = self.lock();
         // From the first key on that can begin with the prefix, all that do stand together.
         let range = (Bound::Included(from.max(prefix)), Bound::Unbounded);
@@ -87,7 +88,10 @@ impl Store for MemoryStore {
             let needed = records.used_after(batch);
             // What removes more than it adds helps, whatever the limit is.
             if needed > self.limit && needed > records.used {
-                return Err(StoreError::Full { needed: needed as u64, limit: self.limit as u64 });
+                return Err(StoreError::Full {
+                    needed: needed as u64,
+                    limit: self.limit as u64,
+                });
             }
         }
         for op in batch.iter() {
@@ -125,8 +129,10 @@ impl Records {
                 Op::Delete { key } => last.insert(key, 0),
             };
         }
-        let replaced: usize =
-            last.keys().filter_map(|key| self.by_key.get(*key).map(|value| cost(key, value))).sum();
+        let replaced: usize = last
+            .keys()
+            .filter_map(|key| self.by_key.get(*key).map(|value| cost(key, value)))
+            .sum();
         self.used - replaced + last.values().sum::<usize>()
     }
 }

@@ -56,7 +56,12 @@ impl Encoder {
     /// # Errors
     ///
     /// [`StoreError::TooLarge`] when the message is too large for a packet; the batch is then as it was.
-    pub fn encode(&mut self, prefix: &Prefix, op: &StoreOp, batch: &mut Batch) -> Result<(), StoreError> {
+    pub fn encode(
+        &mut self,
+        prefix: &Prefix,
+        op: &StoreOp,
+        batch: &mut Batch,
+    ) -> Result<(), StoreError> {
         match op {
             StoreOp::Put(record) => self.put(prefix, record, batch),
             StoreOp::Delete(key) => {
@@ -66,10 +71,21 @@ impl Encoder {
         }
     }
 
-    fn put(&mut self, prefix: &Prefix, record: &Record, batch: &mut Batch) -> Result<(), StoreError> {
+    fn put(
+        &mut self,
+        prefix: &Prefix,
+        record: &Record,
+        batch: &mut Batch,
+    ) -> Result<(), StoreError> {
         self.packet.clear();
         let envelope = match record {
-            Record::Message { packet_id, accepted, deadline, message, .. } => {
+            Record::Message {
+                packet_id,
+                accepted,
+                deadline,
+                message,
+                ..
+            } => {
                 Packet::Publish(message.to_publish(Delivery::AtMostOnce))
                     .encode(&mut self.packet)
                     .map_err(|error| StoreError::TooLarge { size: error.size })?;
@@ -80,17 +96,22 @@ impl Encoder {
                     deadline: deadline.map(Instant::unix_micros),
                 }
             }
-            Record::Released { packet_id, .. } => Envelope::Released { packet_id: packet_id.get() },
+            Record::Released { packet_id, .. } => Envelope::Released {
+                packet_id: packet_id.get(),
+            },
             Record::Received { .. } => Envelope::Received,
         };
         let mut buf = [0; ENVELOPE_MAX];
-        let envelope = postcard::to_slice(&envelope, &mut buf).map_err(|error| StoreError::Damaged {
-            record: key::describe(&prefix.key(record.key())),
-            what: format!("its envelope cannot be written: {error}"),
-        })?;
+        let envelope =
+            postcard::to_slice(&envelope, &mut buf).map_err(|error| StoreError::Damaged {
+                record: key::describe(&prefix.key(record.key())),
+                what: format!("its envelope cannot be written: {error}"),
+            })?;
         batch.put_parts(
             [prefix.as_bytes(), &key::tail(record.key())],
-            [&[FORMAT][..], envelope].into_iter().chain(self.packet.slices()),
+            [&[FORMAT][..], envelope]
+                .into_iter()
+                .chain(self.packet.slices()),
         );
         self.packet.clear();
         Ok(())
@@ -106,8 +127,15 @@ impl Encoder {
 /// [`StoreError::UnknownFormat`] for what a newer version wrote, [`StoreError::Damaged`] for what no version wrote.
 pub fn decode_record(key: &[u8], value: &[u8]) -> Result<Record, StoreError> {
     read(key, value).map_err(|fault| match fault {
-        Fault::Format(found) => StoreError::UnknownFormat { record: key::describe(key), found, newest: FORMAT },
-        Fault::Damaged(what) => StoreError::Damaged { record: key::describe(key), what },
+        Fault::Format(found) => StoreError::UnknownFormat {
+            record: key::describe(key),
+            found,
+            newest: FORMAT,
+        },
+        Fault::Damaged(what) => StoreError::Damaged {
+            record: key::describe(key),
+            what,
+        },
     })
 }
 
@@ -129,10 +157,18 @@ fn read(key: &[u8], value: &[u8]) -> Result<Record, Fault> {
     if !(1..=FORMAT).contains(format) {
         return Err(Fault::Format(*format));
     }
-    let (envelope, packet) =
-        postcard::take_from_bytes(rest).map_err(|error| Fault::Damaged(format!("envelope: {error}")))?;
+    let (envelope, packet) = postcard::take_from_bytes(rest)
+        .map_err(|error| Fault::Damaged(format!("envelope: {error}")))?;
     let (record, packet) = match (key, envelope) {
-        (Key::Outgoing(seq), Envelope::Message { qos, packet_id, accepted, deadline }) => {
+        (
+            Key::Outgoing(seq),
+            Envelope::Message {
+                qos,
+                packet_id,
+                accepted,
+                deadline,
+            },
+        ) => {
             let qos = Qos::try_from(qos).map_err(|_| "the QoS is above 2")?;
             let record = Record::Message {
                 seq,
@@ -143,13 +179,21 @@ fn read(key: &[u8], value: &[u8]) -> Result<Record, Fault> {
             };
             (record, &[][..])
         }
-        (Key::Outgoing(seq), Envelope::Released { packet_id }) => {
-            (Record::Released { seq, packet_id: identifier(packet_id)? }, packet)
-        }
+        (Key::Outgoing(seq), Envelope::Released { packet_id }) => (
+            Record::Released {
+                seq,
+                packet_id: identifier(packet_id)?,
+            },
+            packet,
+        ),
         (Key::Received(packet_id), Envelope::Received) => (Record::Received { packet_id }, packet),
         _ => return Err("the record belongs under another kind of key".into()),
     };
-    if packet.is_empty() { Ok(record) } else { Err("bytes follow the record".into()) }
+    if packet.is_empty() {
+        Ok(record)
+    } else {
+        Err("bytes follow the record".into())
+    }
 }
 
 fn read_message(packet: &[u8], qos: Qos) -> Result<Message, Fault> {
@@ -161,12 +205,19 @@ fn read_message(packet: &[u8], qos: Qos) -> Result<Message, Fault> {
         return Err("bytes follow the packet".into());
     }
     let Packet::Publish(publish) = decoded else {
-        return Err(Fault::Damaged(format!("{} in place of PUBLISH", decoded.packet_type())));
+        return Err(Fault::Damaged(format!(
+            "{} in place of PUBLISH",
+            decoded.packet_type()
+        )));
     };
     match publish.topic {
-        PublishTopic::Name(topic) if publish.delivery == Delivery::AtMostOnce => {
-            Ok(Message { topic, qos, retain: publish.retain, properties: publish.properties, payload: publish.payload })
-        }
+        PublishTopic::Name(topic) if publish.delivery == Delivery::AtMostOnce => Ok(Message {
+            topic,
+            qos,
+            retain: publish.retain,
+            properties: publish.properties,
+            payload: publish.payload,
+        }),
         PublishTopic::Name(_) => Err("the packet is not at QoS 0".into()),
         PublishTopic::Alias(_) => Err("the packet has no topic".into()),
     }

@@ -15,12 +15,7 @@ pub trait Store: Send + 'static {
     /// `from` for the first one. The cost is that of what is visited, not of what is stored. `visit` does not use the store.
     ///
     /// An error may come after some records were visited.
-    fn scan(
-        &self,
-        from: &[u8],
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
+    fn scan(&self, from: &[u8], prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
 
     /// Does all that the batch asks for, in its order, or nothing of it.
     ///
@@ -31,12 +26,7 @@ pub trait Store: Send + 'static {
 }
 
 impl<S: Store + ?Sized> Store for Box<S> {
-    fn scan(
-        &self,
-        from: &[u8],
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, from: &[u8], prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         (**self).scan(from, prefix, visit)
     }
 
@@ -44,6 +34,9 @@ impl<S: Store + ?Sized> Store for Box<S> {
         (**self).apply(batch, durability)
     }
 }
+
+/// What is called with each key and value of a scan, until it breaks.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// What has to happen before a message counts as accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

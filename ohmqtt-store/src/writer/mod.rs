@@ -75,7 +75,12 @@ impl Writer {
             .name("ohmqtt-store".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| StoreError::Thread(Arc::new(error)))?;
-        Ok(Self { thread: Arc::new(Thread { queue, handle: Some(handle) }) })
+        Ok(Self {
+            thread: Arc::new(Thread {
+                queue,
+                handle: Some(handle),
+            }),
+        })
     }
 
     /// Hands over operations of the session at `prefix`, in their order. `done` is told once they are stored, or why not: all
@@ -88,7 +93,9 @@ impl Writer {
         ops: Vec<StoreOp>,
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
-        self.thread.queue.submit(Submission::new(prefix.clone(), ops, Box::new(done)));
+        self.thread
+            .queue
+            .submit(Submission::new(prefix.clone(), ops, Box::new(done)));
     }
 
     /// Reads records of the session at `prefix`: those at `load.from` and behind it in the order of their keys, at most
@@ -101,14 +108,20 @@ impl Writer {
         load: Load,
         done: impl FnOnce(Result<Vec<Record>, StoreError>) + Send + 'static,
     ) {
-        self.thread.queue.read(Read::Load { prefix: prefix.clone(), load, done: Box::new(done) });
+        self.thread.queue.read(Read::Load {
+            prefix: prefix.clone(),
+            load,
+            done: Box::new(done),
+        });
     }
 
     /// Has everything submitted before made safe against a power cut, also with [`Durability::Fast`], and tells `done`.
     ///
     /// The error is one of doing so: what failed before has been told by its own answer.
     pub fn flush(&self, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
-        self.thread.queue.read(Read::Flush { done: Box::new(done) });
+        self.thread.queue.read(Read::Flush {
+            done: Box::new(done),
+        });
     }
 
     /// Whether less than [`LIMIT`](Self::LIMIT) is submitted and not answered. If not, the task is woken when it may be so:
@@ -123,7 +136,9 @@ impl Writer {
 
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("unanswered_bytes", &self.thread.queue.unanswered_bytes()).finish()
+        f.debug_struct("Writer")
+            .field("unanswered_bytes", &self.thread.queue.unanswered_bytes())
+            .finish()
     }
 }
 

@@ -24,8 +24,14 @@ pub(super) struct Submission {
 
 /// A request that changes nothing.
 pub(super) enum Read {
-    Load { prefix: Prefix, load: Load, done: Done<Vec<Record>> },
-    Flush { done: Done<()> },
+    Load {
+        prefix: Prefix,
+        load: Load,
+        done: Done<Vec<Record>>,
+    },
+    Flush {
+        done: Done<()>,
+    },
 }
 
 /// The requests of one turn of the thread, each kind in the order it came.
@@ -57,13 +63,22 @@ struct State {
 impl Submission {
     pub(super) fn new(prefix: Prefix, ops: Vec<StoreOp>, done: Done<()>) -> Self {
         let bytes = ops.iter().map(size).sum();
-        Self { prefix, ops, done, fault: None, bytes }
+        Self {
+            prefix,
+            ops,
+            done,
+            fault: None,
+            bytes,
+        }
     }
 }
 
 impl Gathered {
     pub(super) fn bytes(&self) -> usize {
-        self.submissions.iter().map(|submission| submission.bytes).sum()
+        self.submissions
+            .iter()
+            .map(|submission| submission.bytes)
+            .sum()
     }
 
     fn is_empty(&self) -> bool {
@@ -116,7 +131,10 @@ impl Queue {
                 return false;
             }
             state.asleep = true;
-            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .arrived
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
             state.asleep = false;
         }
         mem::swap(&mut state.gathered, into);

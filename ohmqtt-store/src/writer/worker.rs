@@ -68,7 +68,11 @@ impl<S: Store> Worker<S> {
     }
 
     /// Stores a group in one commit and says what became of each. Where the store is full, what fits is stored, in halves.
-    fn store_group(&mut self, group: &mut [Submission], outcomes: &mut Vec<Result<(), StoreError>>) {
+    fn store_group(
+        &mut self,
+        group: &mut [Submission],
+        outcomes: &mut Vec<Result<(), StoreError>>,
+    ) {
         if group.is_empty() {
             return;
         }
@@ -78,10 +82,16 @@ impl<S: Store> Worker<S> {
                 self.store_group(first, outcomes);
                 self.store_group(second, outcomes);
             }
-            result => outcomes.extend(group.iter_mut().map(|submission| match submission.fault.take() {
-                Some(fault) => Err(fault),
-                None => result.clone(),
-            })),
+            result => {
+                outcomes.extend(
+                    group
+                        .iter_mut()
+                        .map(|submission| match submission.fault.take() {
+                            Some(fault) => Err(fault),
+                            None => result.clone(),
+                        }),
+                )
+            }
         }
     }
 
@@ -113,16 +123,20 @@ impl<S: Store> Worker<S> {
         if load.max == 0 {
             return Ok(records);
         }
-        self.store.scan(&prefix.key(load.from), prefix.as_bytes(), &mut |key, value| {
-            match decode_record(key, value) {
-                Ok(record) => records.push(record),
-                Err(error) => fault = Some(error),
-            }
-            if fault.is_some() || records.len() == load.max {
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })?;
+        self.store.scan(
+            &prefix.key(load.from),
+            prefix.as_bytes(),
+            &mut |key, value| {
+                match decode_record(key, value) {
+                    Ok(record) => records.push(record),
+                    Err(error) => fault = Some(error),
+                }
+                if fault.is_some() || records.len() == load.max {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
         fault.map_or(Ok(records), Err)
     }
 
@@ -138,12 +152,17 @@ impl<S: Store> Worker<S> {
     }
 
     /// Runs what touches the store. After a panic nobody knows what the store is like, so it is not touched again.
-    fn guarded<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn guarded<T>(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
         catch_unwind(AssertUnwindSafe(|| run(self))).unwrap_or_else(|panic| {
-            let error = StoreError::Panicked { message: message_of(&*panic) };
+            let error = StoreError::Panicked {
+                message: message_of(&*panic),
+            };
             self.broken = Some(error.clone());
             Err(error)
         })
@@ -156,6 +175,9 @@ fn answer<T>(done: Done<T>, result: Result<T, StoreError>) {
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> String {
-    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     message.unwrap_or("without a message").to_owned()
 }
