@@ -60,10 +60,10 @@ impl<T> Cell<T> {
         look(&self.lock().value)
     }
 
-    /// Waits until the value gives a result.
+    /// Waits until the value gives a result. `ready` may change the value when it gives one, and nobody else is woken for that.
     ///
     /// Cancel safety: dropping the future leaves the cell as it was.
-    pub fn until<R, F: FnMut(&T) -> Option<R> + Unpin>(&self, ready: F) -> Until<'_, T, F> {
+    pub fn until<R, F: FnMut(&mut T) -> Option<R> + Unpin>(&self, ready: F) -> Until<'_, T, F> {
         Until {
             cell: self,
             ready,
@@ -75,12 +75,12 @@ impl<T> Cell<T> {
     pub fn until_blocking<R>(
         &self,
         timeout: Option<Duration>,
-        mut ready: impl FnMut(&T) -> Option<R>,
+        mut ready: impl FnMut(&mut T) -> Option<R>,
     ) -> Option<R> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut state = self.lock();
         loop {
-            if let Some(result) = ready(&state.value) {
+            if let Some(result) = ready(&mut state.value) {
                 return Some(result);
             }
             let left = match deadline {
@@ -111,13 +111,13 @@ pub struct Until<'a, T, F> {
     registered: Option<u64>,
 }
 
-impl<T, R, F: FnMut(&T) -> Option<R> + Unpin> Future for Until<'_, T, F> {
+impl<T, R, F: FnMut(&mut T) -> Option<R> + Unpin> Future for Until<'_, T, F> {
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
         let this = &mut *self;
         let mut state = this.cell.lock();
-        if let Some(result) = (this.ready)(&state.value) {
+        if let Some(result) = (this.ready)(&mut state.value) {
             return Poll::Ready(result);
         }
         let number = *this.registered.get_or_insert_with(|| {

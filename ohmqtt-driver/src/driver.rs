@@ -1,16 +1,17 @@
 //! The loop that joins a session, its store and a stream.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use ohmqtt_codec::{EncodeBuf, Limits, decode};
 use ohmqtt_session::{Instant, Lsn, Session, StoreOp};
 use ohmqtt_transport::Transport;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Sleep;
 
 use crate::{Handle, StoreLink};
@@ -85,8 +86,7 @@ where
         self.write.clear();
         self.unflushed = false;
         self.give_up = None;
-        self.handle
-            .with(|session, now| session.handle_connected(now));
+        self.handle.with(S::handle_connected);
         let mut timer = Timer::default();
         let result = poll_fn(|cx| self.poll_stream(cx, &mut stream, &mut timer)).await;
         if let Ok(true) = result {
@@ -100,9 +100,8 @@ where
     pub fn disconnected(&mut self) {
         self.read = BytesMut::new();
         self.write = EncodeBuf::new();
-        self.handle
-            .with(|session, now| session.handle_disconnected(now));
-        self.look(false);
+        self.handle.with(S::handle_disconnected);
+        self.look(&mut Context::from_waker(Waker::noop()), false);
         self.dispatch();
     }
 
@@ -112,7 +111,7 @@ where
     pub async fn idle(&mut self) -> std::convert::Infallible {
         poll_fn(|cx| {
             loop {
-                self.look(false);
+                self.look(cx, false);
                 if !self.dispatch() && self.sleeps(cx) {
                     return Poll::Pending;
                 }
@@ -129,7 +128,7 @@ where
         timer: &mut Timer,
     ) -> Poll<io::Result<bool>> {
         loop {
-            let look = self.look(true);
+            let look = self.look(cx, true);
             let mut progress = self.dispatch();
             match self.poll_write(cx, stream)? {
                 Poll::Ready(()) if look.close && !progress => return Poll::Ready(Ok(true)),
@@ -160,7 +159,11 @@ where
     }
 
     /// Under one lock: the deadline, packets that were read, and everything the session has to say.
-    fn look(&mut self, connected: bool) -> Look {
+    fn look(&mut self, cx: &mut Context<'_>, connected: bool) -> Look {
+        let store_takes = self
+            .store
+            .as_ref()
+            .is_some_and(|store| store.poll_room(cx).is_ready());
         let mut inner = self.handle.lock();
         inner.touched = false;
         let session = &mut inner.session;
@@ -188,7 +191,7 @@ where
         inner.touched |= budget == 0;
         let session = &mut inner.session;
         let mut upto = Lsn::NONE;
-        while let Some((lsn, op)) = session.poll_store() {
+        while store_takes && let Some((lsn, op)) = session.poll_store() {
             upto = lsn;
             self.ops.push(op);
         }
@@ -217,7 +220,7 @@ where
         }
         if let Some(store) = &self.store {
             if !self.ops.is_empty() {
-                store.submit(&self.handle, &self.ops, upto);
+                store.submit(&self.handle, std::mem::take(&mut self.ops), upto);
             }
             if let Some(load) = load {
                 store.load(&self.handle, load);
@@ -305,6 +308,12 @@ async fn close(mut stream: Box<dyn Transport>) {
     };
     // Whatever comes of it, the stream is dropped.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
+}
+
+impl<S: Session, F> fmt::Debug for Driver<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
 }
 
 /// One timer that is set again only when an earlier deadline comes, or when it has run out.

@@ -1,6 +1,7 @@
 //! Between a session and its store's writer: operations go there in order, its word comes back into the session.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use ohmqtt_session::{Load, Lsn, Session, StoreOp};
 use ohmqtt_store::{Prefix, StoreError, Writer};
@@ -38,14 +39,19 @@ impl StoreLink {
         *self.error.lock().unwrap_or_else(PoisonError::into_inner) = result.err().cloned();
     }
 
+    /// Whether the writer takes more operations; if not, the task is woken when it does.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.writer.poll_room(cx)
+    }
+
     /// Hands over operations, numbered upwards to `upto`. The session hears of them from the writer's thread.
-    pub(crate) fn submit<S>(&self, handle: &Handle<S>, ops: &[StoreOp], upto: Lsn)
+    pub(crate) fn submit<S>(&self, handle: &Handle<S>, ops: Vec<StoreOp>, upto: Lsn)
     where
         S: Session + Send + 'static,
     {
         let (handle, link) = (handle.clone(), self.clone());
         self.writer.submit(&self.prefix, ops, move |result| {
-            link.report(result.as_ref().map(|()| ()));
+            link.report(result.as_ref().copied());
             handle.with(|session, _| match result {
                 Ok(()) => session.handle_stored(upto),
                 Err(_) => session.handle_store_failed(upto),

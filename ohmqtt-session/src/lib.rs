@@ -66,6 +66,7 @@
 
 extern crate alloc;
 
+mod backoff;
 mod client;
 mod connection;
 mod error;
@@ -79,6 +80,7 @@ mod time;
 use alloc::vec::Vec;
 use ohmqtt_codec::{DecodeError, Packet};
 
+pub use backoff::{Backoff, BackoffLimits};
 pub use client::{ClientConfig, ClientEvent, ClientSession, SubscribeError};
 pub use connection::PeerLimits;
 pub use error::{DisconnectCause, ProtocolError};
