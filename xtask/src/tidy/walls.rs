@@ -82,7 +82,7 @@ const WALLS: &[Wall] = &[
     Wall {
         crates: SANS_IO,
         reach: Reach::Product,
-        words: &["rand::", "fastrand", "getrandom"],
+        words: &["rand::", "getrandom", "Rng::new", "Rng::default"],
         why: "codec and session have no randomness: a seed is an argument",
     },
     Wall {
@@ -261,6 +261,13 @@ mod tests {
             &["1: `#![no_std]` is missing"],
         );
         finds("ohmqtt-client/src/lib.rs", "use std::time::Instant;\n", &[]);
+    }
+
+    #[test]
+    fn randomness_comes_from_a_seed() {
+        let path = "ohmqtt-session/src/a.rs";
+        finds(path, "fastrand::Rng::new()\n", &["1: `Rng::new`"]);
+        finds(path, "fastrand::Rng::with_seed(seed)\n", &[]);
     }
 
     #[test]
