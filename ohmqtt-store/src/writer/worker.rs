@@ -83,14 +83,9 @@ impl<S: Store> Worker<S> {
                 self.store_group(second, outcomes);
             }
             result => {
-                outcomes.extend(
-                    group
-                        .iter_mut()
-                        .map(|submission| match submission.fault.take() {
-                            Some(fault) => Err(fault),
-                            None => result.clone(),
-                        }),
-                )
+                for submission in group {
+                    outcomes.push(submission.fault.take().map_or_else(|| result.clone(), Err));
+                }
             }
         }
     }

@@ -1,0 +1,210 @@
+//! The writer when the store fails: who hears of it, and what goes on.
+
+use std::sync::mpsc::channel;
+
+use bytes::Bytes;
+use ohmqtt_codec::TopicName;
+use ohmqtt_session::{Instant, Key, Message, Record, StoreOp};
+use ohmqtt_store::{Batch, Durability, MemoryStore, Store, StoreError, Writer};
+
+use crate::gated::{
+    Gate, Gated, Verdict, delete, load, prefix, put, put_bytes, soon, stored, submit, tell,
+};
+
+#[test]
+fn an_error_reaches_the_submissions_of_its_commit_and_no_others() {
+    let (writer, gate) = gated(MemoryStore::default());
+    let before = submit(&writer, "a", put(1));
+    gate.next();
+    let failed = [submit(&writer, "a", put(2)), submit(&writer, "b", put(3))];
+    gate.decide(Verdict::Pass);
+    assert_eq!(gate.next().ops, 2);
+    let after = submit(&writer, "a", put(4));
+    gate.decide(Verdict::Fail(damaged()));
+    drop(gate);
+
+    soon(&before).unwrap();
+    for answer in &failed {
+        assert!(matches!(soon(answer), Err(StoreError::Damaged { .. })));
+    }
+    soon(&after).unwrap();
+    assert_eq!(stored(&writer, "a"), [1, 4]);
+    assert_eq!(stored(&writer, "b"), []);
+}
+
+#[test]
+fn where_the_store_is_full_what_fits_is_stored() {
+    let (writer, gate) = gated(MemoryStore::with_limit(10_000));
+    submit(&writer, "a", put(0));
+    gate.next();
+    let small: Vec<_> = (1..5).map(|seq| submit(&writer, "a", put(seq))).collect();
+    let large = submit(&writer, "b", put_bytes(5, 20_000));
+    let behind: Vec<_> = (6..9).map(|seq| submit(&writer, "a", put(seq))).collect();
+    drop(gate);
+
+    assert!(
+        matches!(soon(&large), Err(StoreError::Full { limit: 10_000, needed }) if needed > 20_000)
+    );
+    for answer in small.iter().chain(&behind) {
+        soon(answer).unwrap();
+    }
+    assert_eq!(stored(&writer, "a"), [0, 1, 2, 3, 4, 6, 7, 8]);
+    assert_eq!(stored(&writer, "b"), []);
+}
+
+#[test]
+fn a_full_store_takes_deletes_and_then_messages_again() {
+    let writer = Writer::spawn(MemoryStore::with_limit(2_000), Durability::Safe).unwrap();
+    soon(&submit(&writer, "a", put_bytes(1, 1_500))).unwrap();
+    assert!(matches!(
+        soon(&submit(&writer, "a", put_bytes(2, 1_500))),
+        Err(StoreError::Full { .. })
+    ));
+    soon(&submit(&writer, "a", delete(1))).unwrap();
+    soon(&submit(&writer, "a", put_bytes(3, 1_500))).unwrap();
+    assert_eq!(stored(&writer, "a"), [3]);
+}
+
+#[test]
+fn a_submission_is_stored_whole_or_not_at_all() {
+    let writer = Writer::spawn(MemoryStore::with_limit(2_000), Durability::Safe).unwrap();
+    let ops = [put(1), put_bytes(2, 5_000), put(3)].concat();
+    assert!(matches!(
+        soon(&submit(&writer, "a", ops)),
+        Err(StoreError::Full { .. })
+    ));
+    assert_eq!(stored(&writer, "a"), []);
+}
+
+#[test]
+fn a_message_too_large_for_a_packet_fails_its_own_submission() {
+    let (writer, gate) = gated(MemoryStore::default());
+    submit(&writer, "a", put(0));
+    gate.next();
+    let before = submit(&writer, "a", put(1));
+    let message = Message::new(
+        TopicName::new("t").unwrap(),
+        Bytes::from(vec![0; 268_435_455]),
+    );
+    let too_large = StoreOp::Put(Record::Message {
+        seq: 3,
+        packet_id: None,
+        accepted: Instant::from_unix_micros(1),
+        deadline: None,
+        message,
+    });
+    let failed = submit(&writer, "a", [put(2), vec![too_large]].concat());
+    let behind = submit(&writer, "a", put(4));
+    gate.decide(Verdict::Pass);
+    assert_eq!(gate.pass().ops, 2);
+
+    soon(&before).unwrap();
+    assert!(matches!(soon(&failed), Err(StoreError::TooLarge { .. })));
+    soon(&behind).unwrap();
+    drop(gate);
+    assert_eq!(stored(&writer, "a"), [0, 1, 4]);
+}
+
+#[test]
+fn a_damaged_record_fails_the_load_and_nothing_else() {
+    let mut memory = MemoryStore::default();
+    let writer = Writer::spawn(memory.clone(), Durability::Safe).unwrap();
+    for seq in 1..4 {
+        soon(&submit(&writer, "a", put(seq))).unwrap();
+    }
+    let mut batch = Batch::new();
+    batch.put(&prefix("a").key(Key::Outgoing(2)), b"\x01nonsense");
+    memory.apply(&batch, Durability::Safe).unwrap();
+
+    let error = soon(&load(&writer, "a", Key::Outgoing(0), 10)).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("outgoing message 2 of session \"a\""),
+        "{error}"
+    );
+    assert_eq!(
+        soon(&load(&writer, "a", Key::Outgoing(0), 1))
+            .unwrap()
+            .len(),
+        1,
+        "before it"
+    );
+    assert_eq!(
+        soon(&load(&writer, "a", Key::Outgoing(3), 9))
+            .unwrap()
+            .len(),
+        1,
+        "behind it"
+    );
+    soon(&submit(&writer, "a", put(2))).unwrap();
+    assert_eq!(stored(&writer, "a"), [1, 2, 3]);
+}
+
+#[test]
+fn a_panic_of_the_store_is_an_error_from_then_on() {
+    let (writer, gate) = gated(MemoryStore::default());
+    let panicked = submit(&writer, "a", put(1));
+    gate.next();
+    let behind = submit(&writer, "a", put(2));
+    gate.decide(Verdict::Panic("the disk is on fire"));
+    for answer in [&panicked, &behind] {
+        let error = soon(answer).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the store panicked and is not used any more: the disk is on fire"
+        );
+    }
+    let loaded = soon(&load(&writer, "a", Key::Outgoing(0), 10));
+    assert!(
+        matches!(loaded, Err(StoreError::Panicked { .. })),
+        "{loaded:?}"
+    );
+    let (send, flushed) = channel();
+    writer.flush(tell(send));
+    assert!(matches!(soon(&flushed), Err(StoreError::Panicked { .. })));
+    assert_eq!(gate.seen(), [], "the store is not touched again");
+}
+
+#[test]
+fn a_panic_of_one_who_is_answered_hurts_nobody_else() {
+    let (writer, gate) = gated(MemoryStore::default());
+    submit(&writer, "a", put(0));
+    gate.next();
+    writer.submit(&prefix("a"), put(1), |_| {
+        panic!("a bug of the one who is answered")
+    });
+    let behind = submit(&writer, "a", put(2));
+    drop(gate);
+    soon(&behind).unwrap();
+    assert_eq!(stored(&writer, "a"), [0, 1, 2]);
+}
+
+#[test]
+fn a_failed_flush_says_so_and_the_next_tries_again() {
+    let (store, gate) = Gated::new(MemoryStore::default());
+    let writer = Writer::spawn(store, Durability::Fast).unwrap();
+    let stored = submit(&writer, "a", put(1));
+    gate.pass();
+    soon(&stored).unwrap();
+    for verdict in [Verdict::Fail(damaged()), Verdict::Pass] {
+        let passes = matches!(verdict, Verdict::Pass);
+        let (send, flushed) = channel();
+        writer.flush(tell(send));
+        gate.decide(verdict);
+        assert_eq!(gate.next().durability, Durability::Safe);
+        assert_eq!(soon(&flushed).is_ok(), passes);
+    }
+}
+
+fn gated(memory: MemoryStore) -> (Writer, Gate) {
+    let (store, gate) = Gated::new(memory);
+    (Writer::spawn(store, Durability::Safe).unwrap(), gate)
+}
+
+fn damaged() -> StoreError {
+    StoreError::Damaged {
+        record: "a page".to_owned(),
+        what: "its checksum".to_owned(),
+    }
+}
