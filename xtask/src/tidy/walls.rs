@@ -35,6 +35,8 @@ const LIBRARIES: &[&str] = &[
 
 const SANS_IO: &[&str] = &["ohmqtt-codec", "ohmqtt-session"];
 
+const FACADES: &[&str] = &["ohmqtt-broker", "ohmqtt-client"];
+
 /// Where unsafe code is argued for, case by case.
 const UNSAFE_ALLOWED: &[&str] = &["benches", "fuzz", "ohmqtt-py", "no_std_proof"];
 
@@ -97,15 +99,14 @@ const WALLS: &[Wall] = &[
         why: "the transport knows nothing of MQTT",
     },
     Wall {
-        crates: &["ohmqtt-broker", "ohmqtt-client"],
+        crates: FACADES,
         reach: Reach::Product,
         words: &[
             "Packet::PubAck",
             "Packet::PubRec",
             "Packet::PubRel",
             "Packet::PubComp",
-            "Ack {",
-            "Ack::",
+            "ohmqtt_codec::Ack",
         ],
         why: "acknowledgements are built and matched in ohmqtt-session only",
     },
@@ -126,6 +127,9 @@ pub(super) fn check(file: &File, findings: &mut Vec<Finding>) {
             search(file, wall, &product, findings);
         }
     }
+    if FACADES.contains(&file.top()) && in_product {
+        imports_of_acknowledgements(file, &product, findings);
+    }
     if !UNSAFE_ALLOWED.iter().any(|folder| file.is_under(folder)) {
         search(file, &UNSAFE, &everything, findings);
     }
@@ -133,6 +137,21 @@ pub(super) fn check(file: &File, findings: &mut Vec<Finding>) {
         SANS_IO.contains(&file.top()) && file.path == format!("{}/src/lib.rs", file.top());
     if is_sans_io_root && !everything.lines().any(|line| line == "#![no_std]") {
         findings.push(Finding::new(file, 1, "`#![no_std]` is missing"));
+    }
+}
+
+/// Codec's `Ack` in an import: a type of one's own with that name is no acknowledgement packet.
+fn imports_of_acknowledgements(file: &File, code: &str, findings: &mut Vec<Finding>) {
+    let mut line = 1;
+    for statement in code.split_inclusive(';') {
+        if let Some((before, import)) = statement.split_once("use ohmqtt_codec::")
+            && (has_word(import, "Ack") || import.trim_start().starts_with('*'))
+        {
+            let line = line + before.matches('\n').count();
+            let message = "codec's `Ack` is built and matched in ohmqtt-session only";
+            findings.push(Finding::new(file, line, message));
+        }
+        line += statement.matches('\n').count();
     }
 }
 
@@ -288,7 +307,23 @@ mod tests {
                 "Packet::PubAck(x) => f(),\n",
                 &["1: `Packet::PubAck`"],
             );
-            finds(&path, "let x = Ack::new(id);\n", &["1: `Ack::`"]);
+            finds(
+                &path,
+                "let x = ohmqtt_codec::Ack::new(id);\n",
+                &["1: `ohmqtt_codec::Ack`"],
+            );
+            finds(&path, "let x = Ack::new(id);\n", &[]);
+            let import = "use a::b;\n\nuse ohmqtt_codec::{\n    Ack, Packet,\n};\n";
+            finds(
+                &path,
+                import,
+                &["3: codec's `Ack` is built and matched in ohmqtt-session only"],
+            );
+            finds(
+                &path,
+                "use ohmqtt_codec::{Packet, SubAck};\nstruct Ack {}\n",
+                &[],
+            );
             finds(&path, "Packet::SubAck(x) => f(),\n", &[]);
         }
         finds(
