@@ -1,0 +1,16 @@
+//! The codec's cases by the clock.
+
+use criterion::{Criterion, Throughput};
+use ohmqtt_benches::codec::CASES;
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut group = criterion.benchmark_group("codec");
+    group.throughput(Throughput::Elements(1));
+    for case in CASES {
+        let mut run = case.set_up();
+        group.bench_function(case.name, |bencher| bencher.iter(&mut run));
+    }
+    group.finish();
+    criterion.final_summary();
+}
