@@ -7,7 +7,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 /// Exponential backoff with full jitter: each wait is anything from nothing to a bound that doubles up to a maximum.
 ///
 /// Jitter comes from a seed, so that the same seed gives the same waits; clients that lose a server together should have different ones.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Backoff {
     limits: BackoffLimits,
     bounds: ExponentialBackoff,

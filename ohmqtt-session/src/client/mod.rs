@@ -135,7 +135,7 @@ impl ClientSession {
         options: PublishOptions,
     ) -> Result<(), Box<Rejected>> {
         if let Some(error) = self.refuses(&message) {
-            return Err(Rejected::new(message, error));
+            return Err(Rejected::new(message, error).into());
         }
         let Exchange { flows, events, .. } = &mut self.exchange;
         flows

@@ -5,7 +5,6 @@ mod ids;
 mod receiver;
 mod sender;
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use ohmqtt_codec::{AckProperties, Packet, Qos, ReasonCode};
 
@@ -197,7 +196,7 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    pub(crate) fn new(message: Message, error: PublishError) -> Box<Self> {
-        Box::new(Self { message, error })
+    pub(crate) fn new(message: Message, error: PublishError) -> Self {
+        Self { message, error }
     }
 }

@@ -122,18 +122,14 @@ impl Sender {
         let size = message.size();
         if size > self.limits.bytes {
             let limit = self.limits.bytes;
-            return Err(Rejected::new(
-                message,
-                PublishError::TooLargeForOutbox { size, limit },
-            ));
+            let error = PublishError::TooLargeForOutbox { size, limit };
+            return Err(Rejected::new(message, error).into());
         }
         if !self.has_room(size) {
-            return Err(Rejected::new(
-                message,
-                PublishError::Full {
-                    limits: self.limits,
-                },
-            ));
+            let error = PublishError::Full {
+                limits: self.limits,
+            };
+            return Err(Rejected::new(message, error).into());
         }
         let seq = self.next_seq;
         self.next_seq += 1;
