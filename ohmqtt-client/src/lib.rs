@@ -1,1 +1,62 @@
 //! An MQTT 5.0 client whose messages arrive: async and blocking.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = ohmqtt_broker::Broker::builder().listen("mqtt://127.0.0.1:0").start().await?;
+//! # let url = broker.url();
+//! let client = ohmqtt_client::Client::connect(url).await?;
+//! client.publish("sensors/1/temperature", "21.5").await?;
+//! client.close(std::time::Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Client`] runs itself on the tokio runtime it is made in, reconnects, and keeps what is published meanwhile.
+//! - [`Client::publish`] is a value with options; its handle, [`Publication`], knows the three milestones of a message: *accepted*,
+//!   *sent*, *acked*.
+//! - [`Client::subscribe`] gives each subscription its own bounded stream, also before there is a connection.
+//! - [`blocking::Client`] is the same client for programs without a runtime.
+//!
+//! # Cancel safety
+//!
+//! Futures here only enqueue, or wait on what the client's own task does. Dropping one at any moment neither loses a message nor leaks
+//! anything; the documentation of each says what has happened by then.
+//!
+//! # Features
+//!
+//! | feature | adds | default |
+//! |---|---|---|
+//! | `tcp` | `mqtt://` | yes |
+
+pub mod blocking;
+mod builder;
+mod client;
+mod error;
+mod message;
+mod publication;
+mod publish;
+mod queue;
+mod routes;
+mod state;
+mod subscription;
+mod task;
+
+pub use builder::{ClientBuilder, ConnectFailed};
+pub use client::Client;
+pub use error::{
+    ConfigError, ConnectError, ConnectErrorKind, PublishError, SubscribeError, WaitError,
+};
+pub use message::Message;
+pub use publication::{Acknowledgement, Publication};
+pub use publish::Publish;
+pub use state::{Closed, ConnectionState, Metrics};
+pub use subscription::{Subscribe, Subscription, Unclaimed};
+
+pub use ohmqtt_codec::{
+    AckProperties, Binary, ConnectProperties, InvalidTopic, MqttString, PublishProperties, Qos,
+    ReasonCode, RetainHandling, TopicFilter, TopicName, Will, WillProperties,
+};
+pub use ohmqtt_session::{DisconnectCause, LostMessage, SessionLoss};
+pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};
+pub use ohmqtt_transport::{Connect, Connector, Endpoint, Transport, TransportError};

@@ -21,6 +21,8 @@ struct State<T> {
     /// Futures that wait, by a number of their own.
     wakers: Vec<(u64, Waker)>,
     next: u64,
+    /// The one that polls.
+    poller: Option<Waker>,
     /// Threads that wait.
     threads: usize,
 }
@@ -33,6 +35,7 @@ impl<T> Cell<T> {
                 value,
                 wakers: Vec::new(),
                 next: 0,
+                poller: None,
                 threads: 0,
             }),
             changed: Condvar::new(),
@@ -44,12 +47,13 @@ impl<T> Cell<T> {
         let mut state = self.lock();
         let result = change(&mut state.value);
         let wakers = std::mem::take(&mut state.wakers);
+        let poller = state.poller.take();
         let threads = state.threads;
         drop(state);
         if threads > 0 {
             self.changed.notify_all();
         }
-        for (_, waker) in wakers {
+        for waker in wakers.into_iter().map(|(_, waker)| waker).chain(poller) {
             waker.wake();
         }
         result
@@ -68,6 +72,22 @@ impl<T> Cell<T> {
             cell: self,
             ready,
             registered: None,
+        }
+    }
+
+    /// As [`until`](Self::until), for a poll function. Of several pollers only the last to ask is woken.
+    pub fn poll_until<R>(
+        &self,
+        cx: &Context<'_>,
+        ready: impl FnOnce(&mut T) -> Option<R>,
+    ) -> Poll<R> {
+        let mut state = self.lock();
+        match ready(&mut state.value) {
+            Some(result) => Poll::Ready(result),
+            None => {
+                state.poller = Some(cx.waker().clone());
+                Poll::Pending
+            }
         }
     }
 

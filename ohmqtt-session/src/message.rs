@@ -184,6 +184,9 @@ pub enum LostMessage {
     /// The server does not keep retained messages.
     #[error("the server does not support retained messages")]
     RetainNotSupported,
+    /// The session was closed before it was acknowledged.
+    #[error("closed before the message was acknowledged")]
+    Closed,
     /// The store could not keep it.
     #[error("the store could not keep the message")]
     StoreFailed,

@@ -99,6 +99,11 @@ impl ClientSession {
         &self.client_id
     }
 
+    /// Whether messages are accepted only once a store has them.
+    pub fn is_durable(&self) -> bool {
+        self.config.durable
+    }
+
     /// What the server said it accepts, on the connection that stands or stood last.
     pub fn server_limits(&self) -> &PeerLimits {
         &self.exchange.connection.peer

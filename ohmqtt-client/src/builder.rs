@@ -1,0 +1,282 @@
+//! What a client is told once: where to connect, who it is, and what it keeps.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ohmqtt_codec::{Binary, ConnectProperties, MqttString, Will};
+use ohmqtt_driver::StoreLink;
+use ohmqtt_session::{BackoffLimits, ClientConfig, OutboxLimits, SessionLoss};
+use ohmqtt_store::{Durability, Prefix, Store, Writer};
+use ohmqtt_transport::{Connect, Connector, Endpoint};
+
+use crate::client::Client;
+use crate::error::{ConfigError, ConnectError};
+
+/// Builds a [`Client`]. The first setting that is wrong is told when the client is started.
+///
+/// Without settings: a Client Identifier of the server's choosing, a session kept by the server for an hour after a connection ends, a
+/// Keep Alive of 60 seconds, an outbox of 65,536 messages or 64 MiB in memory, reconnecting for ever after a first success.
+#[must_use = "a client is made by `.connect()` or `.start()`"]
+pub struct ClientBuilder {
+    endpoint: Result<Endpoint, ConfigError>,
+    problem: Option<ConfigError>,
+    session: ClientConfig,
+    store: Option<(
+        Box<dyn FnOnce() -> Result<Writer, ohmqtt_store::StoreError> + Send>,
+        Durability,
+    )>,
+    connector: Arc<dyn Connect>,
+    backoff: BackoffLimits,
+    seed: u64,
+    max_packet_size: u32,
+}
+
+/// What a client's task needs to know.
+pub(crate) struct Settings {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) connector: Arc<dyn Connect>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) backoff: BackoffLimits,
+    pub(crate) seed: u64,
+    pub(crate) max_packet_size: u32,
+    pub(crate) store: Option<StoreLink>,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new<U>(url: U) -> Self
+    where
+        U: TryInto<Endpoint>,
+        ohmqtt_transport::ConfigError: From<U::Error>,
+    {
+        let endpoint = url
+            .try_into()
+            .map_err(|error| ConfigError::Url(error.into()));
+        let mut session = ClientConfig::new(MqttString::default());
+        // The session outlives a connection, so that what was accepted survives a broken one.
+        session.connect.properties.set_session_expiry_interval(3600);
+        let mut builder = Self {
+            endpoint,
+            problem: None,
+            session,
+            store: None,
+            connector: Arc::new(Connector::new()),
+            backoff: BackoffLimits::default(),
+            seed: fastrand::u64(..),
+            max_packet_size: 16 * 1024 * 1024,
+        };
+        builder = builder.receive_maximum(1024);
+        if let Ok(endpoint) = &builder.endpoint {
+            let (user, password) = (
+                endpoint.user_name().map(str::to_owned),
+                endpoint.password().map(<[u8]>::to_vec),
+            );
+            if let Some(user) = user {
+                builder = builder.user_name(&user);
+            }
+            if let Some(password) = password {
+                builder = builder.password(password);
+            }
+        }
+        builder
+    }
+
+    /// The Client Identifier: the name of the session at the server (section 3.1.3.1). Empty: the server chooses.
+    pub fn client_id(mut self, id: &str) -> Self {
+        match self.check("client_id", MqttString::try_from(id)) {
+            Some(id) => self.session.connect.client_id = id,
+            None => return self,
+        }
+        self
+    }
+
+    /// The user name. A URL may hold it too; this one counts.
+    pub fn user_name(mut self, name: &str) -> Self {
+        self.session.connect.user_name = self.check("user_name", MqttString::try_from(name));
+        self
+    }
+
+    /// The password, at most 65,535 bytes. A URL may hold it too; this one counts.
+    pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
+        self.session.connect.password = self.check("password", Binary::try_from(password.into()));
+        self
+    }
+
+    /// With `true`, without which it is so, the first connection begins a new session. With `false` it goes on with the session the
+    /// server holds under this Client Identifier (section 3.1.2.4). Later connections always go on.
+    pub fn clean_start(mut self, clean: bool) -> Self {
+        self.session.connect.clean_start = clean;
+        self
+    }
+
+    /// How long the server keeps the session after a connection ends, in whole seconds (section 3.1.2.11.2).
+    pub fn session_expiry(self, expiry: Duration) -> Self {
+        let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
+        self.connect_properties(|properties| properties.set_session_expiry_interval(seconds))
+    }
+
+    /// How long the connection may be silent before it is asked after, in whole seconds up to 65,535; zero: for ever
+    /// (section 3.1.2.10).
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.session.connect.keep_alive = u16::try_from(interval.as_secs()).unwrap_or(u16::MAX);
+        self
+    }
+
+    /// How many messages of QoS 1 and 2 the server may have under way to us: the bound of what is received and not acknowledged
+    /// (section 3.1.2.11.3). Without this, 1,024; zero is an error.
+    pub fn receive_maximum(mut self, messages: u16) -> Self {
+        let maximum = NonZeroU16::new(messages).ok_or("must not be 0");
+        match self.check("receive_maximum", maximum) {
+            Some(maximum) => {
+                self.connect_properties(|properties| properties.set_receive_maximum(maximum))
+            }
+            None => self,
+        }
+    }
+
+    /// The largest packet we accept, in bytes; the server is told (section 3.1.2.11.4). Without this, 16 MiB.
+    pub fn max_packet_size(mut self, bytes: u32) -> Self {
+        let size = NonZeroU32::new(bytes).ok_or("must not be 0");
+        if let Some(size) = self.check("max_packet_size", size) {
+            self.max_packet_size = size.get();
+        }
+        self
+    }
+
+    /// What the server publishes when the connection ends other than in order (section 3.1.2.5).
+    pub fn will(mut self, will: Will) -> Self {
+        self.session.connect.will = Some(will);
+        self
+    }
+
+    /// Sets CONNECT properties that have no method of their own here.
+    pub fn connect_properties(mut self, set: impl FnOnce(&mut ConnectProperties)) -> Self {
+        set(&mut self.session.connect.properties);
+        self
+    }
+
+    /// How long an attempt to connect may take, from resolving the name to the server's CONNACK. Without this, 30 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.session.connect_timeout = timeout;
+        self
+    }
+
+    /// How long to wait between attempts: a random time up to `min`, doubling up to `max`. Without this, 1 to 60 seconds.
+    pub fn backoff(mut self, min: Duration, max: Duration) -> Self {
+        self.backoff = BackoffLimits { min, max };
+        self
+    }
+
+    /// How much may be accepted and not acknowledged: messages, and bytes counted as packets.
+    pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
+        self.session.outbox = OutboxLimits { messages, bytes };
+        self
+    }
+
+    /// What becomes of unacknowledged messages when the server has lost the session.
+    pub fn session_loss(mut self, policy: SessionLoss) -> Self {
+        self.session.session_loss = policy;
+        self
+    }
+
+    /// Keeps what must survive a crash in this store. Needs a Client Identifier of your own.
+    pub fn store(mut self, store: impl Store, durability: Durability) -> Self {
+        self.store = Some((
+            Box::new(move || Writer::spawn(store, durability)),
+            durability,
+        ));
+        self.session.durable = true;
+        self
+    }
+
+    /// Connects in a way of your own.
+    pub fn connector(mut self, connector: impl Connect) -> Self {
+        self.connector = Arc::new(connector);
+        self
+    }
+
+    /// Makes the waits between attempts repeatable.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    fn check<T, E: ToString>(&mut self, field: &'static str, value: Result<T, E>) -> Option<T> {
+        match value {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem.get_or_insert(ConfigError::Value {
+                    field,
+                    problem: error.to_string(),
+                });
+                None
+            }
+        }
+    }
+
+    /// Starts the client and waits until the first attempt to connect has succeeded, or returns why it has not. From then on the
+    /// client reconnects by itself.
+    ///
+    /// Cancel safety: a client that is dropped with the future closes in the background.
+    pub async fn connect(self) -> Result<Client, ConnectFailed> {
+        let client = self.start()?;
+        client.first_attempt().await?;
+        Ok(client)
+    }
+
+    /// Starts the client and returns at once. It connects in the background, for as long as it takes; subscriptions and messages may
+    /// be given to it meanwhile. An error that no waiting mends (bad credentials, say) ends the attempts: see [`Client::state`].
+    pub fn start(mut self) -> Result<Client, ConfigError> {
+        let endpoint = self.endpoint?;
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
+        let store = match self.store {
+            None => None,
+            Some(_) if self.session.connect.client_id.is_empty() => {
+                return Err(ConfigError::StoreNeedsClientId);
+            }
+            Some((open, _)) => {
+                let prefix = Prefix::session(&self.session.connect.client_id);
+                Some(StoreLink::new(open()?, prefix))
+            }
+        };
+        if let Some(size) = NonZeroU32::new(self.max_packet_size) {
+            self.session
+                .connect
+                .properties
+                .set_maximum_packet_size(size);
+        }
+        let settings = Settings {
+            endpoint,
+            connector: self.connector,
+            connect_timeout: self.session.connect_timeout,
+            backoff: self.backoff,
+            seed: self.seed,
+            max_packet_size: self.max_packet_size,
+            store,
+        };
+        Ok(Client::spawn(&runtime, self.session, settings))
+    }
+}
+
+impl std::fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The client was not given what it needs, or the first attempt to connect failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectFailed {
+    /// Nothing was tried.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The attempt failed.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}

@@ -1,0 +1,229 @@
+//! What can go wrong, one type per operation. Messages name the address, the phase and what to do; none holds a secret.
+
+use std::io;
+
+use ohmqtt_codec::{InvalidTopic, ReasonCode};
+use ohmqtt_session::{
+    DisconnectCause, LostMessage, Message, Rejected, SubscribeError as NotSubscribed,
+};
+use ohmqtt_store::StoreError;
+use ohmqtt_transport::TransportError;
+
+/// The client was not given what it needs. Nothing was tried.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The address is no URL of a broker.
+    #[error("{0}")]
+    Url(#[from] ohmqtt_transport::ConfigError),
+    /// A value does not fit its field.
+    #[error("{field}: {problem}")]
+    Value {
+        /// Which setting.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A store needs a name for the session it keeps.
+    #[error(
+        "a store needs a client identifier of your own: set client_id, so that the session is found again"
+    )]
+    StoreNeedsClientId,
+    /// The store does not work.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    /// The client was built outside a tokio runtime.
+    #[error("no tokio runtime here: build the client inside one, or use the blocking client")]
+    NoRuntime,
+}
+
+/// A connection did not come about, or ended.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("connect {address}: {kind}{}", hint(kind))]
+pub struct ConnectError {
+    /// Why.
+    pub kind: ConnectErrorKind,
+    /// Where to, without secrets.
+    pub address: String,
+}
+
+/// Why a connection did not come about, or ended.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectErrorKind {
+    /// The network, or what stands in it.
+    #[error("{0}")]
+    Transport(#[source] std::sync::Arc<TransportError>),
+    /// The stream did not stand in time.
+    #[error("timed out")]
+    TimedOut,
+    /// The stream broke.
+    #[error("the stream broke: {0}")]
+    Stream(#[source] std::sync::Arc<io::Error>),
+    /// The connection ended by a rule of MQTT: refused, disconnected, out of time.
+    #[error("{0}")]
+    Session(#[source] DisconnectCause),
+    /// The store cannot be read.
+    #[error("store: {0}")]
+    Store(#[source] StoreError),
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+impl ConnectError {
+    /// Whether another attempt may go better without anyone changing anything.
+    pub fn is_retryable(&self) -> bool {
+        match &self.kind {
+            ConnectErrorKind::Transport(error) => error.is_retryable(),
+            ConnectErrorKind::TimedOut | ConnectErrorKind::Stream(_) => true,
+            ConnectErrorKind::Session(cause) => match cause {
+                DisconnectCause::Refused(connack) => reason_is_weather(connack.reason),
+                DisconnectCause::ByPeer(disconnect) => reason_is_weather(disconnect.reason),
+                DisconnectCause::Requested => false,
+                _ => true,
+            },
+            ConnectErrorKind::Store(_) | ConnectErrorKind::Closed => false,
+        }
+    }
+
+    /// The server's reason code, if it gave one.
+    pub fn reason_code(&self) -> Option<ReasonCode> {
+        match &self.kind {
+            ConnectErrorKind::Session(DisconnectCause::Refused(connack)) => Some(connack.reason),
+            ConnectErrorKind::Session(DisconnectCause::ByPeer(disconnect)) => {
+                Some(disconnect.reason)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a server that said this may say something else the next time.
+fn reason_is_weather(reason: ReasonCode) -> bool {
+    !matches!(
+        reason,
+        ReasonCode::UnsupportedProtocolVersion
+            | ReasonCode::ClientIdentifierNotValid
+            | ReasonCode::BadUserNameOrPassword
+            | ReasonCode::NotAuthorized
+            | ReasonCode::Banned
+            | ReasonCode::BadAuthenticationMethod
+            | ReasonCode::SessionTakenOver
+            | ReasonCode::TopicNameInvalid
+            | ReasonCode::PacketTooLarge
+            | ReasonCode::PayloadFormatInvalid
+            | ReasonCode::RetainNotSupported
+            | ReasonCode::QosNotSupported
+            | ReasonCode::UseAnotherServer
+            | ReasonCode::ServerMoved
+    )
+}
+
+/// What to do next, where the reason alone does not say it.
+fn hint(kind: &ConnectErrorKind) -> &'static str {
+    let reason = match kind {
+        ConnectErrorKind::TimedOut => {
+            return "; is the address right, and does a broker answer there?";
+        }
+        ConnectErrorKind::Session(DisconnectCause::Refused(connack)) => connack.reason,
+        ConnectErrorKind::Session(DisconnectCause::ByPeer(disconnect)) => disconnect.reason,
+        ConnectErrorKind::Session(DisconnectCause::Protocol(_)) => {
+            return "; is it an MQTT 5.0 broker?";
+        }
+        ConnectErrorKind::Session(DisconnectCause::StreamEnded) => {
+            return "; is it an MQTT 5.0 broker, and does its log say why?";
+        }
+        _ => return "",
+    };
+    match reason {
+        ReasonCode::UnsupportedProtocolVersion => "; the broker does not speak MQTT 5.0",
+        ReasonCode::ClientIdentifierNotValid => "; choose another client identifier",
+        ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized => {
+            "; check user name and password"
+        }
+        ReasonCode::SessionTakenOver => "; another client uses the same client identifier",
+        _ => "",
+    }
+}
+
+/// A message was not published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The topic is none.
+    #[error("publish: {0}")]
+    Topic(#[from] InvalidTopic),
+    /// A property or an option does not fit.
+    #[error("publish: {field}: {problem}")]
+    Value {
+        /// Which setting.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The outbox is full; the message is given back.
+    #[error("publish to '{}': {}", .0.message.topic, .0.error)]
+    Full(Box<Rejected>),
+    /// The server is known to refuse it, or it can never fit; the message is given back.
+    #[error("publish to '{}': {}", .0.message.topic, .0.error)]
+    Refused(Box<Rejected>),
+    /// It was taken and then lost before it was accepted.
+    #[error("publish: {0}")]
+    Lost(#[from] LostMessage),
+    /// The client is closed; the message is given back.
+    #[error("publish to '{}': the client is closed", .0.topic)]
+    Closed(Box<Message>),
+}
+
+impl PublishError {
+    /// The message, where it was not taken.
+    pub fn into_message(self) -> Option<Message> {
+        match self {
+            Self::Full(rejected) | Self::Refused(rejected) => Some(rejected.message),
+            Self::Closed(message) => Some(*message),
+            Self::Topic(_) | Self::Value { .. } | Self::Lost(_) => None,
+        }
+    }
+}
+
+impl From<std::convert::Infallible> for PublishError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// A subscription was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The filter is none.
+    #[error("subscribe: {0}")]
+    Filter(#[from] InvalidTopic),
+    /// The server refused it.
+    #[error("subscribe to '{filter}': refused by the server: {reason}")]
+    Refused {
+        /// The first filter that was refused.
+        filter: String,
+        /// The server's reason.
+        reason: ReasonCode,
+    },
+    /// It was not sent: the server does not offer what it needs.
+    #[error("subscribe: {0}")]
+    NotSent(#[from] NotSubscribed),
+    /// The client is closed.
+    #[error("subscribe: the client is closed")]
+    Closed,
+}
+
+/// A wait on a publication came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The time is up. The message goes on.
+    #[error("timed out; the message is still on its way")]
+    TimedOut,
+    /// The message will not arrive.
+    #[error("{0}")]
+    Lost(#[from] LostMessage),
+}

@@ -1,0 +1,59 @@
+//! What a client says of its connection, and of itself at the end.
+
+use crate::error::ConnectError;
+
+/// How the connection stands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// An attempt is under way, or the next one is waited for.
+    Connecting {
+        /// Attempts since the last connection, this one included.
+        attempt: u32,
+        /// Why the last attempt or connection ended.
+        last_error: Option<ConnectError>,
+    },
+    /// The server has accepted the connection.
+    Connected {
+        /// Whether the server went on with an old session.
+        session_present: bool,
+    },
+    /// There will be no further attempt.
+    Closed {
+        /// Why; [`ConnectErrorKind::Closed`](crate::ConnectErrorKind::Closed) after `close`.
+        error: ConnectError,
+    },
+}
+
+/// What is left when a client has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed {
+    /// Messages of QoS 1 and 2 that were accepted and not acknowledged, and QoS 0 messages that were not sent. With a store those of
+    /// QoS 1 and 2 are in it.
+    pub unacknowledged: usize,
+    /// Their size in bytes.
+    pub bytes: usize,
+}
+
+/// Counters since the client was started, and what stands now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Messages accepted and not finished.
+    pub queued_messages: usize,
+    /// Their size in bytes.
+    pub queued_bytes: usize,
+    /// Messages of QoS 1 and 2 sent on this connection and not acknowledged.
+    pub in_flight: usize,
+    /// Messages handed to the application and not acknowledged by it.
+    pub unacknowledged: usize,
+    /// Connections that were accepted.
+    pub connections: u64,
+    /// Messages that came.
+    pub received: u64,
+    /// Messages that came and found no room or no reader.
+    pub dropped: u64,
+    /// Messages that were taken and will not arrive.
+    pub lost: u64,
+}

@@ -1,0 +1,215 @@
+//! A subscription: asked for as a value with options, held as a stream of messages.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use ohmqtt_codec::{
+    Filters, InvalidTopic, Qos, ReasonCode, RetainHandling, SubscriptionOptions, TopicFilter,
+};
+use ohmqtt_driver::Cell;
+
+use crate::client::Client;
+use crate::error::SubscribeError;
+use crate::message::Message;
+use crate::queue::Queue;
+use crate::routes::Answer;
+
+/// How many QoS 0 messages wait for a reader, when nothing else is said.
+const CAPACITY: usize = 1000;
+
+/// A subscription that is about to be made, by [`Client::subscribe`]. Nothing happens until it is sent or awaited.
+///
+/// `send()` declares it, connected or not, and returns its stream at once. `.await` also waits for the server's answer.
+#[must_use = "a subscription is made by `.send()` or `.await`"]
+#[derive(Debug)]
+pub struct Subscribe<'a> {
+    client: &'a Client,
+    filters: Vec<Result<TopicFilter, InvalidTopic>>,
+    options: SubscriptionOptions,
+    capacity: usize,
+    manual_ack: bool,
+}
+
+impl<'a> Subscribe<'a> {
+    pub(crate) fn new(client: &'a Client, filter: &str) -> Self {
+        let filters = vec![TopicFilter::new(filter)];
+        // What is asked for is what most subscribers want: nothing lost.
+        let options = SubscriptionOptions::new(Qos::ExactlyOnce);
+        Self {
+            client,
+            filters,
+            options,
+            capacity: CAPACITY,
+            manual_ack: false,
+        }
+    }
+
+    /// One more filter for the same stream, with the same options.
+    pub fn and(mut self, filter: &str) -> Self {
+        self.filters.push(TopicFilter::new(filter));
+        self
+    }
+
+    /// The highest QoS at which the server may deliver; without this, QoS 2: each message as it was published.
+    pub fn qos(mut self, qos: Qos) -> Self {
+        self.options.qos = qos;
+        self
+    }
+
+    /// Leaves out what this client publishes itself. Not for shared filters.
+    pub fn no_local(mut self, no_local: bool) -> Self {
+        self.options.no_local = no_local;
+        self
+    }
+
+    /// Shows the retain flag as it was published.
+    pub fn retain_as_published(mut self, as_published: bool) -> Self {
+        self.options.retain_as_published = as_published;
+        self
+    }
+
+    /// Whether retained messages are sent when the subscription is made.
+    pub fn retain_handling(mut self, handling: RetainHandling) -> Self {
+        self.options.retain_handling = handling;
+        self
+    }
+
+    /// How many QoS 0 messages may wait for the reader; beyond that the newest is dropped and counted. Messages of higher QoS are
+    /// never dropped: the server holds them back while they are not read.
+    pub fn capacity(mut self, messages: usize) -> Self {
+        self.capacity = messages;
+        self
+    }
+
+    /// Leaves acknowledging to [`Message::ack`] and [`Message::reject`]. Without this a message is acknowledged when it is handed over.
+    pub fn manual_ack(mut self) -> Self {
+        self.manual_ack = true;
+        self
+    }
+
+    /// Declares the subscription and returns its stream. With a connection it is asked for now, without one at the next.
+    ///
+    /// A refusal is told by [`Subscription::granted`].
+    pub fn send(self) -> Result<Subscription, SubscribeError> {
+        let mut filters = self.filters.into_iter();
+        let Some(first) = filters.next() else {
+            return Err(SubscribeError::Closed);
+        };
+        let mut wanted = Filters::new(&first?, self.options)?;
+        for filter in filters {
+            wanted.push(&filter?, self.options)?;
+        }
+        let queue = Arc::new(Queue::new(self.capacity, self.manual_ack));
+        let (number, answer) = self.client.declare(wanted.clone(), Arc::clone(&queue))?;
+        Ok(Subscription {
+            client: self.client.clone(),
+            number,
+            filters: wanted,
+            queue,
+            answer,
+        })
+    }
+}
+
+impl<'a> IntoFuture for Subscribe<'a> {
+    type Output = Result<Subscription, SubscribeError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let subscription = self.send()?;
+            subscription.granted().await?;
+            Ok(subscription)
+        })
+    }
+}
+
+/// The messages of one subscription, in the order they came.
+///
+/// Dropping it unsubscribes in the background. It keeps its client alive.
+pub struct Subscription {
+    client: Client,
+    number: u64,
+    filters: Filters,
+    queue: Arc<Queue>,
+    answer: Arc<Cell<Option<Answer>>>,
+}
+
+impl Subscription {
+    /// Waits for the next message; `None` once the client is closed. Where acknowledging is not manual, the message is acknowledged by
+    /// being returned.
+    ///
+    /// Cancel safety: a message is taken out only when it is returned, so none is lost when the future is dropped.
+    pub async fn recv(&mut self) -> Option<Message> {
+        self.queue.pop().await
+    }
+
+    /// The next message if one has come.
+    pub fn try_recv(&mut self) -> Option<Message> {
+        self.queue.try_pop()
+    }
+
+    /// Waits for the server's answer: the QoS granted for each filter, in their order.
+    ///
+    /// Cancel safety: nothing happens when the future is dropped; it can be called again.
+    pub async fn granted(&self) -> Result<Vec<ReasonCode>, SubscribeError> {
+        let codes = self.answer.until(|answer| answer.clone()).await?;
+        let refused = codes
+            .iter()
+            .zip(self.filters.iter())
+            .find(|(code, _)| code.is_error());
+        if let Some((reason, (filter, _))) = refused {
+            return Err(SubscribeError::Refused {
+                filter: filter.as_str().to_owned(),
+                reason: *reason,
+            });
+        }
+        Ok(codes)
+    }
+
+    /// How many QoS 0 messages were dropped because the reader was too slow.
+    pub fn dropped(&self) -> u64 {
+        self.queue.dropped()
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.queue.poll_pop(cx)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.client.undeclare(self.number);
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("filters", &self.filters)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The messages that no subscription claims, from [`Client::unclaimed`]. They are acknowledged when they are handed over.
+#[derive(Debug)]
+pub struct Unclaimed {
+    pub(crate) queue: Arc<Queue>,
+}
+
+impl Unclaimed {
+    /// Waits for the next message; `None` once the client is closed.
+    ///
+    /// Cancel safety: a message is taken out only when it is returned, so none is lost when the future is dropped.
+    pub async fn recv(&mut self) -> Option<Message> {
+        self.queue.pop().await
+    }
+}
