@@ -1,30 +1,39 @@
-//! A table keyed by Packet Identifier: lookup, and the next identifier that is free, in constant time.
+//! A table keyed by Packet Identifier: lookup, and the next identifier that is free, without a search over what is in use.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::array;
 use ohmqtt_codec::PacketId;
+use slab::Slab;
 
-const PAGE: usize = 256;
+const PAGE: usize = 64;
+/// No value stands under this identifier. There are 65,535 identifiers, so the highest place is one below.
+const NOTHING: u16 = u16::MAX;
+/// An empty table keeps the memory of so many values, so that one message after the other does not allocate.
+const KEPT: usize = 8;
 
-/// Values by Packet Identifier, in pages of 256 that exist only while something stands on them.
+/// Values by Packet Identifier.
+///
+/// The values stand together, and pages of 64 identifiers tell where; a page exists only while something stands on it. So a table
+/// with few values is small wherever in the ring they are, and one that was never used is nothing.
 ///
 /// Identifiers are handed out in a ring: one that was just released is the last to be used again, which keeps a late
 /// acknowledgement of an old message from meeting a new one.
 #[derive(Debug)]
 pub(crate) struct IdTable<T> {
-    pages: Vec<Option<Box<Page<T>>>>,
+    /// By number.
+    pages: Vec<Box<Page>>,
     /// One empty page kept back, so that a ring of identifiers does not allocate at each page border.
-    spare: Option<Box<Page<T>>>,
-    len: usize,
+    spare: Option<Box<Page>>,
+    values: Slab<(PacketId, T)>,
     /// The last identifier handed out.
     last: u16,
 }
 
 #[derive(Debug)]
-struct Page<T> {
-    used: usize,
-    slots: [Option<T>; PAGE],
+struct Page {
+    number: u16,
+    used: u8,
+    places: [u16; PAGE],
 }
 
 impl<T> Default for IdTable<T> {
@@ -32,7 +41,7 @@ impl<T> Default for IdTable<T> {
         Self {
             pages: Vec::new(),
             spare: None,
-            len: 0,
+            values: Slab::new(),
             last: 0,
         }
     }
@@ -40,104 +49,109 @@ impl<T> Default for IdTable<T> {
 
 impl<T> IdTable<T> {
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.values.len()
     }
 
     pub(crate) fn get(&self, id: PacketId) -> Option<&T> {
-        let (page, slot) = place(id);
-        self.pages.get(page)?.as_ref()?.slots[slot].as_ref()
+        Some(&self.values.get(self.place(id)?)?.1)
     }
 
     pub(crate) fn get_mut(&mut self, id: PacketId) -> Option<&mut T> {
-        let (page, slot) = place(id);
-        self.pages.get_mut(page)?.as_mut()?.slots[slot].as_mut()
+        let place = self.place(id)?;
+        Some(&mut self.values.get_mut(place)?.1)
     }
 
     /// Puts a value under an identifier and gives back the one that stood there.
     pub(crate) fn insert(&mut self, id: PacketId, value: T) -> Option<T> {
-        let (page, slot) = place(id);
-        if self.pages.len() <= page {
-            self.pages.resize_with(page + 1, || None);
+        if let Some(old) = self.get_mut(id) {
+            return Some(core::mem::replace(old, value));
         }
-        let spare = &mut self.spare;
-        let page = self.pages[page]
-            .get_or_insert_with(|| spare.take().unwrap_or_else(|| Box::new(Page::empty())));
-        let old = page.slots[slot].replace(value);
-        if old.is_none() {
-            page.used += 1;
-            self.len += 1;
-        }
-        old
+        // As many places as identifiers, so the number of each fits.
+        let place = u16::try_from(self.values.insert((id, value))).unwrap_or(NOTHING);
+        let (number, slot) = split(id);
+        let at = match self.page(number) {
+            Ok(at) => at,
+            Err(at) => {
+                let mut page = self.spare.take().unwrap_or_else(|| Box::new(Page::empty()));
+                page.number = number;
+                self.pages.insert(at, page);
+                at
+            }
+        };
+        let page = &mut self.pages[at];
+        page.places[slot] = place;
+        page.used += 1;
+        None
     }
 
     pub(crate) fn remove(&mut self, id: PacketId) -> Option<T> {
-        let (page, slot) = place(id);
-        let entry = self.pages.get_mut(page)?;
-        let held = entry.as_mut()?;
-        let value = held.slots[slot].take()?;
-        held.used -= 1;
-        self.len -= 1;
-        if held.used == 0 {
-            self.spare = entry.take();
+        let (number, slot) = split(id);
+        let at = self.page(number).ok()?;
+        let page = &mut self.pages[at];
+        let place = core::mem::replace(&mut page.places[slot], NOTHING);
+        let (_, value) = self.values.try_remove(place.into())?;
+        page.used -= 1;
+        if page.used == 0 {
+            self.spare = Some(self.pages.remove(at));
+        }
+        if self.values.is_empty() && self.values.capacity() > KEPT {
+            // What a burst needed is not kept.
+            self.values = Slab::new();
+            self.pages = Vec::new();
         }
         Some(value)
+    }
+
+    /// Gives back what an empty table keeps for the next value.
+    pub(crate) fn shrink(&mut self) {
+        if self.values.is_empty() {
+            let last = self.last;
+            *self = Self {
+                last,
+                ..Self::default()
+            };
+        }
     }
 
     /// The next identifier that is not in use, or `None` when all 65,535 are. It is in use once something stands under it.
     ///
     // [MQTT-2.2.1-3] [MQTT-2.2.1-4] A new packet takes an identifier that is not in use, and never 0.
     pub(crate) fn next_free(&mut self) -> Option<PacketId> {
-        if self.len >= usize::from(u16::MAX) {
+        if self.len() >= usize::from(u16::MAX) {
             return None;
         }
         let mut at = self.last;
-        loop {
+        let free = loop {
             at = at.checked_add(1).unwrap_or(1);
             let id = PacketId::new(at)?;
-            match self.pages.get(place(id).0) {
-                // A full page is stepped over whole.
-                Some(Some(page)) if page.used == PAGE => at |= 0xff,
-                _ if self.get(id).is_none() => break,
-                _ => {}
+            let (number, slot) = split(id);
+            let Ok(page) = self.page(number) else {
+                break id;
+            };
+            let page = &self.pages[page];
+            if page.places[slot] == NOTHING {
+                break id;
             }
-        }
+            // A full page is stepped over whole.
+            if usize::from(page.used) == PAGE {
+                at |= 0x3f;
+            }
+        };
         self.last = at;
-        PacketId::new(at)
+        Some(free)
     }
 
+    /// All values, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PacketId, &T)> {
-        self.pages.iter().enumerate().flat_map(|(page, held)| {
-            held.iter().flat_map(move |held| {
-                held.slots
-                    .iter()
-                    .enumerate()
-                    .filter_map(move |(slot, value)| {
-                        let id = u16::try_from(page * PAGE + slot)
-                            .ok()
-                            .and_then(PacketId::new)?;
-                        Some((id, value.as_ref()?))
-                    })
-            })
-        })
+        self.values.iter().map(|(_, (id, value))| (*id, value))
     }
 
+    /// All values, in no order that means anything.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PacketId, &mut T)> {
-        self.pages.iter_mut().enumerate().flat_map(|(page, held)| {
-            held.iter_mut().flat_map(move |held| {
-                held.slots
-                    .iter_mut()
-                    .enumerate()
-                    .filter_map(move |(slot, value)| {
-                        let id = u16::try_from(page * PAGE + slot)
-                            .ok()
-                            .and_then(PacketId::new)?;
-                        Some((id, value.as_mut()?))
-                    })
-            })
-        })
+        self.values.iter_mut().map(|(_, (id, value))| (*id, value))
     }
 
-    /// Empties the table and gives out what stood in it. Identifiers go on where they were.
+    /// Empties the table and gives out what stood in it, in no order that means anything. Identifiers go on where they were.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (PacketId, T)> + use<T> {
         let last = self.last;
         let old = core::mem::replace(
@@ -147,34 +161,35 @@ impl<T> IdTable<T> {
                 ..Self::default()
             },
         );
-        old.pages.into_iter().enumerate().flat_map(|(page, held)| {
-            held.into_iter().flat_map(move |held| {
-                held.slots
-                    .into_iter()
-                    .enumerate()
-                    .filter_map(move |(slot, value)| {
-                        let id = u16::try_from(page * PAGE + slot)
-                            .ok()
-                            .and_then(PacketId::new)?;
-                        Some((id, value?))
-                    })
-            })
-        })
+        old.values.into_iter().map(|(_, entry)| entry)
+    }
+
+    /// The index of the page of this number, or where it would stand.
+    fn page(&self, number: u16) -> Result<usize, usize> {
+        self.pages.binary_search_by_key(&number, |page| page.number)
+    }
+
+    fn place(&self, id: PacketId) -> Option<usize> {
+        let (number, slot) = split(id);
+        let page = &self.pages[self.page(number).ok()?];
+        let place = page.places[slot];
+        (place != NOTHING).then_some(place.into())
     }
 }
 
-impl<T> Page<T> {
+impl Page {
     fn empty() -> Self {
         Self {
+            number: 0,
             used: 0,
-            slots: array::from_fn(|_| None),
+            places: [NOTHING; PAGE],
         }
     }
 }
 
-fn place(id: PacketId) -> (usize, usize) {
-    let id = usize::from(id.get());
-    (id / PAGE, id % PAGE)
+/// The number of an identifier's page, and its place on the page.
+fn split(id: PacketId) -> (u16, usize) {
+    (id.get() / 64, usize::from(id.get()) % PAGE)
 }
 
 #[cfg(test)]
@@ -217,6 +232,50 @@ mod tests {
     }
 
     #[test]
+    fn an_unused_table_is_nothing_and_one_value_is_little() {
+        let mut table = IdTable::<[u8; 200]>::default();
+        let memory = |table: &IdTable<[u8; 200]>| {
+            let pages = table.pages.len() + usize::from(table.spare.is_some());
+            (
+                pages * size_of::<Page>() + table.pages.capacity() * size_of::<Box<Page>>(),
+                table.values.capacity(),
+            )
+        };
+        assert_eq!(memory(&table), (0, 0));
+        for n in 1..=u16::MAX {
+            table.insert(id(n), [0; 200]);
+            table.remove(id(n)).unwrap();
+        }
+        let (index, values) = memory(&table);
+        assert!(index < 512 && values <= KEPT, "{index} {values}");
+        for n in 1..=1000 {
+            table.insert(id(n), [0; 200]);
+        }
+        (1..=1000).for_each(|n| assert!(table.remove(id(n)).is_some()));
+        table.shrink();
+        assert_eq!(memory(&table), (0, 0));
+    }
+
+    #[test]
+    fn a_table_holds_what_a_map_holds() {
+        let mut table = IdTable::<u64>::default();
+        let mut model = alloc::collections::BTreeMap::new();
+        let mut random = fastrand::Rng::with_seed(7);
+        for step in 0..50_000 {
+            let n = random.u16(1..=400);
+            match random.u8(..3) {
+                0 => assert_eq!(table.remove(id(n)), model.remove(&n)),
+                1 => assert_eq!(table.insert(id(n), step), model.insert(n, step)),
+                _ => assert_eq!(table.get_mut(id(n)), model.get_mut(&n)),
+            }
+            assert_eq!(table.len(), model.len());
+        }
+        let mut held: Vec<_> = table.drain().map(|(id, value)| (id.get(), value)).collect();
+        held.sort_unstable();
+        assert_eq!(held, model.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
     fn pages_go_when_nothing_stands_on_them() {
         let mut table = IdTable::<u32>::default();
         for n in 1..=1000 {
@@ -234,7 +293,7 @@ mod tests {
             assert_eq!(table.remove(id(n)), None);
         }
         assert!(table.len() == 0);
-        assert!(table.pages.iter().all(Option::is_none));
+        assert!(table.pages.is_empty());
     }
 
     #[test]

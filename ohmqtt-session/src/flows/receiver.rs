@@ -237,8 +237,9 @@ impl Receiver {
 
     /// The connection ended: QoS 1 messages will come again; QoS 2 ones are remembered by their identifiers.
     pub(crate) fn suspend(&mut self) {
-        self.waiting.clear();
+        self.waiting = VecDeque::new();
         self.unreleased = 0;
+        self.received.shrink();
         for (_, received) in self.received.iter_mut() {
             if let Received::Taken { counted, .. } = received {
                 *counted = false;

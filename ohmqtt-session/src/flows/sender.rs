@@ -256,10 +256,12 @@ impl Sender {
                 InUse::Reserved | InUse::Released(_) => {}
             }
         }
+        requests.sort_unstable_by_key(|(id, _)| *id);
         for (id, request) in requests {
             self.ids.remove(id);
             lost_request(request);
         }
+        self.ids.shrink();
         for outgoing in core::mem::take(&mut self.queue0) {
             if outgoing.keep_offline {
                 self.queue0.push_back(outgoing);
