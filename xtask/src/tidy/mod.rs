@@ -97,7 +97,7 @@ pub(crate) fn run(args: &mut Parser) -> Result {
     if findings.is_empty() {
         Ok(())
     } else {
-        failed(format!("tidy: {} findings", findings.len()))
+        failed(format!("{} findings in the tree", findings.len()))
     }
 }
 
