@@ -81,6 +81,11 @@ impl ServerSession {
         &self.exchange.connection.peer
     }
 
+    /// How long the client wants its session kept behind this connection, in seconds, as its CONNECT and its DISCONNECT said.
+    pub fn session_expiry_interval(&self) -> u32 {
+        self.client.session_expiry_interval
+    }
+
     /// Messages accepted for the client and not finished, and their size in bytes.
     pub fn queued(&self) -> (usize, usize) {
         self.exchange.flows.queued()
