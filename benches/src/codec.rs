@@ -13,7 +13,7 @@ use ohmqtt_codec::{
     Will, WillProperties, decode,
 };
 
-use crate::Case;
+use crate::{Case, Run};
 
 /// Packets in a read chunk, at least.
 pub const CHUNK: usize = 4_000;
@@ -41,51 +41,57 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Decodes and drops one packet of these, in turn.
-fn decoding(packets: &[Packet]) -> Box<dyn FnMut()> {
-    let mut stream = BytesMut::new();
-    while stream.len() < CHUNK * wire(packets).len() / packets.len() {
-        stream.extend_from_slice(&wire(packets));
-    }
-    let stream = stream.freeze();
+fn decoding(packets: &[Packet]) -> Run {
+    let stream = wire(packets).repeat(CHUNK.div_ceil(packets.len()));
     let mut chunk = BytesMut::from(&stream[..]);
     // From now on the chunk is shared memory, which it stays.
     drop(chunk.split_off(chunk.len()));
     let limits = Limits::default();
-    Box::new(move || {
-        if chunk.is_empty() {
-            chunk.extend_from_slice(&stream);
+    Box::new(move |n| {
+        for _ in 0..n {
+            if chunk.is_empty() {
+                chunk.extend_from_slice(&stream);
+            }
+            match black_box(decode(black_box(&mut chunk), &limits)) {
+                Ok(Some(_)) => {}
+                other => panic!("no packet: {other:?}"),
+            }
         }
-        let packet = decode(black_box(&mut chunk), &limits);
-        assert!(matches!(black_box(&packet), Ok(Some(_))), "{packet:?}");
     })
 }
 
 /// Encodes one packet of these, in turn; what has gathered goes when it is 16 KiB.
-fn encoding(packets: Vec<Packet>) -> Box<dyn FnMut()> {
+fn encoding(packets: Vec<Packet>) -> Run {
     let mut out = EncodeBuf::new();
     let mut next = 0;
-    Box::new(move || {
-        let packet = &packets[next];
-        next = if next + 1 == packets.len() {
-            0
-        } else {
-            next + 1
-        };
-        assert_eq!(black_box(packet).encode(black_box(&mut out)), Ok(()));
-        if out.len() >= 16 * 1024 {
-            out.advance(out.len());
+    Box::new(move |n| {
+        for _ in 0..n {
+            let packet = &packets[next];
+            next = if next + 1 == packets.len() {
+                0
+            } else {
+                next + 1
+            };
+            if let Err(error) = black_box(packet).encode(black_box(&mut out)) {
+                panic!("{error}");
+            }
+            if out.len() >= 16 * 1024 {
+                out.advance(out.len());
+            }
         }
     })
 }
 
-/// Copies the packets' bytes, in turn: what no encoder can do without.
-fn copying(packets: &[Packet]) -> Box<dyn FnMut()> {
+/// Copies the packets' bytes: what no encoder can do without.
+fn copying(packets: &[Packet]) -> Run {
     let bytes = wire(packets);
     let mut out = Vec::with_capacity(bytes.len());
-    Box::new(move || {
-        out.clear();
-        out.extend_from_slice(black_box(&bytes));
-        black_box(&mut out);
+    Box::new(move |n| {
+        for _ in 0..n {
+            out.clear();
+            out.extend_from_slice(black_box(&bytes));
+            black_box(&mut out);
+        }
     })
 }
 

@@ -9,22 +9,25 @@ pub mod codec;
 
 use std::fmt;
 
+/// What runs a case so many times, one after the other.
+pub type Run = Box<dyn FnMut(u64)>;
+
 /// Something to measure.
 pub struct Case {
     /// What it is called on the command line and in tables.
     pub name: &'static str,
-    setup: fn() -> Box<dyn FnMut()>,
+    set_up: fn() -> Run,
 }
 
 impl Case {
-    /// A case whose setup gives what is run.
-    pub const fn new(name: &'static str, setup: fn() -> Box<dyn FnMut()>) -> Self {
-        Self { name, setup }
+    /// A case whose setup gives what runs it.
+    pub const fn new(name: &'static str, set_up: fn() -> Run) -> Self {
+        Self { name, set_up }
     }
 
-    /// Sets it up: the result runs it once each time it is called.
-    pub fn set_up(&self) -> Box<dyn FnMut()> {
-        (self.setup)()
+    /// Sets it up.
+    pub fn set_up(&self) -> Run {
+        (self.set_up)()
     }
 }
 

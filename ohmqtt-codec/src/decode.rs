@@ -1,6 +1,6 @@
 //! From the front of a buffer to a packet: the fixed header, its checks, and who reads the body.
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 
 use crate::error::{DecodeError, Fault};
 use crate::packet::{self, Packet, PacketType};
@@ -40,31 +40,30 @@ impl Default for Limits {
 ///
 /// [Section 2.1](https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901019)
 pub fn decode(buf: &mut BytesMut, limits: &Limits) -> Result<Option<Packet>, DecodeError> {
-    let Some(header) = Header::read(buf, *limits)? else {
-        return Ok(None);
-    };
-    let size = header.len + header.remaining;
-    let Some(frame) = buf.get(..size) else {
-        return Ok(None);
-    };
-    if let Some(ack) = packet::short_ack(header.packet, frame)? {
-        buf.advance(size);
-        return Ok(Some(ack));
+    match Header::read(buf, *limits)? {
+        Some(header) if buf.len() >= header.size() => packet::take(buf, &header),
+        _ => Ok(None),
     }
-    let frame = buf.split_to(size).freeze();
-    packet::decode_body(header.packet, header.flags, frame, header.len).map(Some)
 }
 
-struct Header {
-    packet: PacketType,
-    flags: u8,
-    /// Of the fixed header itself.
-    len: usize,
-    /// Of what follows it.
-    remaining: usize,
+/// A fixed header that may stand before a packet.
+pub(crate) struct Header {
+    pub(crate) packet: PacketType,
+    /// The low four bits of the first byte.
+    pub(crate) flags: u8,
+    /// Bytes of the fixed header itself.
+    pub(crate) len: usize,
+    /// Bytes that follow it.
+    pub(crate) remaining: usize,
 }
 
 impl Header {
+    /// Bytes of the whole packet.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.len + self.remaining
+    }
+
     #[inline]
     fn read(bytes: &[u8], limits: Limits) -> Result<Option<Self>, DecodeError> {
         let Some((&first, after)) = bytes.split_first() else {

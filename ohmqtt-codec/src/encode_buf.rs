@@ -2,9 +2,9 @@
 
 use alloc::collections::VecDeque;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
-use crate::wire::{MAX_VARINT, put_varint};
+use crate::wire::{MAX_VARINT, put_u8, put_varint};
 
 /// Encoded packets on their way out.
 ///
@@ -119,7 +119,7 @@ impl EncodeBuf {
             .filter(|&length| length <= MAX_VARINT);
         let length = length.ok_or(TooLarge { size: remaining })?;
         self.tail.reserve(copied + 5);
-        self.tail.put_u8(first);
+        put_u8(&mut self.tail, first);
         put_varint(&mut self.tail, length);
         Ok(&mut self.tail)
     }

@@ -1,4 +1,6 @@
-//! A cursor over one whole packet. Every read names its field, so that an error says where.
+//! A cursor over the body of one whole packet. Every read names its field, so that an error says where.
+//!
+//! It gives slices; [`share`] makes values of them that share the packet's memory.
 
 use bytes::Bytes;
 
@@ -6,23 +8,18 @@ use crate::error::{DecodeError, Fault};
 use crate::packet::PacketType;
 use crate::property::{Block, Place};
 use crate::reason::ReasonCode;
-use crate::value::{Binary, MqttString, PacketId, TopicFilter, TopicName, check_text, check_topic};
+use crate::value::{PacketId, TopicFilter, check_text, check_topic};
 use crate::wire::read_varint;
 
 pub(crate) struct Reader<'a> {
-    frame: &'a Bytes,
     rest: &'a [u8],
     packet: PacketType,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads `frame` after its fixed header of `header` bytes.
-    pub(crate) fn new(packet: PacketType, frame: &'a Bytes, header: usize) -> Self {
-        Self {
-            frame,
-            rest: frame.get(header..).unwrap_or_default(),
-            packet,
-        }
+    #[inline]
+    pub(crate) fn new(packet: PacketType, body: &'a [u8]) -> Self {
+        Self { rest: body, packet }
     }
 
     #[cold]
@@ -34,27 +31,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// How many bytes are not read yet.
-    pub(crate) fn left(&self) -> usize {
-        self.rest.len()
-    }
-
-    /// The bytes not read yet, as a value of their own.
-    pub(crate) fn share_rest(&self) -> Bytes {
-        self.share(self.rest)
-    }
-
-    /// Bytes of the packet as a value of their own, sharing its memory.
-    pub(crate) fn share(&self, bytes: &[u8]) -> Bytes {
-        if bytes.is_empty() {
-            Bytes::new()
-        } else {
-            self.frame.slice_ref(bytes)
-        }
+    /// The bytes not read yet; they stay so.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     /// Refuses what follows the last field.
@@ -65,6 +50,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn chunk<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
         match self.rest.split_first_chunk::<N>() {
             Some((chunk, rest)) => {
@@ -75,15 +61,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
         self.chunk::<1>(field).map(|[byte]| byte)
     }
 
+    #[inline]
     pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
         self.chunk(field).map(u16::from_be_bytes)
     }
 
     /// Bytes with a length of two bytes before them.
+    #[inline]
     pub(crate) fn prefixed(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         if let Some((len, rest)) = self.rest.split_first_chunk::<2>()
             && let Some((bytes, rest)) =
@@ -95,56 +84,67 @@ impl<'a> Reader<'a> {
         Err(self.fail(field, Fault::Truncated))
     }
 
-    pub(crate) fn string(&mut self, field: &'static str) -> Result<MqttString, DecodeError> {
+    /// The bytes of a UTF-8 string.
+    #[inline]
+    pub(crate) fn text(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let bytes = self.prefixed(field)?;
-        check_text(bytes).map_err(|fault| self.fail(field, fault))?;
-        Ok(MqttString::trusted(self.share(bytes)))
+        match check_text(bytes) {
+            Ok(()) => Ok(bytes),
+            Err(fault) => Err(self.fail(field, fault)),
+        }
     }
 
-    pub(crate) fn binary(&mut self, field: &'static str) -> Result<Binary, DecodeError> {
+    /// The bytes of a topic name, or none: whether that may be is the caller's to say.
+    #[inline]
+    pub(crate) fn topic_name(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let bytes = self.prefixed(field)?;
-        Ok(Binary::trusted(self.share(bytes)))
+        match check_topic(bytes) {
+            Ok(()) => Ok(bytes),
+            Err(fault) => Err(self.fail(field, fault)),
+        }
     }
 
-    /// A topic name; `None` for the empty string.
-    pub(crate) fn topic_name(
-        &mut self,
-        field: &'static str,
-    ) -> Result<Option<TopicName>, DecodeError> {
-        let bytes = self.prefixed(field)?;
-        check_topic(bytes).map_err(|fault| self.fail(field, fault))?;
-        Ok(if bytes.is_empty() {
-            None
-        } else {
-            Some(TopicName::trusted(self.share(bytes)))
-        })
-    }
-
-    /// A topic filter; tells whether it is shared.
+    /// Reads a topic filter; tells whether it is shared.
+    #[inline]
     pub(crate) fn topic_filter(&mut self) -> Result<bool, DecodeError> {
         let bytes = self.prefixed("topic filter")?;
-        TopicFilter::check_wire(bytes).map_err(|fault| self.fail("topic filter", fault))
+        match TopicFilter::check_wire(bytes) {
+            Ok(shared) => Ok(shared),
+            Err(fault) => Err(self.fail("topic filter", fault)),
+        }
     }
 
+    #[inline]
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
         let field = "packet identifier";
-        PacketId::new(self.u16(field)?).ok_or_else(|| self.fail(field, Fault::ZeroPacketId))
+        match PacketId::new(self.u16(field)?) {
+            Some(id) => Ok(id),
+            None => Err(self.fail(field, Fault::ZeroPacketId)),
+        }
     }
 
+    #[inline]
     pub(crate) fn reason(&mut self) -> Result<ReasonCode, DecodeError> {
         let code = self.u8("reason code")?;
-        check_reason(code, self.packet).map_err(|fault| self.fail("reason code", fault))
+        match check_reason(code, self.packet) {
+            Ok(reason) => Ok(reason),
+            Err(fault) => Err(self.fail("reason code", fault)),
+        }
     }
 
-    /// A property length and the properties.
-    pub(crate) fn properties(&mut self, place: Place) -> Result<Block, DecodeError> {
-        if let Some((0, rest)) = self.rest.split_first() {
+    /// A property length and the properties, of which it gives the bytes.
+    #[inline]
+    pub(crate) fn properties(&mut self, place: Place) -> Result<&'a [u8], DecodeError> {
+        if let Some((0, rest)) = self.rest.split_first()
+            && place.may_be_empty()
+        {
             self.rest = rest;
-            place
-                .check_empty()
-                .map_err(|(field, fault)| self.fail(field, fault))?;
-            return Ok(Block::default());
+            return Ok(&[]);
         }
+        self.some_properties(place)
+    }
+
+    fn some_properties(&mut self, place: Place) -> Result<&'a [u8], DecodeError> {
         let field = place.field();
         let (len, taken) = match read_varint(self.rest) {
             Ok(Some(read)) => read,
@@ -158,8 +158,10 @@ impl<'a> Reader<'a> {
             return Err(self.fail(field, Fault::Truncated));
         };
         self.rest = rest;
-        Block::check(bytes, place).map_err(|(field, fault)| self.fail(field, fault))?;
-        Ok(Block::trusted(self.share(bytes)))
+        match Block::check(bytes, place) {
+            Ok(()) => Ok(bytes),
+            Err((field, fault)) => Err(self.fail(field, fault)),
+        }
     }
 }
 
@@ -172,4 +174,10 @@ pub(crate) fn check_reason(code: u8, packet: PacketType) -> Result<ReasonCode, F
     } else {
         Err(Fault::MisplacedReasonCode(reason))
     }
+}
+
+/// Bytes of `frame` as a value of their own, sharing its memory.
+#[inline]
+pub(crate) fn share(frame: &Bytes, bytes: &[u8]) -> Bytes {
+    frame.slice_ref(bytes)
 }

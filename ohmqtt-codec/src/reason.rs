@@ -29,7 +29,7 @@ macro_rules! reason_codes {
         }
 
         /// By code: its variant and the packets it may stand in, as bits by packet type.
-        const TABLE: [Option<(ReasonCode, u16)>; 0xA3] = {
+        static TABLE: [Option<(ReasonCode, u16)>; 0xA3] = {
             let mut table = [None; 0xA3];
             $(table[$code] = Some((ReasonCode::$variant, 0 $(| 1 << PacketType::$packet as u16)*));)*
             table

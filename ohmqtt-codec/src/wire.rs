@@ -1,6 +1,6 @@
 //! The primitives of section 1.5 as they stand on the wire: variable byte integers and fields with a length before them.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 /// The largest variable byte integer, and so the largest Remaining Length.
 pub(crate) const MAX_VARINT: u32 = 268_435_455;
@@ -62,17 +62,36 @@ pub(crate) const fn varint_len(value: usize) -> usize {
     reason = "each byte takes the seven bits it is masked to"
 )]
 pub(crate) fn put_varint(out: &mut BytesMut, value: u32) {
-    // [MQTT-1.5.5-1] The shortest encoding.
-    if value < 0x80 {
-        out.put_u8(value as u8);
-        return;
+    let more = |shift: u32| (value >> shift) as u8 | 0x80;
+    let last = |shift: u32| (value >> shift) as u8 & 0x7F;
+    // [MQTT-1.5.5-1] The shortest encoding. Arrays of a fixed length cost a store each.
+    match varint_len(value as usize) {
+        1 => put(out, &[last(0)]),
+        2 => put(out, &[more(0), last(7)]),
+        3 => put(out, &[more(0), more(7), last(14)]),
+        _ => put(out, &[more(0), more(7), more(14), last(21)]),
     }
-    let mut left = value;
-    while left >= 0x80 {
-        out.put_u8((left & 0x7F) as u8 | 0x80);
-        left >>= 7;
-    }
-    out.put_u8(left as u8);
+}
+
+/// Writes bytes. Inlined, unlike [`bytes::BufMut`]'s methods, so that few of a fixed number are a store and two checks.
+#[inline]
+pub(crate) fn put(out: &mut BytesMut, bytes: &[u8]) {
+    out.extend_from_slice(bytes);
+}
+
+#[inline]
+pub(crate) fn put_u8(out: &mut BytesMut, value: u8) {
+    put(out, &[value]);
+}
+
+#[inline]
+pub(crate) fn put_u16(out: &mut BytesMut, value: u16) {
+    put(out, &value.to_be_bytes());
+}
+
+#[inline]
+pub(crate) fn put_u32(out: &mut BytesMut, value: u32) {
+    put(out, &value.to_be_bytes());
 }
 
 /// Writes bytes with their length before them. They are at most 65,535 by the type they come from.
@@ -82,8 +101,8 @@ pub(crate) fn put_varint(out: &mut BytesMut, value: u32) {
     reason = "strings, topics and binary data hold at most 65,535 bytes"
 )]
 pub(crate) fn put_prefixed(out: &mut BytesMut, bytes: &[u8]) {
-    out.put_u16(bytes.len() as u16);
-    out.put_slice(bytes);
+    put_u16(out, bytes.len() as u16);
+    put(out, bytes);
 }
 
 /// Appends to shared bytes: in place when nobody else holds them, else after one copy. Growth is geometric, so that
@@ -93,7 +112,7 @@ pub(crate) fn append(bytes: &mut Bytes, len: usize, write: impl FnOnce(&mut Byte
         .try_into_mut()
         .unwrap_or_else(|shared| {
             let mut copy = BytesMut::with_capacity(shared.len() + len);
-            copy.put_slice(&shared);
+            put(&mut copy, &shared);
             copy
         });
     grown.reserve(len);

@@ -1,14 +1,15 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP (sections 3.4 to 3.7): four names for one body.
 
-use bytes::BufMut;
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Packet, PacketType};
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::{DecodeError, Fault};
-use crate::property::{AckProperties, Place};
-use crate::reader::{Reader, check_reason};
+use crate::property::AckProperties;
+use crate::reader::{Reader, check_reason, share};
 use crate::reason::ReasonCode;
 use crate::value::PacketId;
+use crate::wire::{put_u8, put_u16};
 
 /// The body of a PUBACK, PUBREC, PUBREL or PUBCOMP.
 ///
@@ -51,10 +52,10 @@ impl Ack {
     pub(super) fn encode(&self, first: u8, out: &mut EncodeBuf) -> Result<(), TooLarge> {
         let len = self.body_len();
         let tail = out.begin(first, len, len)?;
-        tail.put_u16(self.packet_id.get());
+        put_u16(tail, self.packet_id.get());
         // Success may be left out when nothing follows, the property length when no property does.
         if len > 2 {
-            tail.put_u8(self.reason.into());
+            put_u8(tail, self.reason.into());
         }
         if len > 3 {
             self.properties.block().put(tail);
@@ -63,33 +64,44 @@ impl Ack {
     }
 }
 
-/// An acknowledgement of the shortest forms, without properties, read where it lies; `None` for all else.
+/// Takes an acknowledgement without properties off `buf`, which starts with its two bytes of fixed header and has all
+/// of it. `remaining` is 2 or 3. Nothing of `buf` is shared.
 #[inline]
-pub(crate) fn short(packet: PacketType, frame: &[u8]) -> Result<Option<Packet>, DecodeError> {
-    let make = match packet {
-        PacketType::PubAck => Packet::PubAck,
-        PacketType::PubRec => Packet::PubRec,
-        PacketType::PubRel => Packet::PubRel,
-        PacketType::PubComp => Packet::PubComp,
+pub(super) fn take_short(
+    buf: &mut BytesMut,
+    packet: PacketType,
+    remaining: usize,
+) -> Result<Option<Packet>, DecodeError> {
+    let fail = |field, fault| {
+        Err(DecodeError {
+            packet: Some(packet),
+            field,
+            fault,
+        })
+    };
+    let (id, code) = match **buf {
+        [_, _, high, low, code, ..] if remaining == 3 => ([high, low], code),
+        [_, _, high, low, ..] => ([high, low], 0),
         _ => return Ok(None),
     };
-    let (id, code) = match *frame {
-        [_, 2, high, low] => ([high, low], 0),
-        [_, 3, high, low, code] => ([high, low], code),
-        _ => return Ok(None),
+    let Some(packet_id) = PacketId::new(u16::from_be_bytes(id)) else {
+        return fail("packet identifier", Fault::ZeroPacketId);
     };
-    let fail = |field, fault| DecodeError {
-        packet: Some(packet),
-        field,
-        fault,
+    let reason = match check_reason(code, packet) {
+        Ok(reason) => reason,
+        Err(fault) => return fail("reason code", fault),
     };
-    let packet_id = PacketId::new(u16::from_be_bytes(id));
-    let packet_id = packet_id.ok_or_else(|| fail("packet identifier", Fault::ZeroPacketId))?;
-    let reason = check_reason(code, packet).map_err(|fault| fail("reason code", fault))?;
-    Ok(Some(make(Ack::with_reason(packet_id, reason))))
+    buf.advance(2 + remaining);
+    let ack = Ack::with_reason(packet_id, reason);
+    Ok(Some(match packet {
+        PacketType::PubAck => Packet::PubAck(ack),
+        PacketType::PubRec => Packet::PubRec(ack),
+        PacketType::PubRel => Packet::PubRel(ack),
+        _ => Packet::PubComp(ack),
+    }))
 }
 
-pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Ack, DecodeError> {
+pub(super) fn decode(reader: &mut Reader<'_>, frame: &Bytes) -> Result<Ack, DecodeError> {
     let packet_id = reader.packet_id()?;
     if reader.is_empty() {
         return Ok(Ack::new(packet_id));
@@ -99,7 +111,7 @@ pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Ack, DecodeError> {
     if reader.is_empty() {
         return Ok(Ack::with_reason(packet_id, reason));
     }
-    let properties = AckProperties::new(reader.properties(Place::Ack)?);
+    let properties = AckProperties::trusted(share(frame, reader.properties(AckProperties::PLACE)?));
     Ok(Ack {
         packet_id,
         reason,

@@ -1,12 +1,13 @@
 //! AUTH (section 3.15): a step of enhanced authentication.
 
-use bytes::BufMut;
+use bytes::Bytes;
 
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::DecodeError;
-use crate::property::{AuthProperties, Place};
-use crate::reader::Reader;
+use crate::property::AuthProperties;
+use crate::reader::{Reader, share};
 use crate::reason::ReasonCode;
+use crate::wire::put_u8;
 
 /// A step of enhanced authentication.
 ///
@@ -40,14 +41,14 @@ impl Auth {
         let len = self.body_len();
         let tail = out.begin(first, len, len)?;
         if len > 0 {
-            tail.put_u8(self.reason.into());
+            put_u8(tail, self.reason.into());
             self.properties.block().put(tail);
         }
         Ok(())
     }
 }
 
-pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Auth, DecodeError> {
+pub(super) fn decode(reader: &mut Reader<'_>, frame: &Bytes) -> Result<Auth, DecodeError> {
     if reader.is_empty() {
         return Ok(Auth {
             reason: ReasonCode::Success,
@@ -56,6 +57,7 @@ pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Auth, DecodeError> {
     }
     // [MQTT-3.15.2-1] The codes listed.
     let reason = reader.reason()?;
-    let properties = AuthProperties::new(reader.properties(Place::Auth)?);
+    let properties =
+        AuthProperties::trusted(share(frame, reader.properties(AuthProperties::PLACE)?));
     Ok(Auth { reason, properties })
 }

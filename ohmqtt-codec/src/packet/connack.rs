@@ -1,12 +1,13 @@
 //! CONNACK (section 3.2): the server's answer to a CONNECT.
 
-use bytes::BufMut;
+use bytes::Bytes;
 
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::{DecodeError, Fault};
-use crate::property::{ConnAckProperties, Place};
-use crate::reader::Reader;
+use crate::property::ConnAckProperties;
+use crate::reader::{Reader, share};
 use crate::reason::ReasonCode;
+use crate::wire::put_u8;
 
 /// The answer to a CONNECT.
 ///
@@ -30,14 +31,17 @@ impl ConnAck {
         let len = self.body_len();
         let tail = out.begin(first, len, len)?;
         // [MQTT-3.2.2-1] Bits 7 to 1 are 0. [MQTT-3.2.2-6] No session is present with a failure.
-        tail.put_u8((self.session_present && self.reason == ReasonCode::Success).into());
-        tail.put_u8(self.reason.into());
+        put_u8(
+            tail,
+            (self.session_present && self.reason == ReasonCode::Success).into(),
+        );
+        put_u8(tail, self.reason.into());
         self.properties.block().put(tail);
         Ok(())
     }
 }
 
-pub(super) fn decode(reader: &mut Reader<'_>) -> Result<ConnAck, DecodeError> {
+pub(super) fn decode(reader: &mut Reader<'_>, frame: &Bytes) -> Result<ConnAck, DecodeError> {
     let flags = reader.u8("acknowledge flags")?;
     // [MQTT-3.2.2-1] Bits 7 to 1 are 0.
     if flags > 1 {
@@ -50,7 +54,8 @@ pub(super) fn decode(reader: &mut Reader<'_>) -> Result<ConnAck, DecodeError> {
     if session_present && reason != ReasonCode::Success {
         return Err(reader.fail("session present", Fault::SessionPresentWithFailure(reason)));
     }
-    let properties = ConnAckProperties::new(reader.properties(Place::ConnAck)?);
+    let properties =
+        ConnAckProperties::trusted(share(frame, reader.properties(ConnAckProperties::PLACE)?));
     Ok(ConnAck {
         session_present,
         reason,

@@ -1,13 +1,13 @@
 //! CONNECT (section 3.1): a client asks for a session.
 
-use bytes::BufMut;
+use bytes::Bytes;
 
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::{DecodeError, Fault};
-use crate::property::{ConnectProperties, Place, WillProperties};
-use crate::reader::Reader;
+use crate::property::{ConnectProperties, WillProperties};
+use crate::reader::{Reader, share};
 use crate::value::{Binary, MqttString, Qos, TopicName};
-use crate::wire::put_prefixed;
+use crate::wire::{put, put_prefixed, put_u8, put_u16};
 
 /// A client asks for a session. `Debug` shows no password and no authentication data.
 ///
@@ -87,9 +87,9 @@ impl Connect {
     pub(super) fn encode(&self, first: u8, out: &mut EncodeBuf) -> Result<(), TooLarge> {
         let len = self.body_len();
         let tail = out.begin(first, len, len)?;
-        tail.put_slice(&PROTOCOL);
-        tail.put_u8(self.flags());
-        tail.put_u16(self.keep_alive);
+        put(tail, &PROTOCOL);
+        put_u8(tail, self.flags());
+        put_u16(tail, self.keep_alive);
         self.properties.block().put(tail);
         // [MQTT-3.1.3-1] The order of the payload: [MQTT-3.1.3-3] client identifier, then what there is of will,
         // user name and password.
@@ -109,7 +109,7 @@ impl Connect {
     }
 }
 
-pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Connect, DecodeError> {
+pub(super) fn decode(reader: &mut Reader<'_>, frame: &Bytes) -> Result<Connect, DecodeError> {
     if reader.prefixed("protocol name")? != b"MQTT" {
         return Err(reader.fail("protocol name", Fault::UnknownProtocol));
     }
@@ -123,18 +123,21 @@ pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Connect, DecodeError> {
         return Err(reader.fail("connect flags", Fault::Bits(flags)));
     }
     let keep_alive = reader.u16("keep alive")?;
-    let properties = ConnectProperties::new(reader.properties(Place::Connect)?);
+    let properties =
+        ConnectProperties::trusted(share(frame, reader.properties(ConnectProperties::PLACE)?));
     // [MQTT-3.1.3-1] The order of the payload. [MQTT-3.1.3-3] The client identifier is there and [MQTT-3.1.3-4] text.
-    let client_id = reader.string("client identifier")?;
-    let will = decode_will(reader, flags)?;
+    let client_id = MqttString::trusted(share(frame, reader.text("client identifier")?));
+    let will = decode_will(reader, frame, flags)?;
     // [MQTT-3.1.2-16], [MQTT-3.1.2-17] The user name is there as the flag says, and [MQTT-3.1.3-12] text.
-    let user_name = (flags & USER_NAME != 0)
-        .then(|| reader.string("user name"))
-        .transpose()?;
+    let user_name = match flags & USER_NAME {
+        0 => None,
+        _ => Some(MqttString::trusted(share(frame, reader.text("user name")?))),
+    };
     // [MQTT-3.1.2-18], [MQTT-3.1.2-19] The password is there as the flag says; what follows is refused as trailing.
-    let password = (flags & PASSWORD != 0)
-        .then(|| reader.binary("password"))
-        .transpose()?;
+    let password = match flags & PASSWORD {
+        0 => None,
+        _ => Some(Binary::trusted(share(frame, reader.prefixed("password")?))),
+    };
     Ok(Connect {
         client_id,
         clean_start: flags & CLEAN_START != 0,
@@ -146,7 +149,11 @@ pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Connect, DecodeError> {
     })
 }
 
-fn decode_will(reader: &mut Reader<'_>, flags: u8) -> Result<Option<Will>, DecodeError> {
+fn decode_will(
+    reader: &mut Reader<'_>,
+    frame: &Bytes,
+    flags: u8,
+) -> Result<Option<Will>, DecodeError> {
     if flags & WILL == 0 {
         // [MQTT-3.1.2-11], [MQTT-3.1.2-13] Without a will its QoS and retain flag are 0.
         return match flags & (WILL_QOS | WILL_RETAIN) {
@@ -158,11 +165,16 @@ fn decode_will(reader: &mut Reader<'_>, flags: u8) -> Result<Option<Will>, Decod
     let qos =
         Qos::try_from((flags & WILL_QOS) >> 3).map_err(|_| reader.fail("will QoS", Fault::Qos3))?;
     // [MQTT-3.1.2-9] Will properties, topic and payload are there. [MQTT-3.1.3-11] The topic is text.
-    let properties = WillProperties::new(reader.properties(Place::Will)?);
-    let topic = reader
-        .topic_name("will topic")?
-        .ok_or_else(|| reader.fail("will topic", Fault::EmptyTopic))?;
-    let payload = reader.binary("will payload")?;
+    let properties =
+        WillProperties::trusted(share(frame, reader.properties(WillProperties::PLACE)?));
+    let topic = reader.topic_name("will topic")?;
+    // [MQTT-4.7.3-1] At least one character.
+    if topic.is_empty() {
+        return Err(reader.fail("will topic", Fault::EmptyTopic));
+    }
+    let topic = TopicName::trusted(share(frame, topic));
+    let payload = Binary::trusted(share(frame, reader.prefixed("will payload")?));
+
     Ok(Some(Will {
         topic,
         payload,

@@ -1,12 +1,13 @@
 //! DISCONNECT (section 3.14): the last packet of a connection.
 
-use bytes::BufMut;
+use bytes::Bytes;
 
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::DecodeError;
-use crate::property::{DisconnectProperties, Place};
-use crate::reader::Reader;
+use crate::property::DisconnectProperties;
+use crate::reader::{Reader, share};
 use crate::reason::ReasonCode;
+use crate::wire::put_u8;
 
 /// The last packet of a connection, and why it is.
 ///
@@ -41,7 +42,7 @@ impl Disconnect {
         let tail = out.begin(first, len, len)?;
         // Normal disconnection may be left out when nothing follows, the property length when no property does.
         if len > 0 {
-            tail.put_u8(self.reason.into());
+            put_u8(tail, self.reason.into());
         }
         if len > 1 {
             self.properties.block().put(tail);
@@ -50,7 +51,7 @@ impl Disconnect {
     }
 }
 
-pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Disconnect, DecodeError> {
+pub(super) fn decode(reader: &mut Reader<'_>, frame: &Bytes) -> Result<Disconnect, DecodeError> {
     if reader.is_empty() {
         return Ok(Disconnect::new(ReasonCode::NORMAL_DISCONNECTION));
     }
@@ -59,6 +60,9 @@ pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Disconnect, DecodeError>
     if reader.is_empty() {
         return Ok(Disconnect::new(reason));
     }
-    let properties = DisconnectProperties::new(reader.properties(Place::Disconnect)?);
+    let properties = DisconnectProperties::trusted(share(
+        frame,
+        reader.properties(DisconnectProperties::PLACE)?,
+    ));
     Ok(Disconnect { reason, properties })
 }

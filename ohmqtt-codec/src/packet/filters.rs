@@ -2,12 +2,12 @@
 
 use core::fmt;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, Bytes};
 
 use crate::error::{DecodeError, Fault};
-use crate::reader::Reader;
+use crate::reader::{Reader, share};
 use crate::value::{InvalidTopic, Qos, TopicFault, TopicFilter};
-use crate::wire::{append, put_prefixed};
+use crate::wire::{append, put_prefixed, put_u8};
 
 /// What a subscription asks for.
 ///
@@ -122,7 +122,7 @@ impl Filters {
         }
         append(&mut self.wire, filter.as_bytes().len() + 3, |wire| {
             put_prefixed(wire, filter.as_bytes());
-            wire.put_u8(options.to_byte());
+            put_u8(wire, options.to_byte());
         });
         self.len += 1;
         Ok(())
@@ -148,9 +148,9 @@ impl Filters {
         &self.wire
     }
 
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(super) fn decode(reader: &mut Reader<'_>, frame: &Bytes) -> Result<Self, DecodeError> {
         // [MQTT-3.8.3-2] At least one filter with options.
-        decode_list(reader, |reader| {
+        decode_list(reader, frame, |reader| {
             let shared = reader.topic_filter()?;
             let options = SubscriptionOptions::of_byte(reader.u8("subscription options")?);
             let options = options.map_err(|fault| reader.fail("subscription options", fault))?;
@@ -206,9 +206,9 @@ impl UnsubscribeFilters {
         &self.wire
     }
 
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(super) fn decode(reader: &mut Reader<'_>, frame: &Bytes) -> Result<Self, DecodeError> {
         // [MQTT-3.10.3-2] At least one filter.
-        decode_list(reader, |reader| reader.topic_filter().map(drop))
+        decode_list(reader, frame, |reader| reader.topic_filter().map(drop))
             .map(|(wire, len)| Self { wire, len })
     }
 }
@@ -216,9 +216,10 @@ impl UnsubscribeFilters {
 /// Reads entries to the end of the packet: their bytes and how many there are.
 fn decode_list(
     reader: &mut Reader<'_>,
+    frame: &Bytes,
     mut entry: impl FnMut(&mut Reader<'_>) -> Result<(), DecodeError>,
 ) -> Result<(Bytes, usize), DecodeError> {
-    let wire = reader.share_rest();
+    let wire = share(frame, reader.rest());
     let mut len = 0;
     while !reader.is_empty() {
         entry(reader)?;

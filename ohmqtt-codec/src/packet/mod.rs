@@ -16,8 +16,9 @@ mod unsubscribe;
 
 use core::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
+use crate::decode::Header;
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::{DecodeError, Fault};
 use crate::reader::Reader;
@@ -33,8 +34,6 @@ pub use publish::{Delivery, Publish, PublishTopic};
 pub use suback::{ReasonCodes, SubAck};
 pub use subscribe::Subscribe;
 pub use unsubscribe::Unsubscribe;
-
-pub(crate) use ack::short as short_ack;
 
 /// An MQTT control packet.
 ///
@@ -145,33 +144,41 @@ fn with_header(body: usize) -> usize {
     body.saturating_add(1 + varint_len(body))
 }
 
-/// Decodes the packet `frame`, which is whole; its fixed header, `header` bytes, has been checked.
-pub(crate) fn decode_body(
-    packet: PacketType,
-    flags: u8,
-    frame: Bytes,
-    header: usize,
-) -> Result<Packet, DecodeError> {
-    if packet == PacketType::Publish {
-        return publish::decode(flags, frame, header).map(Packet::Publish);
+/// Takes a packet off `buf`, which starts with its fixed header and has all of it.
+#[inline]
+pub(crate) fn take(buf: &mut BytesMut, header: &Header) -> Result<Option<Packet>, DecodeError> {
+    use PacketType::{PubAck, PubComp, PubRec, PubRel};
+    match header.packet {
+        PacketType::Publish => publish::take(buf, header),
+        PubAck | PubRec | PubRel | PubComp if matches!(header.remaining, 2 | 3) => {
+            ack::take_short(buf, header.packet, header.remaining)
+        }
+        packet => {
+            let frame = buf.split_to(header.size()).freeze();
+            decode(packet, &frame, header.len).map(Some)
+        }
     }
-    let mut reader = Reader::new(packet, &frame, header);
+}
+
+/// Decodes the packet `frame` after its fixed header of `header` bytes.
+fn decode(packet: PacketType, frame: &Bytes, header: usize) -> Result<Packet, DecodeError> {
+    let reader = &mut Reader::new(packet, frame.get(header..).unwrap_or_default());
     let decoded = match packet {
-        PacketType::Connect => Packet::Connect(connect::decode(&mut reader)?.into()),
-        PacketType::ConnAck => Packet::ConnAck(connack::decode(&mut reader)?.into()),
-        PacketType::PubAck => Packet::PubAck(ack::decode(&mut reader)?),
-        PacketType::PubRec => Packet::PubRec(ack::decode(&mut reader)?),
-        PacketType::PubRel => Packet::PubRel(ack::decode(&mut reader)?),
-        PacketType::PubComp => Packet::PubComp(ack::decode(&mut reader)?),
-        PacketType::Subscribe => Packet::Subscribe(subscribe::decode(&mut reader)?),
-        PacketType::SubAck => Packet::SubAck(suback::decode(&mut reader)?),
-        PacketType::Unsubscribe => Packet::Unsubscribe(unsubscribe::decode(&mut reader)?),
-        PacketType::UnsubAck => Packet::UnsubAck(suback::decode(&mut reader)?),
+        PacketType::Connect => Packet::Connect(connect::decode(reader, frame)?.into()),
+        PacketType::ConnAck => Packet::ConnAck(connack::decode(reader, frame)?.into()),
+        PacketType::PubAck => Packet::PubAck(ack::decode(reader, frame)?),
+        PacketType::PubRec => Packet::PubRec(ack::decode(reader, frame)?),
+        PacketType::PubRel => Packet::PubRel(ack::decode(reader, frame)?),
+        PacketType::PubComp => Packet::PubComp(ack::decode(reader, frame)?),
+        PacketType::Subscribe => Packet::Subscribe(subscribe::decode(reader, frame)?),
+        PacketType::SubAck => Packet::SubAck(suback::decode(reader, frame)?),
+        PacketType::Unsubscribe => Packet::Unsubscribe(unsubscribe::decode(reader, frame)?),
+        PacketType::UnsubAck => Packet::UnsubAck(suback::decode(reader, frame)?),
         PacketType::PingReq => Packet::PingReq,
         PacketType::PingResp => Packet::PingResp,
-        PacketType::Disconnect => Packet::Disconnect(disconnect::decode(&mut reader)?),
-        PacketType::Auth => Packet::Auth(auth::decode(&mut reader)?),
-        // Taken above.
+        PacketType::Disconnect => Packet::Disconnect(disconnect::decode(reader, frame)?),
+        PacketType::Auth => Packet::Auth(auth::decode(reader, frame)?),
+        // `take` has it.
         PacketType::Publish => return Err(reader.fail("packet type", Fault::ReservedType)),
     };
     reader.finish()?;

@@ -2,16 +2,16 @@
 
 use core::fmt;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
-use super::with_header;
+use super::{Packet, PacketType, with_header};
+use crate::decode::Header;
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::{DecodeError, Fault};
-use crate::packet::PacketType;
 use crate::property::{Block, Place, PropertyId, PublishProperties};
 use crate::reader::Reader;
 use crate::value::{PacketId, Qos, TopicAlias, TopicName};
-use crate::wire::put_prefixed;
+use crate::wire::{put, put_prefixed, put_u16, put_varint, varint_len};
 
 /// A message. `Debug` shows the payload's length only.
 ///
@@ -144,9 +144,9 @@ impl Publish {
         };
         let block = properties.as_bytes();
         let mut own = BytesMut::with_capacity(name.len() + block.len() + payload.len());
-        own.put_slice(name);
-        own.put_slice(block);
-        own.put_slice(&payload);
+        put(&mut own, name);
+        put(&mut own, block);
+        put(&mut own, &payload);
         let (name_len, block_len) = (name.len(), block.len());
         let mut own = own.freeze();
         let own_name = own.split_to(name_len);
@@ -162,7 +162,7 @@ impl Publish {
             },
             delivery,
             retain,
-            properties: PublishProperties::new(Block::trusted(own_block)),
+            properties: PublishProperties::trusted(own_block),
             payload: own,
         }
     }
@@ -185,7 +185,7 @@ impl Publish {
         match self.topic {
             PublishTopic::Alias(_) if self.alias_at().is_none() => {
                 let len = self.properties.as_bytes().len() + ALIAS_LEN;
-                crate::wire::varint_len(len) + len
+                varint_len(len) + len
             }
             _ => self.properties.wire_len(),
         }
@@ -216,11 +216,11 @@ impl Publish {
         let tail = out.begin(first, head.saturating_add(self.payload.len()), copied)?;
         match &self.topic {
             PublishTopic::Name(name) => put_prefixed(tail, name.as_bytes()),
-            PublishTopic::Alias(_) => tail.put_u16(0),
+            PublishTopic::Alias(_) => put_u16(tail, 0),
         }
         // [MQTT-2.2.1-2] At QoS 0 there is no packet identifier.
         if let Some(packet_id) = self.delivery.packet_id() {
-            tail.put_u16(packet_id.get());
+            put_u16(tail, packet_id.get());
         }
         match self.topic {
             PublishTopic::Name(_) => self.properties.block().put(tail),
@@ -229,7 +229,7 @@ impl Publish {
         if chained {
             out.chain(self.payload.clone());
         } else {
-            tail.put_slice(&self.payload);
+            put(tail, &self.payload);
         }
         Ok(())
     }
@@ -244,10 +244,10 @@ impl Publish {
         let after = after.unwrap_or_default();
         // At most the packet's length, which was checked.
         let len = u32::try_from(before.len() + 2 + after.len()).unwrap_or(u32::MAX);
-        crate::wire::put_varint(tail, len);
-        tail.put_slice(before);
-        tail.put_u16(alias.get());
-        tail.put_slice(after);
+        put_varint(tail, len);
+        put(tail, before);
+        put_u16(tail, alias.get());
+        put(tail, after);
     }
 }
 
@@ -264,12 +264,16 @@ pub(super) fn check_flags(flags: u8) -> Result<(), Fault> {
     }
 }
 
-pub(super) fn decode(flags: u8, mut frame: Bytes, header: usize) -> Result<Publish, DecodeError> {
-    let mut reader = Reader::new(PacketType::Publish, &frame, header);
+/// Takes a PUBLISH off `buf`, which starts with its fixed header and has all of it.
+///
+/// All is checked on the bytes where they lie; only then are they shared.
+pub(super) fn take(buf: &mut BytesMut, header: &Header) -> Result<Option<Packet>, DecodeError> {
+    let body = buf.get(header.len..header.size()).unwrap_or_default();
+    let mut reader = Reader::new(PacketType::Publish, body);
     // [MQTT-3.3.2-1] The topic name comes first.
     let name = reader.topic_name("topic name")?;
-    let dup = flags & DUP != 0;
-    let delivery = match flags >> 1 & 3 {
+    let dup = header.flags & DUP != 0;
+    let delivery = match header.flags >> 1 & 3 {
         // [MQTT-2.2.1-2] No packet identifier at QoS 0.
         0 => Delivery::AtMostOnce,
         1 => Delivery::AtLeastOnce {
@@ -281,23 +285,40 @@ pub(super) fn decode(flags: u8, mut frame: Bytes, header: usize) -> Result<Publi
             dup,
         },
     };
-    let properties = PublishProperties::new(reader.properties(Place::Publish)?);
-    let topic = match name {
-        Some(name) => PublishTopic::Name(name),
-        None => match properties.topic_alias() {
-            Some(alias) => PublishTopic::Alias(alias),
-            None => return Err(reader.fail("topic name", Fault::NoTopic)),
-        },
+    let block = reader.properties(Place::Publish)?;
+    let alias = if name.is_empty() {
+        Block::number_in(block, PropertyId::TopicAlias).and_then(TopicAlias::new)
+    } else {
+        None
     };
-    let payload = reader.left();
+    if name.is_empty() && alias.is_none() {
+        return Err(reader.fail("topic name", Fault::NoTopic));
+    }
+    let (name, block, payload) = (name.len(), block.len(), reader.rest().len());
+
+    let mut frame = buf.split_to(header.size()).freeze();
+    let properties = if block == 0 {
+        PublishProperties::default()
+    } else {
+        let end = frame.len() - payload;
+        PublishProperties::trusted(frame.slice(end - block..end))
+    };
+    let topic = match alias {
+        None => {
+            let start = header.len + 2;
+            PublishTopic::Name(TopicName::trusted(frame.slice(start..start + name)))
+        }
+        Some(alias) => PublishTopic::Alias(alias),
+    };
     frame.advance(frame.len() - payload);
-    Ok(Publish {
+    let retain = header.flags & RETAIN != 0;
+    Ok(Some(Packet::Publish(Publish {
         topic,
         delivery,
-        retain: flags & RETAIN != 0,
+        retain,
         properties,
         payload: frame,
-    })
+    })))
 }
 
 impl fmt::Debug for Publish {

@@ -2,15 +2,15 @@
 
 use core::fmt;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::{DecodeError, Fault};
-use crate::property::{Place, SubAckProperties};
-use crate::reader::Reader;
+use crate::property::SubAckProperties;
+use crate::reader::{Reader, share};
 use crate::reason::ReasonCode;
 use crate::value::PacketId;
-use crate::wire::append;
+use crate::wire::{append, put, put_u8, put_u16};
 
 /// The body of a SUBACK or UNSUBACK.
 ///
@@ -34,9 +34,9 @@ impl SubAck {
     pub(super) fn encode(&self, first: u8, out: &mut EncodeBuf) -> Result<(), TooLarge> {
         let len = self.body_len();
         let tail = out.begin(first, len, len)?;
-        tail.put_u16(self.packet_id.get());
+        put_u16(tail, self.packet_id.get());
         self.properties.block().put(tail);
-        tail.put_slice(&self.codes.0);
+        put(tail, &self.codes.0);
         Ok(())
     }
 }
@@ -59,7 +59,7 @@ impl ReasonCodes {
 
     /// Adds one at the end.
     pub fn push(&mut self, code: ReasonCode) {
-        append(&mut self.0, 1, |codes| codes.put_u8(code.into()));
+        append(&mut self.0, 1, |codes| put_u8(codes, code.into()));
     }
 
     /// The codes.
@@ -76,10 +76,11 @@ impl ReasonCodes {
     }
 }
 
-pub(super) fn decode(reader: &mut Reader<'_>) -> Result<SubAck, DecodeError> {
+pub(super) fn decode(reader: &mut Reader<'_>, frame: &Bytes) -> Result<SubAck, DecodeError> {
     let packet_id = reader.packet_id()?;
-    let properties = SubAckProperties::new(reader.properties(Place::SubAck)?);
-    let codes = reader.share_rest();
+    let properties =
+        SubAckProperties::trusted(share(frame, reader.properties(SubAckProperties::PLACE)?));
+    let codes = share(frame, reader.rest());
     if codes.is_empty() {
         return Err(reader.fail("reason code", Fault::Missing));
     }

@@ -1,13 +1,14 @@
 //! SUBSCRIBE (section 3.8): a client asks for messages.
 
-use bytes::BufMut;
+use bytes::Bytes;
 
 use super::filters::Filters;
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::DecodeError;
-use crate::property::{Place, SubscribeProperties};
-use crate::reader::Reader;
+use crate::property::SubscribeProperties;
+use crate::reader::{Reader, share};
 use crate::value::PacketId;
+use crate::wire::{put, put_u16};
 
 /// A client asks for messages.
 ///
@@ -30,17 +31,18 @@ impl Subscribe {
     pub(super) fn encode(&self, first: u8, out: &mut EncodeBuf) -> Result<(), TooLarge> {
         let len = self.body_len();
         let tail = out.begin(first, len, len)?;
-        tail.put_u16(self.packet_id.get());
+        put_u16(tail, self.packet_id.get());
         self.properties.block().put(tail);
-        tail.put_slice(self.filters.wire());
+        put(tail, self.filters.wire());
         Ok(())
     }
 }
 
-pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Subscribe, DecodeError> {
+pub(super) fn decode(reader: &mut Reader<'_>, frame: &Bytes) -> Result<Subscribe, DecodeError> {
     let packet_id = reader.packet_id()?;
-    let properties = SubscribeProperties::new(reader.properties(Place::Subscribe)?);
-    let filters = Filters::decode(reader)?;
+    let properties =
+        SubscribeProperties::trusted(share(frame, reader.properties(SubscribeProperties::PLACE)?));
+    let filters = Filters::decode(reader, frame)?;
     Ok(Subscribe {
         packet_id,
         properties,

@@ -1,13 +1,14 @@
 //! UNSUBSCRIBE (section 3.10): a client wants no more of these messages.
 
-use bytes::BufMut;
+use bytes::Bytes;
 
 use super::filters::UnsubscribeFilters;
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::DecodeError;
-use crate::property::{Place, UnsubscribeProperties};
-use crate::reader::Reader;
+use crate::property::UnsubscribeProperties;
+use crate::reader::{Reader, share};
 use crate::value::PacketId;
+use crate::wire::{put, put_u16};
 
 /// A client wants no more of these messages.
 ///
@@ -30,17 +31,20 @@ impl Unsubscribe {
     pub(super) fn encode(&self, first: u8, out: &mut EncodeBuf) -> Result<(), TooLarge> {
         let len = self.body_len();
         let tail = out.begin(first, len, len)?;
-        tail.put_u16(self.packet_id.get());
+        put_u16(tail, self.packet_id.get());
         self.properties.block().put(tail);
-        tail.put_slice(self.filters.wire());
+        put(tail, self.filters.wire());
         Ok(())
     }
 }
 
-pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Unsubscribe, DecodeError> {
+pub(super) fn decode(reader: &mut Reader<'_>, frame: &Bytes) -> Result<Unsubscribe, DecodeError> {
     let packet_id = reader.packet_id()?;
-    let properties = UnsubscribeProperties::new(reader.properties(Place::Unsubscribe)?);
-    let filters = UnsubscribeFilters::decode(reader)?;
+    let properties = UnsubscribeProperties::trusted(share(
+        frame,
+        reader.properties(UnsubscribeProperties::PLACE)?,
+    ));
+    let filters = UnsubscribeFilters::decode(reader, frame)?;
     Ok(Unsubscribe {
         packet_id,
         properties,

@@ -3,12 +3,14 @@
 use core::fmt;
 use core::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::PropertyId;
 use super::table::rule;
 use crate::value::str_of;
-use crate::wire::{append, put_prefixed, put_varint, read_varint, varint_len};
+use crate::wire::{
+    append, put, put_prefixed, put_u8, put_u16, put_u32, put_varint, read_varint, varint_len,
+};
 
 /// A property's wire type and range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +67,11 @@ impl Value<'_> {
     }
 
     fn put(self, id: PropertyId, out: &mut BytesMut) {
-        out.put_u8(id as u8);
+        put_u8(out, id as u8);
         match self {
-            Self::Byte(value) => out.put_u8(value),
-            Self::U16(value) => out.put_u16(value),
-            Self::U32(value) => out.put_u32(value),
+            Self::Byte(value) => put_u8(out, value),
+            Self::U16(value) => put_u16(out, value),
+            Self::U32(value) => put_u32(out, value),
             Self::Varint(value) => put_varint(out, value),
             Self::Prefixed(bytes) => put_prefixed(out, bytes),
             Self::Pair(name, value) => {
@@ -207,7 +209,7 @@ impl Block {
     pub(crate) fn put(&self, out: &mut BytesMut) {
         // [MQTT-2.2.2-1] No properties is a length of 0.
         put_varint(out, self.0.len() as u32);
-        out.put_slice(&self.0);
+        put(out, &self.0);
     }
 
     pub(super) fn entries(&self) -> Entries<'_> {
@@ -215,6 +217,13 @@ impl Block {
             bytes: &self.0,
             at: 0,
         }
+    }
+
+    /// The number a property has in validated bytes that no block holds yet.
+    pub(crate) fn number_in(bytes: &[u8], id: PropertyId) -> Option<u16> {
+        Entries { bytes, at: 0 }
+            .find(|entry| entry.id == id)?
+            .number16()
     }
 
     pub(super) fn find(&self, id: PropertyId) -> Option<Entry<'_>> {
@@ -233,9 +242,9 @@ impl Block {
             return self.add(id, value);
         };
         let mut bytes = BytesMut::with_capacity(self.0.len() - range.len() + 1 + value.len());
-        bytes.put_slice(self.0.get(..range.start).unwrap_or_default());
+        put(&mut bytes, self.0.get(..range.start).unwrap_or_default());
         value.put(id, &mut bytes);
-        bytes.put_slice(self.0.get(range.end..).unwrap_or_default());
+        put(&mut bytes, self.0.get(range.end..).unwrap_or_default());
         self.0 = bytes.freeze();
     }
 
@@ -251,7 +260,7 @@ impl Block {
         }
         let mut bytes = BytesMut::with_capacity(self.0.len());
         for entry in self.entries().filter(|entry| entry.id != id) {
-            bytes.put_slice(self.0.get(entry.range).unwrap_or_default());
+            put(&mut bytes, self.0.get(entry.range).unwrap_or_default());
         }
         self.0 = bytes.freeze();
         true

@@ -1,6 +1,6 @@
 //! The one pass that validates a block of properties. It allocates nothing.
 
-use super::block::{Block, Kind, wire_len};
+use super::block::{Block, Kind};
 use super::place::Place;
 use super::table::rule;
 use crate::error::Fault;
@@ -17,21 +17,22 @@ impl Block {
     pub(crate) fn check(bytes: &[u8], place: Place) -> Result<(), PropertyFault> {
         let mut rest = bytes;
         let mut seen: u64 = 0;
-        while let Some((&id, after)) = rest.split_first() {
+        while let Some((&id, value)) = rest.split_first() {
             let Some(rule) = rule(id) else {
                 return Err((place.field(), Fault::UnknownProperty(id)));
             };
             if !rule.allows(place) {
                 return Err((place.field(), Fault::MisplacedProperty(rule.id)));
             }
-            let value = take(rule.kind, after).map_err(|fault| (rule.id.name(), fault))?;
-            check_value(rule.kind, value).map_err(|fault| (rule.id.name(), fault))?;
-            let bit = 1 << rule.id as u8;
+            rest = match after(rule.kind, value) {
+                Ok(rest) => rest,
+                Err(fault) => return Err((rule.id.name(), fault)),
+            };
+            let bit = 1 << (id & 63);
             if seen & bit != 0 && !may_repeat(rule.kind, place) {
                 return Err((rule.id.name(), Fault::RepeatedProperty));
             }
             seen |= bit;
-            rest = after.get(value.len()..).unwrap_or_default();
         }
         place.check_authentication(seen)
     }
@@ -45,53 +46,81 @@ fn may_repeat(kind: Kind, place: Place) -> bool {
     }
 }
 
-/// The bytes of a value, lengths included.
-fn take(kind: Kind, bytes: &[u8]) -> Result<&[u8], Fault> {
-    if kind == Kind::SubscriptionId {
-        read_varint(bytes)?;
-    }
-    wire_len(kind, bytes)
-        .and_then(|len| bytes.get(..len))
-        .ok_or(Fault::Truncated)
-}
-
-fn check_value(kind: Kind, wire: &[u8]) -> Result<(), Fault> {
-    let text = wire.get(2..).unwrap_or_default();
+/// Checks the value at the front of `bytes`; gives what follows it.
+#[inline]
+fn after(kind: Kind, bytes: &[u8]) -> Result<&[u8], Fault> {
     match kind {
-        Kind::Flag | Kind::MaximumQos => match *wire {
-            [0 | 1] => Ok(()),
+        Kind::Flag | Kind::MaximumQos => match *bytes {
+            [0 | 1, ref rest @ ..] => Ok(rest),
             [value, ..] => Err(Fault::OutOfRange {
                 value: value.into(),
                 allowed: "0 and 1",
             }),
             [] => Err(Fault::Truncated),
         },
-        Kind::NonZeroU16 if wire == [0; 2] => Err(Fault::OutOfRange {
-            value: 0,
-            allowed: "1 to 65535",
-        }),
-        Kind::NonZeroU32 if wire == [0; 4] => Err(Fault::OutOfRange {
-            value: 0,
-            allowed: "1 to 4294967295",
-        }),
-        Kind::SubscriptionId if wire == [0] => Err(Fault::OutOfRange {
-            value: 0,
-            allowed: "1 to 268435455",
-        }),
+        Kind::U16 => number::<2>(bytes, None),
+        Kind::U32 => number::<4>(bytes, None),
+        Kind::NonZeroU16 => number::<2>(
+            bytes,
+            Some(Fault::OutOfRange {
+                value: 0,
+                allowed: "1 to 65535",
+            }),
+        ),
+        Kind::NonZeroU32 => number::<4>(
+            bytes,
+            Some(Fault::OutOfRange {
+                value: 0,
+                allowed: "1 to 4294967295",
+            }),
+        ),
         // [MQTT-3.3.2-8] No Topic Alias is 0.
-        Kind::TopicAlias if wire == [0; 2] => Err(Fault::ZeroTopicAlias),
+        Kind::TopicAlias => number::<2>(bytes, Some(Fault::ZeroTopicAlias)),
+        Kind::SubscriptionId => match read_varint(bytes)? {
+            Some((0, _)) => Err(Fault::OutOfRange {
+                value: 0,
+                allowed: "1 to 268435455",
+            }),
+            Some((_, len)) => bytes.get(len..).ok_or(Fault::Truncated),
+            None => Err(Fault::Truncated),
+        },
         // [MQTT-3.3.2-19] Content Type is a UTF-8 string, as each of these is.
-        Kind::Text | Kind::AuthMethod => Ok(check_text(text)?),
-        // [MQTT-3.3.2-13] A Response Topic is a UTF-8 string [MQTT-3.3.2-14] without wildcards.
-        Kind::Topic if text.is_empty() => Err(Fault::EmptyTopic),
-        Kind::Topic => Ok(check_topic(text)?),
-        Kind::Pair => {
-            // [MQTT-1.5.7-1] Both halves are UTF-8 strings.
-            let name = wire_len(Kind::Text, wire).unwrap_or_default();
-            let (name, value) = wire.split_at_checked(name).unwrap_or_default();
-            check_text(name.get(2..).unwrap_or_default())?;
-            Ok(check_text(value.get(2..).unwrap_or_default())?)
+        Kind::Text | Kind::AuthMethod => text(bytes),
+        Kind::Topic => {
+            let (topic, rest) = prefixed(bytes)?;
+            if topic.is_empty() {
+                return Err(Fault::EmptyTopic);
+            }
+            // [MQTT-3.3.2-13] A Response Topic is a UTF-8 string [MQTT-3.3.2-14] without wildcards.
+            check_topic(topic)?;
+            Ok(rest)
         }
-        _ => Ok(()),
+        Kind::Binary | Kind::AuthData => prefixed(bytes).map(|(_, rest)| rest),
+        // [MQTT-1.5.7-1] Both halves are UTF-8 strings.
+        Kind::Pair => text(text(bytes)?),
     }
+}
+
+/// A number of this many bytes, which is not 0 if that is a fault.
+#[inline]
+fn number<const N: usize>(bytes: &[u8], zero: Option<Fault>) -> Result<&[u8], Fault> {
+    match (bytes.split_first_chunk::<N>(), zero) {
+        (Some((value, _)), Some(zero)) if *value == [0; N] => Err(zero),
+        (Some((_, rest)), _) => Ok(rest),
+        (None, _) => Err(Fault::Truncated),
+    }
+}
+
+#[inline]
+fn text(bytes: &[u8]) -> Result<&[u8], Fault> {
+    let (text, rest) = prefixed(bytes)?;
+    check_text(text)?;
+    Ok(rest)
+}
+
+#[inline]
+fn prefixed(bytes: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+    let (len, rest) = bytes.split_first_chunk::<2>().ok_or(Fault::Truncated)?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))
+        .ok_or(Fault::Truncated)
 }

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use bytes::Bytes;
+
 use super::PropertyId;
 use super::block::Block;
 use crate::error::Fault;
@@ -36,10 +38,10 @@ impl Place {
         }
     }
 
-    /// Refuses an empty block where it may not be empty.
+    /// May there be no property?
     #[inline]
-    pub(crate) fn check_empty(self) -> Result<(), (&'static str, Fault)> {
-        self.check_authentication(0)
+    pub(crate) fn may_be_empty(self) -> bool {
+        self != Self::Auth
     }
 
     /// Refuses Authentication Data without a method, and an AUTH without one. `seen` has a bit for each property.
@@ -67,8 +69,9 @@ macro_rules! places {
             impl $name {
                 pub(crate) const PLACE: Place = Place::$place;
 
-                pub(crate) fn new(block: Block) -> Self {
-                    Self(block)
+                /// Wraps bytes that were checked for this place.
+                pub(crate) fn trusted(bytes: Bytes) -> Self {
+                    Self(Block::trusted(bytes))
                 }
 
                 pub(crate) fn block(&self) -> &Block {

@@ -38,7 +38,7 @@ macro_rules! properties {
         }
 
         /// By identifier: the property and its rule.
-        pub(super) const RULES: [Option<Rule>; 0x2B] = {
+        static RULES: [Option<Rule>; 0x2B] = {
             let mut rules = [None; 0x2B];
             $(rules[$id] = Some(Rule {
                 id: PropertyId::$variant,
@@ -256,12 +256,14 @@ properties! {
         "whether the server takes shared subscriptions (section 3.2.2.3.13). Absent: it does.";
 }
 
-/// What table says about a place, for the validating pass.
-pub(super) fn rule(id: u8) -> Option<Rule> {
-    RULES.get(usize::from(id)).copied().flatten()
+/// What the table says about an identifier.
+#[inline]
+pub(super) fn rule(id: u8) -> Option<&'static Rule> {
+    RULES.get(usize::from(id))?.as_ref()
 }
 
 impl Rule {
+    #[inline]
     pub(super) const fn allows(self, place: Place) -> bool {
         self.places & place.bit() != 0
     }

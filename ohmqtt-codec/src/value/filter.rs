@@ -7,7 +7,7 @@ use core::hash::{Hash, Hasher};
 use bytes::Bytes;
 
 use super::string::{MqttString, check_string, str_of};
-use super::text::check_text;
+use super::text::{check_text, wildcards};
 use super::topic::{InvalidTopic, TopicFault, TopicName};
 use crate::error::Fault;
 
@@ -154,16 +154,14 @@ fn check_matched(filter: &[u8]) -> Result<(), FilterFault> {
     if filter.is_empty() {
         return Err(FilterFault::Empty);
     }
-    let is_end = |byte: Option<&u8>| matches!(byte, None | Some(b'/'));
-    for (at, byte) in filter.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|at| filter.get(at));
-        match byte {
+    let is_separator = |at: usize| filter.get(at) == Some(&b'/');
+    for at in wildcards(filter) {
+        let (starts, ends) = (at == 0 || is_separator(at - 1), at + 1 == filter.len());
+        match filter.get(at) {
             // [MQTT-4.7.1-1] `#` stands alone in the last level.
-            b'#' if at + 1 != filter.len() || !is_end(before) => {
-                return Err(FilterFault::MultiLevelWildcard);
-            }
+            Some(b'#') if !starts || !ends => return Err(FilterFault::MultiLevelWildcard),
             // [MQTT-4.7.1-2] `+` is a whole level.
-            b'+' if !is_end(before) || !is_end(filter.get(at + 1)) => {
+            Some(b'+') if !starts || !ends && !is_separator(at + 1) => {
                 return Err(FilterFault::SingleLevelWildcard);
             }
             _ => {}

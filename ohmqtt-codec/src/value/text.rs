@@ -52,16 +52,22 @@ fn check_slowly(bytes: &[u8]) -> Result<(), TextFault> {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = ONES << 7;
 
+/// Each byte that is a wildcard made 0, and no other: `+` and `#` differ in one bit.
+#[inline]
+fn wildcards_as_zeros(word: u64) -> u64 {
+    (word & !(ONES * u64::from(b'+' ^ b'#'))) ^ (ONES * u64::from(b'+' & b'#'))
+}
+
 /// A high bit of the result is set if, and only if, the word holds a byte that is 0 or above 127, or a wildcard.
 #[inline]
 fn suspects<const TOPIC: bool>(word: u64) -> u64 {
     // Without a byte above 127, taking one from each byte sets a high bit exactly when some byte is 0.
-    let mut found = word | word.wrapping_sub(ONES);
+    let found = word | word.wrapping_sub(ONES);
     if TOPIC {
-        found |= (word ^ (ONES * 0x2B)).wrapping_sub(ONES);
-        found |= (word ^ (ONES * 0x23)).wrapping_sub(ONES);
+        found | wildcards_as_zeros(word).wrapping_sub(ONES)
+    } else {
+        found
     }
-    found
 }
 
 #[inline]
@@ -74,9 +80,44 @@ fn is_plain<const TOPIC: bool>(bytes: &[u8]) -> bool {
         }
         return found & HIGHS == 0;
     }
-    bytes
+    suspects::<TOPIC>(short_word(bytes)) & HIGHS == 0
+}
+
+/// Fewer than eight bytes as a word, some of them twice, filled with a letter.
+#[inline]
+fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
+    }
+    u64::from_le_bytes(match *bytes {
+        [] => [b'a'; 8],
+        [a] => [a; 8],
+        [a, b] => [a, a, a, a, a, a, a, b],
+        [a, b, c, ..] => [a, a, a, a, a, a, b, c],
+    })
+}
+
+/// Where the wildcards of a topic filter are, from the first to the last.
+#[inline]
+pub(super) fn wildcards(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let in_words = words.iter().enumerate().flat_map(|(at, word)| {
+        let zeros = wildcards_as_zeros(u64::from_le_bytes(*word));
+        // Exact for each byte: adding 127 to its low seven bits carries unless they are 0.
+        let mut found = !((zeros & !HIGHS).wrapping_add(!HIGHS) | zeros) & HIGHS;
+        core::iter::from_fn(move || {
+            let bit = found.trailing_zeros() as usize;
+            found &= found.wrapping_sub(1);
+            (bit < 64).then_some(at * 8 + bit / 8)
+        })
+    });
+    let start = words.len() * 8;
+    let is_wildcard = |byte: &u8| matches!(byte, b'+' | b'#');
+    let in_rest = rest
         .iter()
-        .all(|&byte| (1..128).contains(&byte) && !(TOPIC && matches!(byte, b'+' | b'#')))
+        .enumerate()
+        .filter(move |(_, byte)| is_wildcard(byte));
+    in_words.chain(in_rest.map(move |(at, _)| start + at))
 }
 
 #[cfg(test)]
