@@ -1,6 +1,5 @@
 //! A table keyed by Packet Identifier: lookup, and the next identifier that is free, without a search over what is in use.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use ohmqtt_codec::PacketId;
 use slab::Slab;
@@ -21,9 +20,7 @@ const KEPT: usize = 8;
 #[derive(Debug)]
 pub(crate) struct IdTable<T> {
     /// By number.
-    pages: Vec<Box<Page>>,
-    /// One empty page kept back, so that a ring of identifiers does not allocate at each page border.
-    spare: Option<Box<Page>>,
+    pages: Vec<Page>,
     values: Slab<(PacketId, T)>,
     /// The last identifier handed out.
     last: u16,
@@ -40,7 +37,6 @@ impl<T> Default for IdTable<T> {
     fn default() -> Self {
         Self {
             pages: Vec::new(),
-            spare: None,
             values: Slab::new(),
             last: 0,
         }
@@ -72,9 +68,7 @@ impl<T> IdTable<T> {
         let at = match self.page(number) {
             Ok(at) => at,
             Err(at) => {
-                let mut page = self.spare.take().unwrap_or_else(|| Box::new(Page::empty()));
-                page.number = number;
-                self.pages.insert(at, page);
+                self.pages.insert(at, Page::empty(number));
                 at
             }
         };
@@ -92,7 +86,7 @@ impl<T> IdTable<T> {
         let (_, value) = self.values.try_remove(place.into())?;
         page.used -= 1;
         if page.used == 0 {
-            self.spare = Some(self.pages.remove(at));
+            self.pages.remove(at);
         }
         if self.values.is_empty() && self.values.capacity() > KEPT {
             // What a burst needed is not kept.
@@ -178,9 +172,9 @@ impl<T> IdTable<T> {
 }
 
 impl Page {
-    fn empty() -> Self {
+    fn empty(number: u16) -> Self {
         Self {
-            number: 0,
+            number,
             used: 0,
             places: [NOTHING; PAGE],
         }
@@ -235,11 +229,8 @@ mod tests {
     fn an_unused_table_is_nothing_and_one_value_is_little() {
         let mut table = IdTable::<[u8; 200]>::default();
         let memory = |table: &IdTable<[u8; 200]>| {
-            let pages = table.pages.len() + usize::from(table.spare.is_some());
-            (
-                pages * size_of::<Page>() + table.pages.capacity() * size_of::<Box<Page>>(),
-                table.values.capacity(),
-            )
+            let pages = table.pages.capacity() * size_of::<Page>();
+            (pages, table.values.capacity())
         };
         assert_eq!(memory(&table), (0, 0));
         for n in 1..=u16::MAX {
@@ -247,7 +238,7 @@ mod tests {
             table.remove(id(n)).unwrap();
         }
         let (index, values) = memory(&table);
-        assert!(index < 512 && values <= KEPT, "{index} {values}");
+        assert!(index < 1024 && values <= KEPT, "{index} {values}");
         for n in 1..=1000 {
             table.insert(id(n), [0; 200]);
         }

@@ -2,23 +2,25 @@
 
 mod config;
 mod event;
+mod packets;
+mod session;
 
 use alloc::boxed::Box;
 use core::num::NonZeroU16;
 use core::time::Duration;
 use ohmqtt_codec::{
-    ConnAck, ConnAckProperties, Connect, DecodeError, Disconnect, Packet, PacketId, PacketType,
-    Publish, ReasonCode, ReasonCodes, SubAck, SubAckProperties, Will,
+    ConnAck, ConnAckProperties, Disconnect, Packet, PacketId, PacketType, ReasonCode, ReasonCodes,
+    SubAck, SubAckProperties, Will,
 };
 
 pub use self::config::{Accept, Routed, ServerConfig, Subscription};
 pub use self::event::ServerEvent;
-use crate::connection::{Connection, PeerLimits, unexpected};
+use crate::Instant;
+use crate::connection::{Connection, PeerLimits};
 use crate::error::{DisconnectCause, ProtocolError};
-use crate::exchange::{Exchange, Incoming};
+use crate::exchange::Exchange;
 use crate::flows::{Flows, Receipt, Rejected};
 use crate::message::{Message, PublishOptions};
-use crate::{Instant, Load, Lsn, Record, Session, StoreOp};
 
 /// One client's connection as its server sees it: the rules of MQTT 5.0 from CONNECT to the end, without any I/O.
 ///
@@ -275,262 +277,5 @@ impl ServerSession {
             Disconnect::new(error.reason()),
             DisconnectCause::Protocol(error),
         );
-    }
-
-    fn handle_connect(&mut self, connect: Box<Connect>) {
-        let said = &connect.properties;
-        self.client = Client {
-            clean_start: connect.clean_start,
-            keep_alive: connect.keep_alive,
-            session_expiry_interval: said.session_expiry_interval().unwrap_or(0),
-            // [MQTT-3.1.2-7] The will is stored with the session.
-            will: connect.will.clone().map(Box::new),
-        };
-        let default = PeerLimits::default();
-        self.exchange.connection.peer = PeerLimits {
-            // [MQTT-4.9.0-1] The send quota begins at the client's Receive Maximum.
-            receive_maximum: said.receive_maximum().unwrap_or(default.receive_maximum),
-            maximum_packet_size: said
-                .maximum_packet_size()
-                .map_or(default.maximum_packet_size, core::num::NonZeroU32::get),
-            topic_alias_maximum: said.topic_alias_maximum().unwrap_or(0),
-            ..default
-        };
-        self.phase = Phase::AwaitAccept;
-        self.exchange
-            .events
-            .push_back(ServerEvent::Connect(connect));
-    }
-
-    fn handle_connected_packet(&mut self, packet: Packet) -> Result<(), ProtocolError> {
-        match packet {
-            Packet::Publish(publish) => self.handle_publish(publish),
-            Packet::PubAck(ack) => self.exchange.handle_puback(ack),
-            Packet::PubRec(ack) => self.exchange.handle_pubrec(ack),
-            Packet::PubRel(ack) => self.exchange.handle_pubrel(&ack),
-            Packet::PubComp(ack) => self.exchange.handle_pubcomp(ack),
-            Packet::Subscribe(subscribe) => {
-                self.exchange
-                    .events
-                    .push_back(ServerEvent::Subscribe(subscribe));
-                Ok(())
-            }
-            Packet::Unsubscribe(unsubscribe) => {
-                self.exchange
-                    .events
-                    .push_back(ServerEvent::Unsubscribe(unsubscribe));
-                Ok(())
-            }
-            // [MQTT-3.12.4-1] PINGREQ is answered by PINGRESP.
-            Packet::PingReq => {
-                self.exchange.connection.control.push_back(Packet::PingResp);
-                Ok(())
-            }
-            Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
-            // [MQTT-3.1.0-2] A second CONNECT is a protocol error, like all that only a server sends.
-            other => Err(unexpected(
-                other.packet_type(),
-                "from a client, after CONNECT",
-            )),
-        }
-    }
-
-    fn handle_publish(&mut self, publish: Publish) -> Result<(), ProtocolError> {
-        // [MQTT-3.3.4-6] A client sends no Subscription Identifier.
-        if publish
-            .properties
-            .subscription_identifiers()
-            .next()
-            .is_some()
-        {
-            return Err(ProtocolError::WrongDirection {
-                packet: PacketType::Publish,
-                field: "Subscription Identifier",
-            });
-        }
-        if let Some(Incoming { message, receipt }) = self.exchange.handle_publish(publish)? {
-            self.exchange
-                .events
-                .push_back(ServerEvent::Message { message, receipt });
-        }
-        Ok(())
-    }
-
-    fn handle_disconnect(&mut self, disconnect: Disconnect) -> Result<(), ProtocolError> {
-        let packet = PacketType::Disconnect;
-        if disconnect.properties.server_reference().is_some() {
-            return Err(ProtocolError::WrongDirection {
-                packet,
-                field: "Server Reference",
-            });
-        }
-        if let Some(interval) = disconnect.properties.session_expiry_interval() {
-            // 3.14.2.2.2: a session that was to end with the connection cannot be prolonged at its end.
-            if self.client.session_expiry_interval == 0 && interval != 0 {
-                return Err(unexpected(
-                    packet,
-                    "with a Session Expiry Interval after CONNECT had none",
-                ));
-            }
-            self.client.session_expiry_interval = interval;
-        }
-        // [MQTT-3.14.4-3] [MQTT-3.1.2-10] A normal disconnection takes the will with it.
-        if disconnect.reason == ReasonCode::NORMAL_DISCONNECTION {
-            self.client.will = None;
-        }
-        self.exchange
-            .connection
-            .abort(None, DisconnectCause::ByPeer(disconnect.into()));
-        Ok(())
-    }
-
-    fn silence_ends(&self) -> Option<Instant> {
-        let connection = &self.exchange.connection;
-        (!connection.keep_alive.is_zero()).then(|| connection.last_received + connection.keep_alive)
-    }
-}
-
-impl Session for ServerSession {
-    type Event = ServerEvent;
-
-    fn handle_connected(&mut self, now: Instant) {
-        self.exchange.connection = Connection::new(
-            now,
-            self.config.receive_maximum.get(),
-            self.config.topic_alias_maximum,
-        );
-        self.phase = Phase::AwaitConnect {
-            deadline: now + self.config.connect_timeout,
-        };
-    }
-
-    fn handle_disconnected(&mut self, _now: Instant) {
-        if self.phase == Phase::Offline {
-            return;
-        }
-        self.phase = Phase::Offline;
-        self.exchange.suspend(|_| {});
-        let cause = self.exchange.connection.take_cause();
-        let will = self.client.will.take();
-        let session_expiry_interval = self.client.session_expiry_interval;
-        self.exchange.events.push_back(ServerEvent::Disconnected {
-            cause,
-            will,
-            session_expiry_interval,
-        });
-    }
-
-    fn handle_packet(&mut self, now: Instant, packet: Packet) {
-        if !self.exchange.connection.is_open() {
-            return;
-        }
-        self.exchange.connection.last_received = now;
-        let result = match (self.phase, packet) {
-            (Phase::Offline, _) => Ok(()),
-            (Phase::AwaitConnect { .. }, Packet::Connect(connect)) => {
-                self.handle_connect(connect);
-                Ok(())
-            }
-            (Phase::AwaitConnect { .. }, other) => {
-                Err(unexpected(other.packet_type(), "before CONNECT"))
-            }
-            (Phase::AwaitAccept, other) => Err(unexpected(
-                other.packet_type(),
-                "while CONNECT awaits its answer",
-            )),
-            (Phase::Connected, packet) => self.handle_connected_packet(packet),
-        };
-        if let Err(error) = result {
-            self.violate(error);
-        }
-    }
-
-    fn handle_malformed(&mut self, _now: Instant, error: DecodeError) {
-        let reason = error.reason();
-        // [MQTT-3.1.2-1] [MQTT-3.1.2-2] A client of another version is told so; other malformed CONNECTs end in silence.
-        if matches!(self.phase, Phase::AwaitConnect { .. })
-            && reason == ReasonCode::UnsupportedProtocolVersion
-        {
-            let connack = ConnAck {
-                session_present: false,
-                reason,
-                properties: ConnAckProperties::default(),
-            };
-            let cause = DisconnectCause::Protocol(ProtocolError::Malformed(error));
-            self.exchange
-                .connection
-                .abort(Some(Packet::ConnAck(connack.into())), cause);
-            return;
-        }
-        self.violate(ProtocolError::Malformed(error));
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        match self.phase {
-            Phase::AwaitConnect { deadline } if deadline <= now => {
-                self.exchange
-                    .connection
-                    .abort(None, DisconnectCause::ConnectTimeout);
-            }
-            // [MQTT-3.1.2-22] Silence for 1.5 times the Keep Alive ends the connection as if the network had failed.
-            Phase::Connected if self.silence_ends().is_some_and(|end| end <= now) => {
-                self.end(
-                    Disconnect::new(ReasonCode::KeepAliveTimeout),
-                    DisconnectCause::KeepAliveTimeout,
-                );
-            }
-            _ => {}
-        }
-    }
-
-    fn handle_stored(&mut self, upto: Lsn) {
-        self.exchange.handle_stored(upto);
-    }
-
-    fn handle_store_failed(&mut self, upto: Lsn) {
-        self.exchange.handle_store_failed(upto);
-    }
-
-    fn handle_loaded(&mut self, records: alloc::vec::Vec<Record>) {
-        for record in records {
-            self.exchange.flows.restore(record);
-        }
-    }
-
-    fn poll_packet(&mut self, now: Instant) -> Option<Packet> {
-        let flowing = self.phase == Phase::Connected;
-        self.exchange.poll_packet(now, flowing)
-    }
-
-    fn poll_store(&mut self) -> Option<(Lsn, StoreOp)> {
-        self.exchange.poll_store()
-    }
-
-    /// A server restores a client's flows when it comes back; it asks for nothing by itself.
-    fn poll_load(&mut self) -> Option<Load> {
-        None
-    }
-
-    fn poll_event(&mut self) -> Option<ServerEvent> {
-        self.exchange.events.pop_front()
-    }
-
-    fn poll_close(&mut self) -> bool {
-        self.phase != Phase::Offline && self.exchange.connection.is_finished()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        if !self.exchange.connection.is_open() {
-            return None;
-        }
-        match self.phase {
-            Phase::Offline | Phase::AwaitAccept => None,
-            Phase::AwaitConnect { deadline } => Some(deadline),
-            Phase::Connected => self.silence_ends(),
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.phase != Phase::AwaitAccept
     }
 }

@@ -1,0 +1,201 @@
+//! The client's side of the loop: what a driver calls.
+
+use alloc::vec::Vec;
+use core::num::NonZeroU16;
+use core::time::Duration;
+use ohmqtt_codec::{DecodeError, Disconnect, Packet, ReasonCode};
+
+use super::{ClientEvent, ClientSession, LOAD, Phase, Restore};
+use crate::connection::{Connection, unexpected};
+use crate::error::{DisconnectCause, ProtocolError};
+use crate::{Instant, Load, Lsn, Record, Session, StoreOp};
+
+impl ClientSession {
+    fn ping_patience(&self) -> Duration {
+        self.config
+            .ping_timeout
+            .min(self.exchange.connection.keep_alive)
+    }
+
+    /// When the next PINGREQ is due: one Keep Alive after the last packet sent, or after the last one heard.
+    fn ping_due(&self) -> Option<Instant> {
+        let connection = &self.exchange.connection;
+        (!connection.keep_alive.is_zero())
+            .then(|| connection.last_sent.min(connection.last_received) + connection.keep_alive)
+    }
+}
+
+impl Session for ClientSession {
+    type Event = ClientEvent;
+
+    fn handle_connected(&mut self, now: Instant) {
+        let properties = &self.config.connect.properties;
+        let receive_maximum = properties
+            .receive_maximum()
+            .unwrap_or(NonZeroU16::MAX)
+            .get();
+        let aliases = properties.topic_alias_maximum().unwrap_or(0);
+        self.exchange.connection = Connection::new(now, receive_maximum, aliases);
+        self.connect_due = true;
+        self.phase = Phase::AwaitConnAck {
+            deadline: now + self.config.connect_timeout,
+        };
+    }
+
+    fn handle_disconnected(&mut self, _now: Instant) {
+        if self.phase == Phase::Offline {
+            return;
+        }
+        self.phase = Phase::Offline;
+        self.connect_due = false;
+        let cause = self.exchange.connection.take_cause();
+        let mut lost = Vec::new();
+        self.exchange.suspend(|request| lost.push(request.ticket));
+        let events = &mut self.exchange.events;
+        events.extend(
+            lost.into_iter()
+                .map(|ticket| ClientEvent::RequestLost { ticket }),
+        );
+        events.push_back(ClientEvent::Disconnected(cause));
+    }
+
+    fn handle_packet(&mut self, now: Instant, packet: Packet) {
+        if !self.exchange.connection.is_open() {
+            return;
+        }
+        self.exchange.connection.last_received = now;
+        let result = match (self.phase, packet) {
+            (Phase::Offline, _) => Ok(()),
+            (Phase::AwaitConnAck { .. }, Packet::ConnAck(connack)) => {
+                self.handle_connack(now, *connack)
+            }
+            (Phase::AwaitConnAck { .. }, other) => {
+                Err(unexpected(other.packet_type(), "before CONNACK"))
+            }
+            (Phase::Connected { .. }, packet) => self.handle_connected_packet(packet),
+        };
+        if let Err(error) = result {
+            self.violate(error);
+        }
+    }
+
+    fn handle_malformed(&mut self, _now: Instant, error: DecodeError) {
+        if self.phase != Phase::Offline {
+            self.violate(ProtocolError::Malformed(error));
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        match self.phase {
+            Phase::AwaitConnAck { deadline } if deadline <= now => {
+                self.exchange
+                    .connection
+                    .abort(None, DisconnectCause::ConnectTimeout);
+            }
+            Phase::Connected {
+                pong_deadline: Some(deadline),
+            } if deadline <= now => {
+                let patience = self.ping_patience();
+                let heard = self.exchange.connection.last_received;
+                if heard + patience > now {
+                    // The server is alive: its PINGRESP stands behind what it is sending.
+                    self.phase = Phase::Connected {
+                        pong_deadline: Some(heard + patience),
+                    };
+                    return;
+                }
+                let disconnect = Packet::Disconnect(Disconnect::new(ReasonCode::KeepAliveTimeout));
+                self.exchange
+                    .connection
+                    .abort(Some(disconnect), DisconnectCause::KeepAliveTimeout);
+            }
+            Phase::Connected {
+                pong_deadline: None,
+            } if self.ping_due().is_some_and(|due| due <= now) => {
+                // [MQTT-3.1.2-20] Nothing was sent for the Keep Alive: PINGREQ. Nothing heard is asked after in the same way.
+                self.exchange.connection.control.push_back(Packet::PingReq);
+                self.phase = Phase::Connected {
+                    pong_deadline: Some(now + self.ping_patience()),
+                };
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_stored(&mut self, upto: Lsn) {
+        self.exchange.handle_stored(upto);
+    }
+
+    fn handle_store_failed(&mut self, upto: Lsn) {
+        self.exchange.handle_store_failed(upto);
+    }
+
+    fn poll_load(&mut self) -> Option<Load> {
+        let Restore::Wanted(load) = self.restore else {
+            return None;
+        };
+        self.restore = Restore::Awaited;
+        Some(load)
+    }
+
+    fn handle_loaded(&mut self, records: Vec<Record>) {
+        let more = records.len() >= LOAD;
+        let last = records.last().map(Record::key);
+        self.has_session |= !records.is_empty();
+        for record in records {
+            self.exchange.flows.restore(record);
+        }
+        self.restore = match last {
+            Some(last) if more => Restore::Wanted(Load {
+                from: last.next(),
+                max: LOAD,
+            }),
+            _ => Restore::Done,
+        };
+    }
+
+    fn poll_packet(&mut self, now: Instant) -> Option<Packet> {
+        // Until the session is read back, not even CONNECT may go: it says whether there is something to resume.
+        if self.restore != Restore::Done {
+            return None;
+        }
+        if self.connect_due {
+            // [MQTT-3.1.0-1] CONNECT is the first packet on a connection.
+            self.connect_due = false;
+            let connect = self.connect();
+            self.exchange
+                .connection
+                .control
+                .push_front(Packet::Connect(connect.into()));
+        }
+        let flowing = matches!(self.phase, Phase::Connected { .. });
+        self.exchange.poll_packet(now, flowing)
+    }
+
+    fn poll_store(&mut self) -> Option<(Lsn, StoreOp)> {
+        self.exchange.poll_store()
+    }
+
+    fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.exchange.events.pop_front()
+    }
+
+    fn poll_close(&mut self) -> bool {
+        self.phase != Phase::Offline && self.exchange.connection.is_finished()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        if !self.exchange.connection.is_open() {
+            return None;
+        }
+        match self.phase {
+            Phase::Offline => None,
+            Phase::AwaitConnAck { deadline } => Some(deadline),
+            Phase::Connected { pong_deadline } => pong_deadline.or_else(|| self.ping_due()),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+}

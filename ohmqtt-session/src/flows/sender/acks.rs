@@ -1,0 +1,139 @@
+//! PUBACK, PUBREC and PUBCOMP at the sending half.
+
+use ohmqtt_codec::{Ack, Packet, Qos, ReasonCode};
+
+use super::{InUse, Release, Sender};
+use crate::ProtocolError;
+use crate::flows::{FlowEvent, Gated};
+use crate::record::{Lsn, Record, StoreLog, StoreOp};
+
+impl Sender {
+    pub(crate) fn handle_puback(
+        &mut self,
+        log: &mut StoreLog,
+        ack: Ack,
+        events: &mut impl FnMut(FlowEvent),
+    ) -> Result<(), ProtocolError> {
+        match self.ids.get(ack.packet_id) {
+            Some(InUse::Published(flight)) if flight.message.message.qos == Qos::AtLeastOnce => {
+                self.end_published(log, ack, events);
+                Ok(())
+            }
+            // An acknowledgement of what this side does not know cannot be answered, and harms nothing.
+            None => Ok(()),
+            Some(_) => Err(ProtocolError::UnexpectedAck {
+                packet_id: ack.packet_id,
+                packet: "PUBACK",
+            }),
+        }
+    }
+
+    /// A PUBREC: either the end of the flow, or a PUBREL that waits for its record.
+    pub(crate) fn handle_pubrec(
+        &mut self,
+        log: &mut StoreLog,
+        ack: Ack,
+        gated: &mut Gated,
+        events: &mut impl FnMut(FlowEvent),
+    ) -> Result<(), ProtocolError> {
+        let id = ack.packet_id;
+        match self.ids.get_mut(id) {
+            Some(InUse::Published(flight)) if flight.message.message.qos == Qos::ExactlyOnce => {
+                // [MQTT-4.4.0-2] A PUBREC of 0x80 or more ends the flow: nothing is sent again, the identifier is free.
+                if ack.reason.is_error() {
+                    self.end_published(log, ack, events);
+                    return Ok(());
+                }
+                let seq = flight.message.seq;
+                // [MQTT-4.3.3-6] From here on only the PUBREL is sent again: the message itself is let go.
+                let lsn = log.push(|| StoreOp::Put(Record::Released { seq, packet_id: id }));
+                let release = Release {
+                    seq,
+                    ticket: flight.message.ticket,
+                    order: self.next_release,
+                    size: flight.message.message.size(),
+                    lsn,
+                    reason: ack.reason,
+                    properties: ack.properties.detached(),
+                };
+                self.next_release += 1;
+                if !flight.on_wire {
+                    self.unacknowledged += 1;
+                }
+                // [MQTT-4.3.3-5] The PUBREL counts as unacknowledged until PUBCOMP.
+                self.ids.insert(id, InUse::Released(release));
+                // [MQTT-4.3.3-4] [MQTT-2.2.1-5] PUBREL has the identifier of the PUBLISH.
+                gated.push_back((lsn, Packet::PubRel(Ack::new(id))));
+                Ok(())
+            }
+            Some(InUse::Released(release)) => {
+                gated.push_back((release.lsn, Packet::PubRel(Ack::new(id))));
+                Ok(())
+            }
+            None => {
+                let unknown = Ack::with_reason(id, ReasonCode::PacketIdentifierNotFound);
+                gated.push_back((Lsn::NONE, Packet::PubRel(unknown)));
+                Ok(())
+            }
+            Some(_) => Err(ProtocolError::UnexpectedAck {
+                packet_id: id,
+                packet: "PUBREC",
+            }),
+        }
+    }
+
+    pub(crate) fn handle_pubcomp(
+        &mut self,
+        log: &mut StoreLog,
+        ack: Ack,
+        events: &mut impl FnMut(FlowEvent),
+    ) -> Result<(), ProtocolError> {
+        match self.ids.get(ack.packet_id) {
+            Some(InUse::Released(_)) => {}
+            None => return Ok(()),
+            Some(_) => {
+                return Err(ProtocolError::UnexpectedAck {
+                    packet_id: ack.packet_id,
+                    packet: "PUBCOMP",
+                });
+            }
+        }
+        let Some(InUse::Released(release)) = self.ids.remove(ack.packet_id) else {
+            return Ok(());
+        };
+        self.unacknowledged = self.unacknowledged.saturating_sub(1);
+        self.finish(log, release.seq, release.size);
+        if release.ticket.is_some() {
+            // PUBREC told what became of the message; PUBCOMP adds something only when it is an error.
+            let (reason, properties) = if ack.reason.is_error() {
+                (ack.reason, ack.properties.detached())
+            } else {
+                (release.reason, release.properties)
+            };
+            events(FlowEvent::Acked {
+                ticket: release.ticket,
+                reason,
+                properties,
+            });
+        }
+        Ok(())
+    }
+
+    fn end_published(&mut self, log: &mut StoreLog, ack: Ack, events: &mut impl FnMut(FlowEvent)) {
+        let Some(InUse::Published(flight)) = self.ids.remove(ack.packet_id) else {
+            return;
+        };
+        if flight.on_wire {
+            self.unacknowledged = self.unacknowledged.saturating_sub(1);
+        }
+        self.finish(log, flight.message.seq, flight.message.message.size());
+        let ticket = flight.message.ticket;
+        if ticket.is_some() {
+            events(FlowEvent::Acked {
+                ticket,
+                reason: ack.reason,
+                properties: ack.properties.detached(),
+            });
+        }
+    }
+}

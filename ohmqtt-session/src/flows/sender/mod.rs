@@ -1,0 +1,416 @@
+//! The sending half of QoS 0, 1 and 2 (section 4.3), for client and server alike: what was accepted, what is in flight, what is
+//! released, and what has to be sent again.
+//!
+//! It knows nothing of sockets or handshakes. Identifiers of SUBSCRIBE and UNSUBSCRIBE stand in the same table, because they come
+//! from the same set.
+
+mod acks;
+mod records;
+mod resume;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use ohmqtt_codec::{AckProperties, PacketId, Publish, Qos, ReasonCode};
+
+use super::ids::IdTable;
+use super::{FlowEvent, OutboxLimits, PublishError, Rejected};
+use crate::Instant;
+use crate::connection::PeerLimits;
+use crate::message::{LostMessage, Message, Outgoing, PublishOptions, Ticket};
+use crate::record::{Key, Lsn, Record, StoreLog, StoreOp};
+
+/// What an identifier of ours is used for.
+#[derive(Debug)]
+enum InUse {
+    /// Named in the record of a message that waits to be sent.
+    Reserved,
+    /// Sent, or about to be sent again: waits for its PUBACK or PUBREC.
+    Published(InFlight),
+    /// PUBREC came: waits for its PUBCOMP.
+    Released(Release),
+    /// A SUBSCRIBE or UNSUBSCRIBE of this connection.
+    Request(Request),
+}
+
+#[derive(Debug)]
+struct InFlight {
+    /// Sent on the connection that stands now, and so counted in the quota.
+    on_wire: bool,
+    message: Outgoing,
+}
+
+#[derive(Debug)]
+struct Release {
+    seq: u64,
+    ticket: Ticket,
+    /// The place in the order of the PUBRECs.
+    order: u64,
+    size: usize,
+    lsn: Lsn,
+    reason: ReasonCode,
+    properties: AckProperties,
+}
+
+/// What a request of ours was, so that its answer is read as it must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) kind: RequestKind,
+    pub(crate) ticket: Ticket,
+    /// How many filters it named, and so how many codes its answer has.
+    pub(crate) filters: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestKind {
+    Subscribe,
+    Unsubscribe,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Sender {
+    ids: IdTable<InUse>,
+    /// Accepted at QoS 1 and 2 and not sent yet, in order.
+    queue: VecDeque<Outgoing>,
+    /// Accepted at QoS 0 and not sent yet, in order.
+    queue0: VecDeque<Outgoing>,
+    /// To be sent again on this connection before anything new, in the order of publishing.
+    resend: VecDeque<(u64, PacketId)>,
+    limits: OutboxLimits,
+    /// Accepted and not finished.
+    messages: usize,
+    bytes: usize,
+    /// Unacknowledged on this connection: what the other side's Receive Maximum limits.
+    unacknowledged: usize,
+    next_seq: u64,
+    next_release: u64,
+    /// A connection stands: identifiers are recorded with the message, because it is about to be sent.
+    connected: bool,
+    /// Whose record is not stored yet, in order.
+    accepting: VecDeque<(Lsn, Ticket)>,
+}
+
+impl Sender {
+    pub(crate) fn new(limits: OutboxLimits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
+    /// Messages accepted and not finished, and their size in bytes.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        (self.messages, self.bytes)
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.unacknowledged
+    }
+
+    pub(crate) fn has_room(&self, size: usize) -> bool {
+        self.messages < self.limits.messages && self.bytes.saturating_add(size) <= self.limits.bytes
+    }
+
+    /// Takes a message into the outbox: from here on it is *accepted*, once its record is stored.
+    pub(crate) fn accept(
+        &mut self,
+        log: &mut StoreLog,
+        now: Instant,
+        message: Message,
+        options: PublishOptions,
+        events: &mut impl FnMut(FlowEvent),
+    ) -> Result<(), Box<Rejected>> {
+        let size = message.size();
+        if size > self.limits.bytes {
+            let limit = self.limits.bytes;
+            let error = PublishError::TooLargeForOutbox { size, limit };
+            return Err(Rejected::new(message, error).into());
+        }
+        if !self.has_room(size) {
+            let error = PublishError::Full {
+                limits: self.limits,
+            };
+            return Err(Rejected::new(message, error).into());
+        }
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.messages += 1;
+        self.bytes += size;
+        let mut outgoing = Outgoing {
+            seq,
+            ticket: options.ticket,
+            accepted: now,
+            deadline: options.deadline,
+            keep_offline: options.keep_offline,
+            lsn: Lsn::NONE,
+            recorded: false,
+            packet_id: None,
+            message,
+        };
+        if outgoing.message.qos == Qos::AtMostOnce {
+            if self.connected || outgoing.keep_offline {
+                self.queue0.push_back(outgoing);
+            } else {
+                self.give_up0(&outgoing, LostMessage::Offline, events);
+            }
+            return Ok(());
+        }
+        if log.is_durable() {
+            // The identifier is recorded before it is used, so that a crash cannot make two messages of one. Without a connection
+            // there is none yet: a message read back without an identifier was certainly not sent.
+            if self.connected {
+                outgoing.packet_id = self.reserve();
+            }
+            outgoing.lsn = log.push(|| StoreOp::Put(record(&outgoing)));
+            if outgoing.ticket.is_some() {
+                self.accepting.push_back((outgoing.lsn, outgoing.ticket));
+            }
+        }
+        self.queue.push_back(outgoing);
+        Ok(())
+    }
+
+    fn reserve(&mut self) -> Option<PacketId> {
+        let id = self.ids.next_free()?;
+        self.ids.insert(id, InUse::Reserved);
+        Some(id)
+    }
+
+    /// Takes an identifier for a SUBSCRIBE or UNSUBSCRIBE.
+    pub(crate) fn request(&mut self, request: Request) -> Option<PacketId> {
+        let id = self.ids.next_free()?;
+        self.ids.insert(id, InUse::Request(request));
+        Some(id)
+    }
+
+    /// The request that this answer ends, if its identifier and kind are those of one.
+    pub(crate) fn end_request(&mut self, id: PacketId, kind: RequestKind) -> Option<Request> {
+        match self.ids.get(id) {
+            Some(InUse::Request(request)) if request.kind == kind => {
+                let request = *request;
+                self.ids.remove(id);
+                Some(request)
+            }
+            _ => None,
+        }
+    }
+
+    fn give_up0(
+        &mut self,
+        outgoing: &Outgoing,
+        why: LostMessage,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
+        self.messages -= 1;
+        self.bytes -= outgoing.message.size();
+        lose(outgoing.ticket, why, events);
+    }
+
+    /// The next PUBLISH that may go now: first what has to be sent again, then what is new, in order.
+    pub(crate) fn poll(
+        &mut self,
+        now: Instant,
+        log: &mut StoreLog,
+        peer: &PeerLimits,
+        events: &mut impl FnMut(FlowEvent),
+    ) -> Option<Publish> {
+        while !self.resend.is_empty() && self.has_quota(peer) {
+            if let Some(publish) = self.poll_resend(now, log, peer, events) {
+                return Some(publish);
+            }
+        }
+        loop {
+            // A message of higher QoS waits for quota, for its record, and for what goes again before it. QoS 0 need not wait for it.
+            // [MQTT-3.3.4-8] [MQTT-3.3.4-10] [MQTT-4.9.0-3] A full window delays these PUBLISHes and nothing else.
+            let ready = self.queue.front().filter(|head| {
+                self.resend.is_empty() && self.has_quota(peer) && log.is_stored(head.lsn)
+            });
+            let outgoing = match (ready, self.queue0.front()) {
+                (Some(head), Some(head0)) if head0.seq < head.seq => self.queue0.pop_front()?,
+                (Some(_), _) => self.queue.pop_front()?,
+                (None, Some(_)) => self.queue0.pop_front()?,
+                (None, None) => return None,
+            };
+            if let Some(why) = outgoing
+                .is_over(now)
+                .or_else(|| peer.refuses(&outgoing.message))
+            {
+                self.give_up(log, &outgoing, why, events);
+                continue;
+            }
+            if outgoing.message.qos == Qos::AtMostOnce {
+                self.messages -= 1;
+                self.bytes -= outgoing.message.size();
+                let Some(publish) = fitting(
+                    outgoing.to_publish(now, None, false),
+                    peer,
+                    outgoing.ticket,
+                    events,
+                ) else {
+                    continue;
+                };
+                if outgoing.ticket.is_some() {
+                    events(FlowEvent::Sent {
+                        ticket: outgoing.ticket,
+                    });
+                }
+                return Some(publish);
+            }
+            if let Some(publish) = self.send(now, log, peer, outgoing, events) {
+                return Some(publish);
+            }
+            if self.ids.len() >= usize::from(u16::MAX) {
+                return None;
+            }
+        }
+    }
+
+    // [MQTT-3.3.4-7] [MQTT-3.3.4-9] [MQTT-4.9.0-2] Never more unacknowledged than the other side's Receive Maximum.
+    fn has_quota(&self, peer: &PeerLimits) -> bool {
+        self.unacknowledged < usize::from(peer.receive_maximum.get())
+    }
+
+    fn poll_resend(
+        &mut self,
+        now: Instant,
+        log: &mut StoreLog,
+        peer: &PeerLimits,
+        events: &mut impl FnMut(FlowEvent),
+    ) -> Option<Publish> {
+        let (seq, id) = self.resend.pop_front()?;
+        let Some(InUse::Published(flight)) = self.ids.get_mut(id) else {
+            return None;
+        };
+        if flight.message.seq != seq || flight.on_wire {
+            return None;
+        }
+        // [MQTT-3.3.1-1] What is delivered again has DUP 1. A message read back from a store may have been sent before.
+        let publish = flight.message.to_publish(now, Some(id), true);
+        let size = publish.encoded_len();
+        if size > peer.packet_size() {
+            // [MQTT-3.2.2-15] [MQTT-3.1.2-24] The other side lowered its limit: the packet cannot be sent.
+            let why = LostMessage::TooLarge {
+                size,
+                limit: peer.maximum_packet_size,
+            };
+            let Some(InUse::Published(flight)) = self.ids.remove(id) else {
+                return None;
+            };
+            self.finish(log, seq, flight.message.message.size());
+            lose(flight.message.ticket, why, events);
+            return None;
+        }
+        flight.on_wire = true;
+        self.unacknowledged += 1;
+        Some(publish)
+    }
+
+    /// Sends a message of QoS 1 or 2 for the first time; `None` when it was given up, or put back for want of an identifier.
+    fn send(
+        &mut self,
+        now: Instant,
+        log: &mut StoreLog,
+        peer: &PeerLimits,
+        outgoing: Outgoing,
+        events: &mut impl FnMut(FlowEvent),
+    ) -> Option<Publish> {
+        // [MQTT-4.3.2-1] [MQTT-4.3.3-1] Each new message has an identifier that is not in use.
+        let Some(id) = outgoing.packet_id.or_else(|| self.ids.next_free()) else {
+            self.queue.push_front(outgoing);
+            return None;
+        };
+        if log.is_durable() && outgoing.packet_id.is_none() {
+            // There was no identifier when it was accepted. It is recorded now, and the message waits for that.
+            self.queue.push_front(outgoing);
+            self.record_ids(log);
+            return None;
+        }
+        // [MQTT-4.3.2-2] [MQTT-4.3.3-2] The first PUBLISH has that identifier and DUP 0.
+        let Some(publish) = fitting(
+            outgoing.to_publish(now, Some(id), false),
+            peer,
+            outgoing.ticket,
+            events,
+        ) else {
+            self.ids.remove(id);
+            self.finish(log, outgoing.seq, outgoing.message.size());
+            return None;
+        };
+        if outgoing.ticket.is_some() {
+            events(FlowEvent::Sent {
+                ticket: outgoing.ticket,
+            });
+        }
+        // [MQTT-4.3.2-3] [MQTT-4.3.3-3] It counts as unacknowledged from here until PUBACK or PUBREC.
+        self.ids.insert(
+            id,
+            InUse::Published(InFlight {
+                on_wire: true,
+                message: outgoing,
+            }),
+        );
+        self.unacknowledged += 1;
+        Some(publish)
+    }
+
+    /// A message of QoS 1 or 2 is done: its record goes, and nothing waits for that.
+    fn finish(&mut self, log: &mut StoreLog, seq: u64, size: usize) {
+        log.push(|| StoreOp::Delete(Key::Outgoing(seq)));
+        self.messages -= 1;
+        self.bytes -= size;
+    }
+
+    fn give_up(
+        &mut self,
+        log: &mut StoreLog,
+        outgoing: &Outgoing,
+        why: LostMessage,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
+        if outgoing.message.qos == Qos::AtMostOnce {
+            return self.give_up0(outgoing, why, events);
+        }
+        if let Some(id) = outgoing.packet_id {
+            self.ids.remove(id);
+        }
+        self.finish(log, outgoing.seq, outgoing.message.size());
+        lose(outgoing.ticket, why, events);
+    }
+}
+
+fn record(outgoing: &Outgoing) -> Record {
+    Record::Message {
+        seq: outgoing.seq,
+        packet_id: outgoing.packet_id,
+        accepted: outgoing.accepted,
+        deadline: outgoing.deadline,
+        message: outgoing.message.clone(),
+    }
+}
+
+fn lose(ticket: Ticket, why: LostMessage, events: &mut impl FnMut(FlowEvent)) {
+    events(FlowEvent::Lost { ticket, why });
+}
+
+/// The packet, unless it is larger than the other side accepts.
+///
+// [MQTT-3.1.2-24] [MQTT-3.2.2-15] Such a packet is not sent. [MQTT-3.1.2-25] The message counts as done.
+fn fitting(
+    publish: Publish,
+    peer: &PeerLimits,
+    ticket: Ticket,
+    events: &mut impl FnMut(FlowEvent),
+) -> Option<Publish> {
+    let size = publish.encoded_len();
+    if size <= peer.packet_size() {
+        return Some(publish);
+    }
+    lose(
+        ticket,
+        LostMessage::TooLarge {
+            size,
+            limit: peer.maximum_packet_size,
+        },
+        events,
+    );
+    None
+}

@@ -1,0 +1,122 @@
+//! What the sending half does when a connection begins or ends, and when the other side has lost the session.
+
+use alloc::vec::Vec;
+use ohmqtt_codec::{Ack, Packet};
+
+use super::{InUse, Request, Sender, lose, record};
+use crate::flows::{FlowEvent, Gated, SessionLoss};
+use crate::message::{LostMessage, Outgoing};
+use crate::record::{StoreLog, StoreOp};
+
+impl Sender {
+    /// A connection stands and the session goes on: everything unacknowledged is to be sent again, PUBRELs first.
+    ///
+    // [MQTT-4.4.0-1] Unacknowledged PUBLISH and PUBREL packets are sent again with their original identifiers, and at no other time.
+    pub(crate) fn resume(&mut self, gated: &mut Gated) {
+        let mut published = Vec::new();
+        let mut released = Vec::new();
+        for (id, used) in self.ids.iter() {
+            match used {
+                InUse::Published(flight) => published.push((flight.message.seq, id)),
+                InUse::Released(release) => released.push((release.order, id, release.lsn)),
+                InUse::Reserved | InUse::Request(_) => {}
+            }
+        }
+        // [MQTT-4.6.0-1] PUBLISHes go again in their original order, [MQTT-4.6.0-4] PUBRELs in the order of the PUBRECs.
+        published.sort_unstable();
+        released.sort_unstable();
+        self.connected = true;
+        self.unacknowledged = released.len();
+        self.resend = published.into();
+        for (_, id, lsn) in released {
+            gated.push_back((lsn, Packet::PubRel(Ack::new(id))));
+        }
+    }
+
+    /// The connection ended: nothing is on the wire, requests are gone, and so are QoS 0 messages that were not asked to be kept.
+    pub(crate) fn suspend(
+        &mut self,
+        mut lost_request: impl FnMut(Request),
+        events: &mut impl FnMut(FlowEvent),
+    ) {
+        self.connected = false;
+        self.resend.clear();
+        self.unacknowledged = 0;
+        let mut requests = Vec::new();
+        for (id, used) in self.ids.iter_mut() {
+            match used {
+                InUse::Published(flight) => flight.on_wire = false,
+                InUse::Request(request) => requests.push((id, *request)),
+                InUse::Reserved | InUse::Released(_) => {}
+            }
+        }
+        requests.sort_unstable_by_key(|(id, _)| *id);
+        for (id, request) in requests {
+            self.ids.remove(id);
+            lost_request(request);
+        }
+        self.ids.shrink();
+        for outgoing in core::mem::take(&mut self.queue0) {
+            if outgoing.keep_offline {
+                self.queue0.push_back(outgoing);
+            } else {
+                self.give_up0(&outgoing, LostMessage::Offline, events);
+            }
+        }
+    }
+
+    /// The other side has no session: what was sent under it gets the treatment that was chosen; what was not sent stays.
+    pub(crate) fn lose_session(
+        &mut self,
+        log: &mut StoreLog,
+        policy: SessionLoss,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
+        let mut again = Vec::new();
+        let mut failed = Vec::new();
+        for (id, used) in self.ids.drain() {
+            match used {
+                InUse::Published(flight) if policy == SessionLoss::Resend => {
+                    again.push(flight.message);
+                }
+                InUse::Published(flight) => failed.push((
+                    flight.message.seq,
+                    flight.message.ticket,
+                    flight.message.message.size(),
+                )),
+                InUse::Released(release) => {
+                    failed.push((release.seq, release.ticket, release.size));
+                }
+                InUse::Reserved => {
+                    self.ids.insert(id, InUse::Reserved);
+                }
+                InUse::Request(_) => {}
+            }
+        }
+        if policy == SessionLoss::Clear {
+            for outgoing in self.queue.drain(..).chain(self.queue0.drain(..)) {
+                if let Some(id) = outgoing.packet_id {
+                    self.ids.remove(id);
+                }
+                failed.push((outgoing.seq, outgoing.ticket, outgoing.message.size()));
+            }
+        }
+        failed.sort_unstable();
+        for (seq, ticket, size) in failed {
+            self.finish(log, seq, size);
+            lose(ticket, LostMessage::SessionLost, events);
+        }
+        again.sort_unstable_by_key(|outgoing: &Outgoing| core::cmp::Reverse(outgoing.seq));
+        for mut outgoing in again {
+            if log.is_durable() {
+                outgoing.packet_id = self.reserve();
+                outgoing.lsn = log.push(|| StoreOp::Put(record(&outgoing)));
+            } else {
+                outgoing.packet_id = None;
+            }
+            self.queue.push_front(outgoing);
+        }
+        self.resend.clear();
+        self.unacknowledged = 0;
+    }
+}

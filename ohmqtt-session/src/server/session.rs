@@ -1,0 +1,161 @@
+//! The server's side of the loop: what a driver calls.
+
+use alloc::vec::Vec;
+use ohmqtt_codec::{ConnAck, ConnAckProperties, DecodeError, Disconnect, Packet, ReasonCode};
+
+use super::{Phase, ServerEvent, ServerSession};
+use crate::connection::{Connection, unexpected};
+use crate::error::{DisconnectCause, ProtocolError};
+use crate::{Instant, Load, Lsn, Record, Session, StoreOp};
+
+impl ServerSession {
+    fn silence_ends(&self) -> Option<Instant> {
+        let connection = &self.exchange.connection;
+        (!connection.keep_alive.is_zero()).then(|| connection.last_received + connection.keep_alive)
+    }
+}
+
+impl Session for ServerSession {
+    type Event = ServerEvent;
+
+    fn handle_connected(&mut self, now: Instant) {
+        self.exchange.connection = Connection::new(
+            now,
+            self.config.receive_maximum.get(),
+            self.config.topic_alias_maximum,
+        );
+        self.phase = Phase::AwaitConnect {
+            deadline: now + self.config.connect_timeout,
+        };
+    }
+
+    fn handle_disconnected(&mut self, _now: Instant) {
+        if self.phase == Phase::Offline {
+            return;
+        }
+        self.phase = Phase::Offline;
+        self.exchange.suspend(|_| {});
+        let cause = self.exchange.connection.take_cause();
+        let will = self.client.will.take();
+        let session_expiry_interval = self.client.session_expiry_interval;
+        self.exchange.events.push_back(ServerEvent::Disconnected {
+            cause,
+            will,
+            session_expiry_interval,
+        });
+    }
+
+    fn handle_packet(&mut self, now: Instant, packet: Packet) {
+        if !self.exchange.connection.is_open() {
+            return;
+        }
+        self.exchange.connection.last_received = now;
+        let result = match (self.phase, packet) {
+            (Phase::Offline, _) => Ok(()),
+            (Phase::AwaitConnect { .. }, Packet::Connect(connect)) => {
+                self.handle_connect(connect);
+                Ok(())
+            }
+            (Phase::AwaitConnect { .. }, other) => {
+                Err(unexpected(other.packet_type(), "before CONNECT"))
+            }
+            (Phase::AwaitAccept, other) => Err(unexpected(
+                other.packet_type(),
+                "while CONNECT awaits its answer",
+            )),
+            (Phase::Connected, packet) => self.handle_connected_packet(packet),
+        };
+        if let Err(error) = result {
+            self.violate(error);
+        }
+    }
+
+    fn handle_malformed(&mut self, _now: Instant, error: DecodeError) {
+        let reason = error.reason();
+        // [MQTT-3.1.2-1] [MQTT-3.1.2-2] A client of another version is told so; other malformed CONNECTs end in silence.
+        if matches!(self.phase, Phase::AwaitConnect { .. })
+            && reason == ReasonCode::UnsupportedProtocolVersion
+        {
+            let connack = ConnAck {
+                session_present: false,
+                reason,
+                properties: ConnAckProperties::default(),
+            };
+            let cause = DisconnectCause::Protocol(ProtocolError::Malformed(error));
+            self.exchange
+                .connection
+                .abort(Some(Packet::ConnAck(connack.into())), cause);
+            return;
+        }
+        self.violate(ProtocolError::Malformed(error));
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        match self.phase {
+            Phase::AwaitConnect { deadline } if deadline <= now => {
+                self.exchange
+                    .connection
+                    .abort(None, DisconnectCause::ConnectTimeout);
+            }
+            // [MQTT-3.1.2-22] Silence for 1.5 times the Keep Alive ends the connection as if the network had failed.
+            Phase::Connected if self.silence_ends().is_some_and(|end| end <= now) => {
+                self.end(
+                    Disconnect::new(ReasonCode::KeepAliveTimeout),
+                    DisconnectCause::KeepAliveTimeout,
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_stored(&mut self, upto: Lsn) {
+        self.exchange.handle_stored(upto);
+    }
+
+    fn handle_store_failed(&mut self, upto: Lsn) {
+        self.exchange.handle_store_failed(upto);
+    }
+
+    fn handle_loaded(&mut self, records: Vec<Record>) {
+        for record in records {
+            self.exchange.flows.restore(record);
+        }
+    }
+
+    fn poll_packet(&mut self, now: Instant) -> Option<Packet> {
+        let flowing = self.phase == Phase::Connected;
+        self.exchange.poll_packet(now, flowing)
+    }
+
+    fn poll_store(&mut self) -> Option<(Lsn, StoreOp)> {
+        self.exchange.poll_store()
+    }
+
+    /// A server restores a client's flows when it comes back; it asks for nothing by itself.
+    fn poll_load(&mut self) -> Option<Load> {
+        None
+    }
+
+    fn poll_event(&mut self) -> Option<ServerEvent> {
+        self.exchange.events.pop_front()
+    }
+
+    fn poll_close(&mut self) -> bool {
+        self.phase != Phase::Offline && self.exchange.connection.is_finished()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        if !self.exchange.connection.is_open() {
+            return None;
+        }
+        match self.phase {
+            Phase::Offline | Phase::AwaitAccept => None,
+            Phase::AwaitConnect { deadline } => Some(deadline),
+            Phase::Connected => self.silence_ends(),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.phase != Phase::AwaitAccept
+    }
+}
