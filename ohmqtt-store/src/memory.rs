@@ -86,8 +86,7 @@ impl Store for MemoryStore {
         let most = records.used + batch.bytes() + batch.len() * Self::RECORD_OVERHEAD;
         if most > self.limit {
             let needed = records.used_after(batch);
-            // What removes more than it adds helps, whatever the limit is.
-            if needed > self.limit && needed > records.used {
+            if needed > self.limit {
                 return Err(StoreError::Full {
                     needed: needed as u64,
                     limit: self.limit as u64,

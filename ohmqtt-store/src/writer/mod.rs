@@ -44,8 +44,8 @@ use crate::{Durability, Prefix, Store, StoreError};
 /// # End
 ///
 /// Dropping the last handle writes everything submitted, answers it, closes the store and only then returns: it may take as long
-/// as a commit. Do not drop it while you hold a lock that one of the closures wants. Dropped by one of the closures, it returns
-/// at once and the thread ends when its work is done.
+/// as a commit. Do not drop it while you hold a lock that one of the closures wants. A closure that owns a handle keeps the
+/// thread until it has run; when that one is the last, the thread closes the store by itself and nobody waits for it.
 #[derive(Clone)]
 pub struct Writer {
     thread: Arc<Thread>,

@@ -8,6 +8,9 @@ use ohmqtt_codec::{MqttString, PacketId, Qos, TopicName};
 use ohmqtt_session::{Instant, Key, Load, Message, Record, StoreOp};
 use ohmqtt_store::{Batch, Durability, MemoryStore, Prefix, Store, StoreError, Visit, Writer};
 
+/// How long one side waits for the other before the test counts as failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A store in memory whose commits the test lets through, one by one.
 pub(crate) struct Gated {
     inner: MemoryStore,
@@ -82,12 +85,12 @@ impl Store for Gated {
     }
 
     fn apply(&mut self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
-        // A test that has ended lets everything through.
+        // A test that has ended, or failed and waits for the writer to end, lets everything through.
         let _ = self.commits.send(Commit {
             ops: batch.len(),
             durability,
         });
-        match self.verdicts.recv() {
+        match self.verdicts.recv_timeout(PATIENCE) {
             Ok(Verdict::Fail(error)) => Err(error),
             Ok(Verdict::Panic(message)) => panic!("{message}"),
             Ok(Verdict::Pass) | Err(_) => self.inner.apply(batch, durability),
@@ -97,7 +100,7 @@ impl Store for Gated {
 
 /// What comes, and no test hangs when nothing does.
 pub(crate) fn soon<T>(from: &Receiver<T>) -> T {
-    from.recv_timeout(Duration::from_secs(20))
+    from.recv_timeout(PATIENCE)
         .expect("an answer within 20 seconds")
 }
 
