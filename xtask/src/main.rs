@@ -11,6 +11,7 @@ mod error;
 mod lint;
 mod no_std;
 mod project;
+mod statements;
 mod test;
 mod tidy;
 
@@ -53,6 +54,11 @@ const TASKS: &[Task] = &[
         name: "tidy",
         about: "check the walls between the crates and the habits of the tree",
         run: tidy::run,
+    },
+    Task {
+        name: "statements",
+        about: "pair each normative statement with its code and its test",
+        run: statements::run,
     },
     Task {
         name: "no-std",
@@ -105,7 +111,7 @@ fn run(args: &mut Parser) -> Result {
 fn usage() -> String {
     let mut text = "usage: cargo xtask TASK\n\ntasks:".to_owned();
     for task in TASKS {
-        let _ = write!(text, "\n  {:8}{}", task.name, task.about);
+        let _ = write!(text, "\n  {:11}{}", task.name, task.about);
     }
     text
 }

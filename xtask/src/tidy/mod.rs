@@ -10,6 +10,8 @@ mod text;
 mod tree;
 mod walls;
 
+pub(crate) use self::tree::files;
+
 use std::fmt::{self, Display, Formatter};
 
 use lexopt::Parser;
@@ -18,15 +20,15 @@ use crate::error::{Result, failed, no_more};
 use crate::project::root;
 
 /// A file of the checkout.
-struct File {
+pub(crate) struct File {
     /// Relative to the root, with `/` between the folders.
-    path: String,
-    text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl File {
     /// The folder at the root in which it stands, which is the name of its crate if it is in one.
-    fn top(&self) -> &str {
+    pub(crate) fn top(&self) -> &str {
         self.path.split('/').next().unwrap_or_default()
     }
 
@@ -34,7 +36,7 @@ impl File {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    fn has_extension(&self, extensions: &[&str]) -> bool {
+    pub(crate) fn has_extension(&self, extensions: &[&str]) -> bool {
         self.name()
             .rsplit_once('.')
             .is_some_and(|(_, own)| extensions.contains(&own))
@@ -50,7 +52,7 @@ impl File {
     }
 
     /// Whether the whole file is test code.
-    fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         self.is_under("tests") || self.name() == "tests.rs"
     }
 }
@@ -82,7 +84,7 @@ impl Display for Finding {
 /// Reads every file of the checkout and prints what is not as it should be.
 pub(crate) fn run(args: &mut Parser) -> Result {
     no_more(args)?;
-    let files = tree::files(&root())?;
+    let files = files(&root())?;
     let mut findings = Vec::new();
     for file in &files {
         text::check(file, &mut findings);

@@ -17,7 +17,7 @@ const LEFT_OUT: &[&str] = &[".git", "target", "node_modules", "__pycache__"];
 const DOT_FOLDERS: &[&str] = &[".cargo", ".ci", ".config", ".github"];
 
 /// Every text file under `root`, in the order of their paths.
-pub(super) fn files(root: &Path) -> Result<Vec<File>> {
+pub(crate) fn files(root: &Path) -> Result<Vec<File>> {
     let mut files = Vec::new();
     walk(root, "", &mut files)
         .map_err(|error| Error::Failed(format!("tidy cannot read the tree: {error}")))?;
