@@ -1,1 +1,42 @@
 //! A small embeddable MQTT 5.0 broker for tests, development and small sites.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use ohmqtt_broker::Broker;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), ohmqtt_broker::StartError> {
+//! let broker = Broker::builder().listen("mqtt://127.0.0.1:0").start().await?;
+//! assert_ne!(broker.url(), "mqtt://127.0.0.1:0"); // a free port was taken
+//! // ... clients connect to `broker.url()` ...
+//! broker.shutdown(Duration::from_secs(1)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it does: QoS 0 to 2, sessions that outlive their connections, take-over, wildcards, shared subscriptions, retained messages,
+//! wills with delay, subscription identifiers, topic aliases and flow control. Everything it holds has a bound: see [`Limits`].
+//!
+//! What it does not: all it holds is in memory and goes with the process; it asks no client who it is, and so listens at loopback
+//! addresses only, unless told otherwise; it is one node, and knows no other.
+
+mod broker;
+mod builder;
+mod connection;
+mod connections;
+mod core;
+mod deadlines;
+mod identifier;
+mod limits;
+mod listener;
+mod retained;
+mod routing;
+mod session;
+mod tree;
+mod trie;
+mod will;
+
+pub use broker::Broker;
+pub use builder::{Builder, StartError};
+pub use limits::Limits;

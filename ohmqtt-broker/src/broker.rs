@@ -1,0 +1,101 @@
+//! The handle that users hold, and the task behind it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ohmqtt_codec::ReasonCode;
+use ohmqtt_transport::Listen;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::Builder;
+use crate::core::Core;
+use crate::listener::{Anonymous, accept_all};
+
+/// How long a broker whose handle was dropped waits for its clients to go.
+const DROP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A running broker.
+///
+/// It runs on the tokio runtime it was started in. When the handle is dropped it stops in the background, in the same order as
+/// [`shutdown`](Self::shutdown), with a deadline of 5 seconds.
+#[derive(Debug)]
+#[must_use = "a broker stops when its handle is dropped"]
+pub struct Broker {
+    urls: Vec<String>,
+    stop: oneshot::Sender<Duration>,
+    task: JoinHandle<()>,
+}
+
+impl Broker {
+    /// Settings for a broker, to begin with the defaults.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn run(core: Arc<Core>, listeners: Vec<Box<dyn Listen>>, who: Anonymous) -> Self {
+        let urls = listeners
+            .iter()
+            .map(|listener| listener.local().to_string());
+        let urls = urls.collect();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(supervise(core, listeners, who, stopped));
+        Self { urls, stop, task }
+    }
+
+    /// Where clients connect to: one URL for each listener, in the order they were given, with the ports that were chosen.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// The first of [`urls`](Self::urls).
+    pub fn url(&self) -> &str {
+        self.urls.first().map_or("", String::as_str)
+    }
+
+    /// Stops: no new connection is taken, clients are told Server shutting down (0x8B), and after `deadline` those who are still
+    /// there are cut off. Returns when all connections have ended. Sessions and messages in memory are gone with it; wills are not
+    /// published.
+    ///
+    /// Cancel safety: when the future is dropped, stopping goes on in the background.
+    pub async fn shutdown(self, deadline: Duration) {
+        // The task may have ended with its runtime; then there is nothing to stop or to wait for.
+        let _ = self.stop.send(deadline);
+        let _ = self.task.await;
+    }
+}
+
+/// Runs the listeners and the timers until told to stop, or until nobody can tell any more; then ends the connections.
+async fn supervise(
+    core: Arc<Core>,
+    listeners: Vec<Box<dyn Listen>>,
+    who: Anonymous,
+    stop: oneshot::Receiver<Duration>,
+) {
+    let mut tasks = JoinSet::new();
+    for listener in listeners {
+        tasks.spawn(accept_all(Arc::clone(&core), listener, who));
+    }
+    let timers = Arc::clone(&core);
+    tasks.spawn(async move { timers.run_timers().await });
+    let deadline = stop.await.unwrap_or(DROP_DEADLINE);
+    tasks.shutdown().await;
+    {
+        let mut state = core.lock();
+        state.closing = true;
+        state
+            .connections
+            .disconnect_all(ReasonCode::ServerShuttingDown);
+    }
+    let idle = async {
+        while !core.lock().connections.is_empty() {
+            core.idle.notified().await;
+        }
+    };
+    if tokio::time::timeout(deadline, idle).await.is_err() {
+        core.lock().connections.abort_all();
+        while !core.lock().connections.is_empty() {
+            core.idle.notified().await;
+        }
+    }
+}

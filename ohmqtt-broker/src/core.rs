@@ -1,0 +1,336 @@
+//! What all connections share: the sessions, the subscriptions, the retained messages, and what is due when.
+//!
+//! One lock guards all of it. It is taken before the lock of a session's handle, never the other way, and never held across an await.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ohmqtt_codec::{ConnAckProperties, Connect, MqttString, ReasonCode, Will};
+use ohmqtt_driver::{Clock, Handle};
+use ohmqtt_session::{Accept, Instant, ServerSession};
+use tokio::sync::Notify;
+
+use crate::connections::{ConnectionId, Connections};
+use crate::identifier::Identifiers;
+use crate::limits::{Limits, levels};
+use crate::retained::Retained;
+use crate::session::{Entry, SessionKey, Sessions};
+use crate::tree::{Matches, Tree};
+use crate::will::message_of;
+
+/// The broker's state, and how its tasks wake each other.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    state: Mutex<State>,
+    /// Something is due earlier than before.
+    pub(crate) earlier: Notify,
+    /// The last connection is gone.
+    pub(crate) idle: Notify,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) limits: Limits,
+    pub(crate) connections: Connections,
+    pub(crate) sessions: Sessions,
+    pub(crate) tree: Tree,
+    pub(crate) retained: Retained,
+    pub(crate) matches: Matches,
+    identifiers: Identifiers,
+    /// The broker is being shut down.
+    pub(crate) closing: bool,
+}
+
+/// A connection that became a client's.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) session: SessionKey,
+    pub(crate) id: MqttString,
+}
+
+/// Longer Client Identifiers are refused: each is kept with its session.
+const MAX_CLIENT_ID: usize = 1024;
+
+impl Core {
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                connections: Connections::default(),
+                sessions: Sessions::new(),
+                tree: Tree::new(),
+                retained: Retained::new(&limits),
+                matches: Matches::default(),
+                identifiers: Identifiers::new(),
+                closing: false,
+                limits: limits.clone(),
+            }),
+            limits,
+            clock: Clock::new(),
+            earlier: Notify::new(),
+            idle: Notify::new(),
+        })
+    }
+
+    /// Locks the state. A panic in the broker is a bug of ours, but no reason to take every client down with it.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the state, calls, and sees to it that what became due earlier is not slept over.
+    pub(crate) fn with<R>(&self, call: impl FnOnce(&mut State, Instant) -> R) -> R {
+        let mut state = self.lock();
+        let before = state.next_due();
+        let result = call(&mut state, self.clock.now());
+        let after = state.next_due();
+        drop(state);
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            self.earlier.notify_one();
+        }
+        result
+    }
+
+    /// Publishes wills, ends sessions and drops retained messages when their time has come. Never ends.
+    pub(crate) async fn run_timers(&self) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                state.handle_due(self.clock.now());
+                state.next_due()
+            };
+            let earlier = self.earlier.notified();
+            match next.map(|at| self.clock.deadline(at)) {
+                // An earlier deadline and the one that was slept for are looked at alike.
+                Some(at) => drop(tokio::time::timeout_at(at, earlier).await),
+                None => earlier.await,
+            }
+        }
+    }
+}
+
+impl State {
+    /// A client asks to connect: its session is resumed or begun, and the connection that had it is told to end.
+    pub(crate) fn connect(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        handle: &Handle<ServerSession>,
+        connect: &Connect,
+    ) -> Result<Client, ReasonCode> {
+        self.check(connection, connect)?;
+        let mut properties = ConnAckProperties::default();
+        let id = if connect.client_id.is_empty() {
+            // [MQTT-3.1.3-6] [MQTT-3.1.3-7] A client without an identifier gets one, and is told.
+            let id = self
+                .identifiers
+                .next(|id| self.sessions.of_client(id).is_none());
+            properties.set_assigned_client_identifier(&id);
+            id
+        } else {
+            // What is kept is copied out of the buffer it was read into.
+            MqttString::try_from(bytes::Bytes::copy_from_slice(connect.client_id.as_bytes()))
+                .map_err(|_| ReasonCode::ClientIdentifierNotValid)?
+        };
+        let asked = connect.properties.session_expiry_interval().unwrap_or(0);
+        let granted = self.grant(asked);
+        if granted != asked {
+            // [MQTT-3.2.2-21] What is not as asked is told.
+            properties.set_session_expiry_interval(granted);
+        }
+        // [MQTT-3.1.3-2] The identifier names the session.
+        let old = self.sessions.of_client(&id);
+        self.check_room(old)?;
+        let resumed = old.filter(|key| !connect.clean_start && self.is_kept(*key));
+        let (session, flows) = match resumed {
+            Some(key) => (key, self.take_over(key, connection, handle)),
+            None => {
+                if let Some(key) = old {
+                    self.end_session(now, key);
+                }
+                let key = self.sessions.insert(id.clone(), handle.clone(), connection);
+                (key, None)
+            }
+        };
+        self.connections.promote(connection);
+        let accept = Accept {
+            session: flows,
+            properties,
+        };
+        handle.with(|server, now| server.accept(now, accept));
+        Ok(Client { session, id })
+    }
+
+    /// What does not depend on who the client is.
+    fn check(&self, connection: ConnectionId, connect: &Connect) -> Result<(), ReasonCode> {
+        if self.closing {
+            return Err(ReasonCode::ServerUnavailable);
+        }
+        // A connection that was cut to make room must not become a client's.
+        if !self.connections.is_half_open(connection) {
+            return Err(ReasonCode::ServerBusy);
+        }
+        // [MQTT-4.12.0-1] No authentication method is supported but the one without a name.
+        if connect.properties.authentication_method().is_some() {
+            return Err(ReasonCode::BadAuthenticationMethod);
+        }
+        // [MQTT-3.1.3-5] [MQTT-3.1.3-8] An identifier of any characters is accepted, to a length; others are refused.
+        if connect.client_id.len() > MAX_CLIENT_ID {
+            return Err(ReasonCode::ClientIdentifierNotValid);
+        }
+        match &connect.will {
+            Some(will) if levels(will.topic.as_bytes()) > self.limits.topic_levels => {
+                Err(ReasonCode::TopicNameInvalid)
+            }
+            Some(will) if is_reserved(will.topic.as_bytes()) => Err(ReasonCode::NotAuthorized),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether one more client may connect, or one in place of a session's old connection.
+    fn check_room(&self, old: Option<SessionKey>) -> Result<(), ReasonCode> {
+        let replaces = old
+            .and_then(|key| self.sessions.get(key))
+            .is_some_and(|entry| entry.connection.is_some());
+        if !replaces && self.connections.clients() >= self.limits.connections {
+            return Err(ReasonCode::ServerBusy);
+        }
+        if old.is_none() && self.sessions.len() >= self.limits.sessions {
+            return Err(ReasonCode::QuotaExceeded);
+        }
+        Ok(())
+    }
+
+    /// Whether a session outlives the connection it has.
+    fn is_kept(&self, key: SessionKey) -> bool {
+        self.sessions.get(key).is_some_and(|entry| {
+            entry.connection.is_none()
+                || entry.handle.read(ServerSession::session_expiry_interval) > 0
+        })
+    }
+
+    /// A session goes on over another connection.
+    fn take_over(
+        &mut self,
+        key: SessionKey,
+        connection: ConnectionId,
+        handle: &Handle<ServerSession>,
+    ) -> Option<ohmqtt_session::Flows> {
+        let entry = self.sessions.get_mut(key)?;
+        let flows = entry
+            .handle
+            .with(|old, _| old.take_flows(ReasonCode::SessionTakenOver));
+        entry.handle = handle.clone();
+        let old = entry.connection.replace(connection);
+        // [MQTT-3.1.3-9] The client is back before the Will Delay Interval has passed: its will is not published.
+        entry.will = None;
+        entry.expires = None;
+        self.sessions.schedule(key);
+        if let Some(old) = old {
+            self.connections.demote(old);
+        }
+        Some(flows)
+    }
+
+    /// A connection has ended that was a client's.
+    pub(crate) fn disconnected(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        client: &Client,
+        will: Option<&Will>,
+        session_expiry_interval: u32,
+    ) {
+        let interval = self.grant(session_expiry_interval);
+        let delay = will.and_then(|will| will.properties.will_delay_interval());
+        let delay = delay.unwrap_or(0);
+        let will = will.filter(|_| !self.closing).map(message_of);
+        let Some(entry) = self.sessions.get_mut(client.session) else {
+            // [MQTT-3.1.2-8] The session has ended, and so the will is published whatever its delay.
+            will.into_iter()
+                .for_each(|will| self.publish_will(now, &client.id, &will));
+            return;
+        };
+        if entry.connection != Some(connection) {
+            // The session went on over another connection: what was to be delayed is not published.
+            will.filter(|_| delay == 0)
+                .into_iter()
+                .for_each(|will| self.publish_will(now, &client.id, &will));
+            return;
+        }
+        entry.connection = None;
+        entry.expire_after(now, interval);
+        entry.will = will.map(|will| (now + Duration::from_secs(u64::from(delay)), will));
+        self.sessions.schedule(client.session);
+        // Without an interval the session ends here, and without a delay the will is published here.
+        self.handle_due(now);
+    }
+
+    /// Does what is due by now.
+    fn handle_due(&mut self, now: Instant) {
+        self.retained.expire(now);
+        while let Some(key) = self.sessions.pop_due(now) {
+            let Some(entry) = self.sessions.get_mut(key) else {
+                continue;
+            };
+            if entry.expires.is_some_and(|at| at <= now) {
+                self.end_session(now, key);
+                continue;
+            }
+            let will = entry.will.take();
+            let client_id = entry.client_id.clone();
+            self.sessions.schedule(key);
+            if let Some((_, will)) = will {
+                self.publish_will(now, &client_id, &will);
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let sessions = self.sessions.next_due();
+        sessions
+            .into_iter()
+            .chain(self.retained.next_expiry())
+            .min()
+    }
+
+    /// Ends a session: its subscriptions go, its queue goes, its connection ends if there is one, its will is published.
+    fn end_session(&mut self, now: Instant, key: SessionKey) {
+        let Some(entry) = self.sessions.remove(key) else {
+            return;
+        };
+        let Entry {
+            client_id,
+            handle,
+            connection,
+            filters,
+            will,
+            ..
+        } = entry;
+        for filter in &filters {
+            self.tree.unsubscribe(filter, key);
+        }
+        if let Some(connection) = connection {
+            // [MQTT-3.1.4-3] The client that was there is told. Its will comes when its connection has ended.
+            drop(handle.with(|old, _| old.take_flows(ReasonCode::SessionTakenOver)));
+            self.connections.demote(connection);
+        }
+        // [MQTT-3.1.2-8] A will that was delayed is published when the session ends.
+        if let Some((_, will)) = will {
+            self.publish_will(now, &client_id, &will);
+        }
+    }
+
+    /// How long a session is kept of the seconds that were asked for.
+    fn grant(&self, asked: u32) -> u32 {
+        let longest = self.limits.session_expiry.map_or(u32::MAX, |longest| {
+            u32::try_from(longest.as_secs()).unwrap_or(u32::MAX)
+        });
+        asked.min(longest)
+    }
+}
+
+/// Topics that only the broker itself publishes to.
+pub(crate) fn is_reserved(topic: &[u8]) -> bool {
+    topic == b"$SYS" || topic.starts_with(b"$SYS/")
+}

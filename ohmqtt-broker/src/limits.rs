@@ -1,0 +1,85 @@
+//! How much the broker takes: every queue and table in it has a bound here.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+/// How much a broker holds and waits for. The defaults suit a small site; each may be changed.
+///
+/// ```
+/// let mut limits = ohmqtt_broker::Limits::default();
+/// limits.connections = 100;
+/// limits.session_queue_bytes = 1024 * 1024;
+/// # let _ = ohmqtt_broker::Broker::builder().limits(limits);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Clients connected at once. One more is refused with Server busy (0x89).
+    pub connections: usize,
+    /// Connections that have not finished their CONNECT. One more ends the oldest of them.
+    pub half_open: usize,
+    /// How long a connection may take from its coming, handshakes below MQTT included, to its CONNECT.
+    pub connect_timeout: Duration,
+    /// The largest packet a client may send, in bytes. Told in CONNACK; a larger one is refused by its header with Packet too large (0x95).
+    pub packet_size: NonZeroU32,
+    /// Unacknowledged QoS 1 and 2 messages of a client. Told in CONNACK.
+    pub receive_maximum: NonZeroU16,
+    /// Topic aliases of a client; each may hold a topic of up to 65,535 bytes. Told in CONNACK.
+    pub topic_aliases: u16,
+    /// Levels of a topic or a filter. A deeper topic is refused with Topic Name invalid (0x90), a filter with Topic Filter invalid (0x8F).
+    pub topic_levels: usize,
+    /// Sessions, of connected clients and kept for absent ones. One more client is refused with Quota exceeded (0x97).
+    pub sessions: usize,
+    /// How long a session is kept for an absent client at most, whatever it asked for. `None`: as long as it asked.
+    /// A client that gets less than it asked for is told in CONNACK.
+    pub session_expiry: Option<Duration>,
+    /// Subscriptions of one session. One more is refused with Quota exceeded (0x97).
+    pub subscriptions: usize,
+    /// What they may take, in bytes: each counts its filter and 128 for every level.
+    pub subscription_bytes: usize,
+    /// Messages queued for one session, in flight or waiting. What does not fit is dropped for that session.
+    pub session_queue: usize,
+    /// The same in bytes.
+    pub session_queue_bytes: usize,
+    /// Retained messages. One more is refused with Quota exceeded (0x97).
+    pub retained: usize,
+    /// What they may take, in bytes: each counts its packet and 128 for every level of its topic.
+    pub retained_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 10,000 connections, 1,024 of them half open for at most 10 seconds; packets of 2 MiB; 20,000 sessions with 10,000 subscriptions
+    /// (8 MiB) and 65,536 queued messages (32 MiB) each; 100,000 retained messages (64 MiB); topics of 128 levels; 16 aliases.
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            half_open: 1024,
+            connect_timeout: Duration::from_secs(10),
+            packet_size: NonZeroU32::MIN.saturating_add((2 << 20) - 1),
+            receive_maximum: NonZeroU16::MIN.saturating_add(1023),
+            topic_aliases: 16,
+            topic_levels: 128,
+            sessions: 20_000,
+            session_expiry: None,
+            subscriptions: 10_000,
+            subscription_bytes: 8 << 20,
+            session_queue: 65_536,
+            session_queue_bytes: 32 << 20,
+            retained: 100_000,
+            retained_bytes: 64 << 20,
+        }
+    }
+}
+
+/// What a level of a topic costs in a tree beside its bytes.
+const LEVEL_COST: usize = 128;
+
+/// How many levels a topic or a filter has.
+pub(crate) fn levels(topic: &[u8]) -> usize {
+    1 + topic.iter().filter(|&&byte| byte == b'/').count()
+}
+
+/// What a topic or a filter costs in a tree, in bytes.
+pub(crate) fn cost(topic: &[u8]) -> usize {
+    topic.len() + LEVEL_COST * levels(topic)
+}

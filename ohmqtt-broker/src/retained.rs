@@ -1,0 +1,177 @@
+//! Retained messages (section 3.3.1.3): the last of each topic, found by the filters of those who subscribe later.
+
+use std::time::Duration;
+
+use ohmqtt_codec::TopicFilter;
+use ohmqtt_session::{Instant, Message};
+
+use crate::deadlines::Deadlines;
+use crate::limits::{Limits, cost};
+use crate::trie::{NodeId, ROOT, Trie, Vacant, split};
+
+/// The retained messages, by topic.
+#[derive(Debug)]
+pub(crate) struct Retained {
+    trie: Trie<Slot>,
+    expiring: Deadlines<NodeId>,
+    messages: usize,
+    bytes: usize,
+    max_messages: usize,
+    max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Slot(Option<Box<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    message: Message,
+    since: Instant,
+    expires: Option<Instant>,
+    cost: usize,
+}
+
+/// The broker keeps as many retained messages as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl Vacant for Slot {
+    fn is_vacant(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl Retained {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            trie: Trie::new(),
+            expiring: Deadlines::new(),
+            messages: 0,
+            bytes: 0,
+            max_messages: limits.retained,
+            max_bytes: limits.retained_bytes,
+        }
+    }
+
+    /// Keeps this message as the one of its topic, or, when it has no payload, none. A message that does not fit leaves the old one.
+    pub(crate) fn set(&mut self, now: Instant, message: &Message) -> Result<(), Full> {
+        let topic = message.topic.as_bytes();
+        // [MQTT-3.3.1-6] An empty payload removes what was retained, [MQTT-3.3.1-7] and is not retained itself.
+        if message.payload.is_empty() {
+            if let Some(at) = self.trie.find(topic) {
+                self.remove(at);
+            }
+            return Ok(());
+        }
+        let cost = message.size() + cost(topic);
+        let old = self.trie.find(topic).and_then(|at| self.kept(at));
+        let (old_messages, old_bytes) = old.map_or((0, 0), |old| (1, old.cost));
+        if self.messages - old_messages >= self.max_messages
+            || self.bytes - old_bytes + cost > self.max_bytes
+        {
+            return Err(Full);
+        }
+        // [MQTT-3.3.1-5] It replaces the one of its topic.
+        let at = self.trie.insert(topic).ok_or(Full)?;
+        self.take(at);
+        let interval = message.properties.message_expiry_interval();
+        let expires = interval.map(|seconds| now + Duration::from_secs(u64::from(seconds)));
+        if let Some(expires) = expires {
+            self.expiring.insert(expires, at);
+        }
+        self.messages += 1;
+        self.bytes += cost;
+        if let Some(slot) = self.trie.value_mut(at) {
+            slot.0 = Some(Box::new(Kept {
+                message: message.clone().detached(),
+                since: now,
+                expires,
+                cost,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Visits the messages whose topics this filter matches, with the time they were kept taken off their Message Expiry Interval.
+    pub(crate) fn visit(&self, now: Instant, filter: &TopicFilter, mut visit: impl FnMut(Message)) {
+        // Where to look next: a node, and the levels of the filter below it.
+        let mut ways = vec![(ROOT, Some(filter.filter_bytes()))];
+        while let Some((at, rest)) = ways.pop() {
+            let Some(rest) = rest else {
+                if let Some(message) = self.kept(at).and_then(|kept| kept.at(now)) {
+                    visit(message);
+                }
+                continue;
+            };
+            let (level, below) = split(rest);
+            // [MQTT-4.7.2-1] A leading wildcard does not match a leading `$`.
+            let children = self
+                .trie
+                .children(at)
+                .filter(|(level, _)| at != ROOT || level.first() != Some(&b'$'));
+            match level {
+                b"+" => ways.extend(children.map(|(_, child)| (child, below))),
+                b"#" => {
+                    // Also for the level above it: `a/#` matches `a`.
+                    ways.extend(children.map(|(_, child)| (child, Some(level))));
+                    if at != ROOT {
+                        ways.push((at, None));
+                    }
+                }
+                level => ways.extend(self.trie.child(at, level).map(|child| (child, below))),
+            }
+        }
+    }
+
+    /// When the next message expires.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.expiring.next()
+    }
+
+    /// Removes what has expired.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while let Some(at) = self.expiring.pop_due(now) {
+            self.remove(at);
+        }
+    }
+
+    fn kept(&self, at: NodeId) -> Option<&Kept> {
+        self.trie.value(at)?.0.as_deref()
+    }
+
+    fn remove(&mut self, at: NodeId) {
+        self.take(at);
+        self.trie.prune(at);
+    }
+
+    /// Empties a slot, and leaves its node.
+    fn take(&mut self, at: NodeId) {
+        let Some(kept) = self.trie.value_mut(at).and_then(|slot| slot.0.take()) else {
+            return;
+        };
+        self.messages -= 1;
+        self.bytes -= kept.cost;
+        if let Some(expires) = kept.expires {
+            self.expiring.remove(expires, at);
+        }
+    }
+}
+
+impl Kept {
+    /// The message as it is to be delivered now, unless it has expired.
+    fn at(&self, now: Instant) -> Option<Message> {
+        let mut message = self.message.clone();
+        let Some(expires) = self.expires else {
+            return Some(message);
+        };
+        if expires <= now {
+            return None;
+        }
+        let interval = message.properties.message_expiry_interval()?;
+        let waited = u32::try_from(now.since(self.since).as_secs()).unwrap_or(u32::MAX);
+        // [MQTT-3.3.2-6] The interval sent is the interval received less the time waited.
+        let left = interval.saturating_sub(waited).max(1);
+        message.properties.set_message_expiry_interval(left);
+        Some(message)
+    }
+}

@@ -1,0 +1,221 @@
+//! What the broker keeps of each client's session beside its flows: where it is reached, what it subscribed to, and when it ends.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use ohmqtt_codec::{MqttString, TopicFilter};
+use ohmqtt_driver::Handle;
+use ohmqtt_session::{
+    Instant, Message, PublishOptions, Routed, ServerSession, Session, Subscription,
+};
+
+use crate::connections::ConnectionId;
+use crate::deadlines::Deadlines;
+
+/// The name of one session, from the CONNECT that began it to its end. A client that starts anew gets another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SessionKey(u64);
+
+/// All sessions, of connected clients and of absent ones.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    entries: HashMap<SessionKey, Entry>,
+    by_client: HashMap<MqttString, SessionKey>,
+    /// When something is due for an absent client: its will, or the end of its session.
+    due: Deadlines<SessionKey>,
+    last: u64,
+}
+
+/// One client's session.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) client_id: MqttString,
+    /// The session of the connection, or of the last one.
+    pub(crate) handle: Handle<ServerSession>,
+    /// The connection, while there is one.
+    pub(crate) connection: Option<ConnectionId>,
+    pub(crate) filters: HashSet<TopicFilter>,
+    /// What the filters cost, in bytes.
+    pub(crate) filter_bytes: usize,
+    /// The will of a client that is gone, to be published unless it comes back before that.
+    pub(crate) will: Option<(Instant, Message)>,
+    /// When the session of a client that is gone ends.
+    pub(crate) expires: Option<Instant>,
+    /// What stands for it in `due`.
+    due: Option<Instant>,
+}
+
+/// A message on its way to the sessions it matches.
+#[derive(Debug)]
+pub(crate) struct Routable<'a> {
+    message: &'a Message,
+    routed: Routed,
+    /// Its bytes are slices of a larger buffer.
+    borrowed: bool,
+    /// The same in memory of its own, once somebody needs it so.
+    detached: Option<Message>,
+}
+
+/// A session that has this many messages queued is not about to send the next one.
+const QUEUED: usize = 8;
+/// A packet of this size takes most of the buffer it was read into.
+const LARGE: usize = 16 * 1024;
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        Self {
+            entries: HashMap::new(),
+            by_client: HashMap::new(),
+            due: Deadlines::new(),
+            last: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn get(&self, key: SessionKey) -> Option<&Entry> {
+        self.entries.get(&key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Entry> {
+        self.entries.get_mut(&key)
+    }
+
+    pub(crate) fn of_client(&self, client_id: &MqttString) -> Option<SessionKey> {
+        self.by_client.get(client_id).copied()
+    }
+
+    /// Begins a session.
+    pub(crate) fn insert(
+        &mut self,
+        client_id: MqttString,
+        handle: Handle<ServerSession>,
+        connection: ConnectionId,
+    ) -> SessionKey {
+        self.last += 1;
+        let key = SessionKey(self.last);
+        self.by_client.insert(client_id.clone(), key);
+        let entry = Entry {
+            client_id,
+            handle,
+            connection: Some(connection),
+            filters: HashSet::new(),
+            filter_bytes: 0,
+            will: None,
+            expires: None,
+            due: None,
+        };
+        self.entries.insert(key, entry);
+        key
+    }
+
+    /// Ends a session.
+    pub(crate) fn remove(&mut self, key: SessionKey) -> Option<Entry> {
+        let entry = self.entries.remove(&key)?;
+        self.by_client.remove(&entry.client_id);
+        if let Some(at) = entry.due {
+            self.due.remove(at, key);
+        }
+        Some(entry)
+    }
+
+    /// Notes when something is due, after its will or its end has changed.
+    pub(crate) fn schedule(&mut self, key: SessionKey) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        let will = entry.will.as_ref().map(|(at, _)| *at);
+        let next = will.into_iter().chain(entry.expires).min();
+        if let Some(at) = std::mem::replace(&mut entry.due, next) {
+            self.due.remove(at, key);
+        }
+        if let Some(at) = next {
+            self.due.insert(at, key);
+        }
+    }
+
+    /// When something is due next.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.due.next()
+    }
+
+    /// A session for which something is due: to be scheduled again, or ended.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<SessionKey> {
+        self.due.pop_due(now)
+    }
+}
+
+impl<'a> Routable<'a> {
+    /// A message as it was read from a stream.
+    pub(crate) fn read(message: &'a Message, routed: Routed) -> Self {
+        // Of a large packet there is little else in its buffer.
+        let borrowed = message.size() < LARGE;
+        Self {
+            message,
+            routed,
+            borrowed,
+            detached: None,
+        }
+    }
+
+    /// A message in memory of its own.
+    pub(crate) fn kept(message: &'a Message, routed: Routed) -> Self {
+        Self {
+            message,
+            routed,
+            borrowed: false,
+            detached: None,
+        }
+    }
+
+    /// The same message to the client that published it, or to another one.
+    pub(crate) fn to_own(&mut self, own: bool) -> &mut Self {
+        self.routed = if own { Routed::Own } else { Routed::Published };
+        self
+    }
+
+    /// The message, for a place where it may wait for long: that must not hold all of the buffer it was read into.
+    fn for_keeping(&mut self) -> &Message {
+        if !self.borrowed {
+            return self.message;
+        }
+        self.detached
+            .get_or_insert_with(|| self.message.clone().detached())
+    }
+}
+
+impl Entry {
+    /// Gives the client what its subscriptions ask of a message. False when its queue is full.
+    pub(crate) fn deliver(
+        &self,
+        subscriptions: &[Subscription],
+        message: &mut Routable<'_>,
+    ) -> bool {
+        self.handle.with(|session, now| {
+            let routed = message.routed;
+            let given = if self.connection.is_none() || session.queued().0 >= QUEUED {
+                message.for_keeping()
+            } else {
+                message.message
+            };
+            let result =
+                session.deliver(now, given, subscriptions, routed, PublishOptions::default());
+            if self.connection.is_none() {
+                // No driver asks for these, and they would gather.
+                while session.poll_event().is_some() {}
+            }
+            if let Err(rejected) = &result {
+                tracing::debug!(error = %rejected.error, "message dropped for a session");
+            }
+            result.is_ok()
+        })
+    }
+
+    /// The client is gone from now on: its session lasts for `interval` seconds more.
+    pub(crate) fn expire_after(&mut self, now: Instant, interval: u32) {
+        self.expires =
+            (interval != u32::MAX).then(|| now + Duration::from_secs(u64::from(interval)));
+    }
+}

@@ -1,0 +1,215 @@
+//! A tree of topic levels with a value at each: the shape that subscriptions and retained messages share.
+//!
+//! The nodes stand in one vector and know each other by number, so nothing recurses, however deep a topic is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The number of a node. It means another node once its own has been pruned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NodeId(u32);
+
+/// The node that every path begins at. It stands for no level.
+pub(crate) const ROOT: NodeId = NodeId(0);
+
+/// A value that may be nothing, so that its node is not needed.
+pub(crate) trait Vacant: Default {
+    /// Whether there is nothing in it.
+    fn is_vacant(&self) -> bool;
+}
+
+#[derive(Debug)]
+pub(crate) struct Trie<V> {
+    nodes: Vec<Node<V>>,
+    /// Nodes that were pruned.
+    free: Vec<NodeId>,
+}
+
+#[derive(Debug)]
+struct Node<V> {
+    level: Arc<[u8]>,
+    parent: NodeId,
+    children: HashMap<Arc<[u8]>, NodeId>,
+    value: V,
+}
+
+impl<V: Vacant> Trie<V> {
+    pub(crate) fn new() -> Self {
+        Self {
+            nodes: vec![Node::new(Arc::default(), ROOT)],
+            free: Vec::new(),
+        }
+    }
+
+    /// The node at the end of this path, with all nodes to it.
+    ///
+    /// `None` when the tree has four thousand million nodes: what it keeps is bounded far below that.
+    pub(crate) fn insert(&mut self, path: &[u8]) -> Option<NodeId> {
+        let mut at = ROOT;
+        for level in path.split(|&byte| byte == b'/') {
+            at = match self.child(at, level) {
+                Some(child) => child,
+                None => self.add(at, level)?,
+            };
+        }
+        Some(at)
+    }
+
+    /// The node at the end of this path.
+    pub(crate) fn find(&self, path: &[u8]) -> Option<NodeId> {
+        path.split(|&byte| byte == b'/')
+            .try_fold(ROOT, |at, level| self.child(at, level))
+    }
+
+    /// The node of this level below another.
+    pub(crate) fn child(&self, of: NodeId, level: &[u8]) -> Option<NodeId> {
+        self.node(of)?.children.get(level).copied()
+    }
+
+    /// All nodes below another, with their levels, in no order.
+    pub(crate) fn children(&self, of: NodeId) -> impl Iterator<Item = (&[u8], NodeId)> {
+        let children = self.node(of).into_iter().flat_map(|node| &node.children);
+        children.map(|(level, child)| (&level[..], *child))
+    }
+
+    pub(crate) fn value(&self, at: NodeId) -> Option<&V> {
+        self.node(at).map(|node| &node.value)
+    }
+
+    pub(crate) fn value_mut(&mut self, at: NodeId) -> Option<&mut V> {
+        self.node_mut(at).map(|node| &mut node.value)
+    }
+
+    /// Removes this node, and those above it, as long as nothing stands at or below them.
+    pub(crate) fn prune(&mut self, mut at: NodeId) {
+        while at != ROOT {
+            let Some(node) = self.node_mut(at) else {
+                return;
+            };
+            if !node.value.is_vacant() || !node.children.is_empty() {
+                return;
+            }
+            let Node { level, parent, .. } =
+                std::mem::replace(node, Node::new(Arc::default(), ROOT));
+            self.free.push(at);
+            if let Some(parent) = self.node_mut(parent) {
+                parent.children.remove(&level);
+            }
+            at = parent;
+        }
+        if self.free.len() + 1 == self.nodes.len() {
+            // Nothing is left: the memory goes too.
+            *self = Self {
+                nodes: self.nodes.drain(..1).collect(),
+                free: Vec::new(),
+            };
+        }
+    }
+
+    fn add(&mut self, parent: NodeId, level: &[u8]) -> Option<NodeId> {
+        let level: Arc<[u8]> = level.into();
+        let node = Node::new(Arc::clone(&level), parent);
+        let id = match self.free.pop() {
+            Some(id) => {
+                *self.node_mut(id)? = node;
+                id
+            }
+            None => {
+                let id = NodeId(u32::try_from(self.nodes.len()).ok()?);
+                self.nodes.push(node);
+                id
+            }
+        };
+        self.node_mut(parent)?.children.insert(level, id);
+        Some(id)
+    }
+
+    fn node(&self, id: NodeId) -> Option<&Node<V>> {
+        self.nodes.get(usize::try_from(id.0).ok()?)
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> Option<&mut Node<V>> {
+        self.nodes.get_mut(usize::try_from(id.0).ok()?)
+    }
+}
+
+impl<V: Default> Node<V> {
+    fn new(level: Arc<[u8]>, parent: NodeId) -> Self {
+        Self {
+            level,
+            parent,
+            children: HashMap::new(),
+            value: V::default(),
+        }
+    }
+}
+
+/// The first level of a path, and what follows its `/`.
+pub(crate) fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match path.iter().position(|&byte| byte == b'/') {
+        Some(at) => (&path[..at], Some(&path[at + 1..])),
+        None => (path, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Vacant for u32 {
+        fn is_vacant(&self) -> bool {
+            *self == 0
+        }
+    }
+
+    fn put(trie: &mut Trie<u32>, path: &str, value: u32) -> NodeId {
+        let at = trie.insert(path.as_bytes()).unwrap();
+        *trie.value_mut(at).unwrap() = value;
+        at
+    }
+
+    #[test]
+    fn empty_levels_are_levels() {
+        let mut trie = Trie::<u32>::new();
+        for (path, value) in [("a", 1), ("/a", 2), ("a/", 3), ("/", 4), ("a//b", 5)] {
+            put(&mut trie, path, value);
+        }
+        let value = |path: &str| trie.find(path.as_bytes()).and_then(|at| trie.value(at));
+        assert_eq!(value("/a"), Some(&2));
+        assert_eq!(value("a/"), Some(&3));
+        assert_eq!(value("/"), Some(&4));
+        assert_eq!(value("a//b"), Some(&5));
+        assert_eq!(value("a//c"), None);
+    }
+
+    #[test]
+    fn pruned_nodes_are_used_again_and_go_when_all_have() {
+        let mut trie = Trie::<u32>::new();
+        let deep = put(&mut trie, "a/b/c", 1);
+        put(&mut trie, "a", 2);
+        trie.prune(deep);
+        assert_eq!(trie.free.len(), 0);
+        *trie.value_mut(deep).unwrap() = 0;
+        trie.prune(deep);
+        assert_eq!((trie.nodes.len(), trie.free.len()), (4, 2));
+        let other = put(&mut trie, "x/y", 3);
+        assert_eq!((trie.nodes.len(), trie.free.len()), (4, 0));
+        *trie.value_mut(other).unwrap() = 0;
+        trie.prune(other);
+        let a = trie.find(b"a").unwrap();
+        *trie.value_mut(a).unwrap() = 0;
+        trie.prune(a);
+        assert_eq!((trie.nodes.len(), trie.free.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_path_of_65_000_levels_overflows_no_stack() {
+        let mut trie = Trie::<u32>::new();
+        let at = put(&mut trie, &"/".repeat(65_000), 1);
+        assert_eq!(trie.nodes.len(), 65_002);
+        *trie.value_mut(at).unwrap() = 0;
+        trie.prune(at);
+        assert_eq!(trie.nodes.len(), 1);
+        put(&mut trie, &"/".repeat(65_000), 1);
+    }
+}
