@@ -22,10 +22,7 @@ pub struct ClientBuilder {
     endpoint: Result<Endpoint, ConfigError>,
     problem: Option<ConfigError>,
     session: ClientConfig,
-    store: Option<(
-        Box<dyn FnOnce() -> Result<Writer, ohmqtt_store::StoreError> + Send>,
-        Durability,
-    )>,
+    store: Option<(Box<dyn Store>, Durability)>,
     connector: Arc<dyn Connect>,
     backoff: BackoffLimits,
     seed: u64,
@@ -181,10 +178,7 @@ impl ClientBuilder {
 
     /// Keeps what must survive a crash in this store. Needs a Client Identifier of your own.
     pub fn store(mut self, store: impl Store, durability: Durability) -> Self {
-        self.store = Some((
-            Box::new(move || Writer::spawn(store, durability)),
-            durability,
-        ));
+        self.store = Some((Box::new(store), durability));
         self.session.durable = true;
         self
     }
@@ -237,9 +231,9 @@ impl ClientBuilder {
             Some(_) if self.session.connect.client_id.is_empty() => {
                 return Err(ConfigError::StoreNeedsClientId);
             }
-            Some((open, _)) => {
+            Some((store, durability)) => {
                 let prefix = Prefix::session(&self.session.connect.client_id);
-                Some(StoreLink::new(open()?, prefix))
+                Some(StoreLink::new(Writer::spawn(store, durability)?, prefix))
             }
         };
         if let Some(size) = NonZeroU32::new(self.max_packet_size) {

@@ -18,7 +18,7 @@ use crate::error::{ConnectError, ConnectErrorKind, PublishError, SubscribeError}
 use crate::publication::{Publication, Publications};
 use crate::publish::Publish;
 use crate::queue::Queue;
-use crate::routes::{Answer, Routes};
+use crate::routes::{Awaited, Routes};
 use crate::state::{Closed, ConnectionState, Metrics};
 use crate::subscription::{Subscribe, Unclaimed};
 use crate::task;
@@ -318,7 +318,7 @@ impl Client {
         &self,
         filters: Filters,
         queue: Arc<Queue>,
-    ) -> Result<(u64, Arc<Cell<Option<Answer>>>), SubscribeError> {
+    ) -> Result<(u64, Awaited), SubscribeError> {
         if self
             .shared
             .status

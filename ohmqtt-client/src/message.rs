@@ -1,5 +1,6 @@
 //! A message that came, and the acknowledging of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,7 +10,7 @@ use ohmqtt_driver::Handle;
 use ohmqtt_session::{ClientSession, Receipt};
 
 /// A message that came.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Message {
     /// Where it was published.
@@ -69,6 +70,19 @@ impl Message {
         if let Some(ack) = &self.ack {
             ack.handed_over();
         }
+    }
+}
+
+/// The payload is shown by its length: logs are no place for it.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &self.topic)
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .field("properties", &self.properties)
+            .field("payload_len", &self.payload.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -89,7 +89,7 @@ impl<'a> Publish<'a> {
     /// What the payload is, for its receivers: by convention a MIME type.
     pub fn content_type(self, content_type: &str) -> Self {
         self.with_string("content type", content_type, |properties, value| {
-            properties.set_content_type(&value)
+            properties.set_content_type(&value);
         })
     }
 

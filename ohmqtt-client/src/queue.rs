@@ -59,29 +59,29 @@ impl Queue {
 
     /// The next message, or `None` once the queue has ended and is empty.
     pub(crate) async fn pop(&self) -> Option<Message> {
-        let message = self.cell.until(State::pop).await;
-        self.hand_over(message)
+        let next = self.cell.until(State::pop).await;
+        self.hand_over(next)
     }
 
     /// The next message if there is one now.
     pub(crate) fn try_pop(&self) -> Option<Message> {
-        let message = self.cell.update(State::pop).flatten();
-        self.hand_over(message)
+        self.hand_over(self.cell.update(State::pop)?)
     }
 
     pub(crate) fn poll_pop(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
         self.cell
             .poll_until(cx, State::pop)
-            .map(|message| self.hand_over(message))
+            .map(|next| self.hand_over(next))
     }
 
-    fn hand_over(&self, message: Option<Message>) -> Option<Message> {
-        if !self.manual_ack
-            && let Some(message) = &message
-        {
+    fn hand_over(&self, next: Next) -> Option<Message> {
+        let Next::Message(message) = next else {
+            return None;
+        };
+        if !self.manual_ack {
             message.handed_over();
         }
-        message
+        Some(message)
     }
 
     /// Takes everything out without handing it over.
@@ -106,15 +106,22 @@ impl Queue {
     }
 }
 
+/// What a reader gets.
+#[derive(Debug)]
+enum Next {
+    Message(Message),
+    End,
+}
+
 impl State {
-    /// The outer `None`: wait. The inner one: the end.
-    fn pop(&mut self) -> Option<Option<Message>> {
+    /// What comes next, or `None`: wait.
+    fn pop(&mut self) -> Option<Next> {
         match self.messages.pop_front() {
             Some(message) => {
                 self.unacked -= usize::from(message.qos == Qos::AtMostOnce);
-                Some(Some(message))
+                Some(Next::Message(message))
             }
-            None => self.ended.then_some(None),
+            None => self.ended.then_some(Next::End),
         }
     }
 }

@@ -18,6 +18,9 @@ const UNCLAIMED: usize = 1000;
 /// What the server said to one subscription.
 pub(crate) type Answer = Result<Vec<ReasonCode>, NotSubscribed>;
 
+/// Where that is awaited.
+pub(crate) type Awaited = Arc<Cell<Option<Answer>>>;
+
 /// All subscriptions of a client, by number; the number is also the ticket of its SUBSCRIBE.
 #[derive(Debug)]
 pub(crate) struct Routes {
@@ -33,7 +36,7 @@ pub(crate) struct Routes {
 struct Entry {
     filters: Filters,
     queue: Arc<Queue>,
-    answer: Arc<Cell<Option<Answer>>>,
+    answer: Awaited,
     state: State,
 }
 
@@ -59,11 +62,7 @@ impl Routes {
     }
 
     /// Adds a subscription; it is asked for when there is a connection. Messages that came before it and are for it go to it now.
-    pub(crate) fn add(
-        &mut self,
-        filters: Filters,
-        queue: Arc<Queue>,
-    ) -> (u64, Arc<Cell<Option<Answer>>>) {
+    pub(crate) fn add(&mut self, filters: Filters, queue: Arc<Queue>) -> (u64, Awaited) {
         let number = self.next;
         self.next += 1;
         let answer = Arc::new(Cell::new(None));

@@ -10,13 +10,12 @@ use futures_core::Stream;
 use ohmqtt_codec::{
     Filters, InvalidTopic, Qos, ReasonCode, RetainHandling, SubscriptionOptions, TopicFilter,
 };
-use ohmqtt_driver::Cell;
 
 use crate::client::Client;
 use crate::error::SubscribeError;
 use crate::message::Message;
 use crate::queue::Queue;
-use crate::routes::Answer;
+use crate::routes::Awaited;
 
 /// How many QoS 0 messages wait for a reader, when nothing else is said.
 const CAPACITY: usize = 1000;
@@ -136,7 +135,7 @@ pub struct Subscription {
     number: u64,
     filters: Filters,
     queue: Arc<Queue>,
-    answer: Arc<Cell<Option<Answer>>>,
+    answer: Awaited,
 }
 
 impl Subscription {

@@ -82,12 +82,11 @@ impl<T> Cell<T> {
         ready: impl FnOnce(&mut T) -> Option<R>,
     ) -> Poll<R> {
         let mut state = self.lock();
-        match ready(&mut state.value) {
-            Some(result) => Poll::Ready(result),
-            None => {
-                state.poller = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(result) = ready(&mut state.value) {
+            Poll::Ready(result)
+        } else {
+            state.poller = Some(cx.waker().clone());
+            Poll::Pending
         }
     }
 

@@ -45,14 +45,17 @@ pub struct Driver<S: Session, F> {
     unflushed: bool,
     /// When a session that asked for the end is not waited for any more.
     give_up: Option<Instant>,
+    timer: Timer,
 }
 
 /// What one look at the session asks for.
 struct Look {
     close: bool,
     deadline: Option<Instant>,
-    /// Whether the session takes packets.
-    is_ready: bool,
+    /// Whether bytes are wanted: the session takes packets, and what was read holds no whole one any more.
+    reads: bool,
+    /// Whether the session may have packets that found no room.
+    more: bool,
 }
 
 impl<S, F> Driver<S, F>
@@ -74,6 +77,7 @@ where
             write: EncodeBuf::new(),
             unflushed: false,
             give_up: None,
+            timer: Timer::default(),
         }
     }
 
@@ -87,8 +91,7 @@ where
         self.unflushed = false;
         self.give_up = None;
         self.handle.with(S::handle_connected);
-        let mut timer = Timer::default();
-        let result = poll_fn(|cx| self.poll_stream(cx, &mut stream, &mut timer)).await;
+        let result = poll_fn(|cx| self.poll_stream(cx, &mut stream)).await;
         if let Ok(true) = result {
             close(stream).await;
         }
@@ -111,8 +114,9 @@ where
     pub async fn idle(&mut self) -> std::convert::Infallible {
         poll_fn(|cx| {
             loop {
-                self.look(cx, false);
-                if !self.dispatch() && self.sleeps(cx) {
+                let look = self.look(cx, false);
+                let progress = self.dispatch() || self.poll_deadline(cx, &look).is_ready();
+                if !progress && self.sleeps(cx) {
                     return Poll::Pending;
                 }
             }
@@ -125,32 +129,34 @@ where
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut Box<dyn Transport>,
-        timer: &mut Timer,
     ) -> Poll<io::Result<bool>> {
         loop {
             let look = self.look(cx, true);
             let mut progress = self.dispatch();
-            match self.poll_write(cx, stream)? {
-                Poll::Ready(()) if look.close && !progress => return Poll::Ready(Ok(true)),
-                Poll::Ready(()) => {}
-                Poll::Pending => progress = false,
+            match self.poll_write(cx, stream) {
+                Poll::Ready(Ok(())) if look.close && !progress => return Poll::Ready(Ok(true)),
+                Poll::Ready(Ok(())) => progress |= look.more,
+                Poll::Ready(Err(error)) => {
+                    self.hear_out(cx, stream);
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending => {}
             }
-            if look.is_ready && !look.close && self.write.len() < WRITE_HIGH {
+            if look.reads && !look.close && self.write.len() < WRITE_HIGH {
                 match self.poll_read(cx, stream)? {
                     Poll::Ready(0) => return Poll::Ready(Ok(false)),
                     Poll::Ready(_) => progress = true,
                     Poll::Pending => {}
                 }
             }
-            if let Some(deadline) = look.deadline
-                && timer
-                    .poll(cx, self.handle.clock().deadline(deadline))
-                    .is_ready()
-            {
-                if look.close && self.handle.clock().now() >= deadline {
+            if self.poll_deadline(cx, &look).is_ready() {
+                if self
+                    .give_up
+                    .is_some_and(|at| at <= self.handle.clock().now())
+                {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
-                continue;
+                progress = true;
             }
             if !progress && self.sleeps(cx) {
                 return Poll::Pending;
@@ -158,16 +164,33 @@ where
         }
     }
 
+    /// The stream takes nothing any more: what the other side said before, such as why, is still passed on.
+    fn hear_out(&mut self, cx: &mut Context<'_>, stream: &mut Box<dyn Transport>) {
+        while let Poll::Ready(Ok(1..)) = self.poll_read(cx, stream) {
+            self.write.clear();
+            self.look(cx, true);
+            self.dispatch();
+        }
+    }
+
+    /// Ready when the deadline of the last look has passed; wakes the task when it does.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, look: &Look) -> Poll<()> {
+        match look.deadline {
+            Some(deadline) => self.timer.poll(cx, self.handle.clock().deadline(deadline)),
+            None => Poll::Pending,
+        }
+    }
+
     /// Under one lock: the deadline, packets that were read, and everything the session has to say.
     fn look(&mut self, cx: &mut Context<'_>, connected: bool) -> Look {
-        let store_takes = self
-            .store
-            .as_ref()
-            .is_some_and(|store| store.poll_room(cx).is_ready());
+        let now = self.handle.clock().now();
+        let pause = self.store.as_ref().and_then(StoreLink::paused_until);
+        let pause = pause.filter(|until| *until > now);
+        let store = self.store.as_ref().filter(|_| pause.is_none());
+        let store_takes = store.is_some_and(|store| store.poll_room(cx).is_ready());
         let mut inner = self.handle.lock();
         inner.touched = false;
         let session = &mut inner.session;
-        let now = self.handle.clock().now();
         if session
             .poll_timeout()
             .is_some_and(|deadline| deadline <= now)
@@ -175,17 +198,19 @@ where
             session.handle_timeout(now);
         }
         let mut budget = PACKETS_PER_LOCK;
-        while connected && budget > 0 && session.is_ready() && !self.read.is_empty() {
+        let mut reads = self.read.is_empty();
+        while connected && budget > 0 && session.is_ready() && !reads {
             budget -= 1;
             match decode(&mut self.read, &self.limits) {
                 Ok(Some(packet)) => session.handle_packet(now, packet),
-                Ok(None) => break,
+                Ok(None) => reads = true,
                 Err(error) => {
                     tracing::debug!(%error, "malformed packet");
                     session.handle_malformed(now, error);
                     self.read.clear();
                 }
             }
+            reads |= self.read.is_empty();
         }
         // What was not looked at for want of budget is looked at in the next turn.
         inner.touched |= budget == 0;
@@ -195,7 +220,6 @@ where
             upto = lsn;
             self.ops.push(op);
         }
-        let load = session.poll_load();
         while connected && self.write.len() < WRITE_HIGH {
             let Some(packet) = session.poll_packet(now) else {
                 break;
@@ -211,22 +235,19 @@ where
         }
         let mut look = Look {
             close: session.poll_close(),
-            deadline: session.poll_timeout(),
-            is_ready: session.is_ready(),
+            deadline: session.poll_timeout().into_iter().chain(pause).min(),
+            reads: reads && session.is_ready(),
+            more: self.write.len() >= WRITE_HIGH,
         };
         drop(inner);
         if look.close {
             look.deadline = Some(*self.give_up.get_or_insert(now + CLOSE_TIMEOUT));
         }
-        if let Some(store) = &self.store {
-            if !self.ops.is_empty() {
-                store.submit(&self.handle, std::mem::take(&mut self.ops), upto);
-            }
-            if let Some(load) = load {
-                store.load(&self.handle, load);
-            }
+        if let Some(store) = &self.store
+            && !self.ops.is_empty()
+        {
+            store.submit(&self.handle, std::mem::take(&mut self.ops), upto);
         }
-        self.ops.clear();
         look
     }
 

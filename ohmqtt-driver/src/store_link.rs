@@ -1,20 +1,30 @@
 //! Between a session and its store's writer: operations go there in order, its word comes back into the session.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use ohmqtt_session::{Load, Lsn, Session, StoreOp};
+use ohmqtt_session::{Instant, Lsn, Session, StoreOp};
 use ohmqtt_store::{Prefix, StoreError, Writer};
 
-use crate::Handle;
+use crate::{Cell, Handle};
+
+/// How long a store that failed is left alone, so that what a session asks for again does not keep it busy.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Where a session's records go.
 #[derive(Clone, Debug)]
 pub struct StoreLink {
     writer: Writer,
     prefix: Prefix,
-    /// The last error, for whoever asks why messages fail.
-    error: Arc<Mutex<Option<StoreError>>>,
+    failure: Arc<Mutex<Option<Failure>>>,
+}
+
+/// That the store failed, and has not succeeded since.
+#[derive(Debug)]
+struct Failure {
+    error: StoreError,
+    at: Instant,
 }
 
 impl StoreLink {
@@ -23,20 +33,22 @@ impl StoreLink {
         Self {
             writer,
             prefix,
-            error: Arc::default(),
+            failure: Arc::default(),
         }
     }
 
-    /// The last error of the store, if it had one since it last succeeded.
+    /// The last error of the store, if it has not succeeded since.
     pub fn error(&self) -> Option<StoreError> {
-        self.error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.failure)
+            .as_ref()
+            .map(|failure| failure.error.clone())
     }
 
-    fn report(&self, result: Result<(), &StoreError>) {
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = result.err().cloned();
+    /// When a store that failed is tried again.
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
+        lock(&self.failure)
+            .as_ref()
+            .map(|failure| failure.at + PAUSE)
     }
 
     /// Whether the writer takes more operations; if not, the task is woken when it does.
@@ -49,26 +61,43 @@ impl StoreLink {
     where
         S: Session + Send + 'static,
     {
-        let (handle, link) = (handle.clone(), self.clone());
+        // Neither the writer nor this link goes along: the store closes with its last user, whatever is under way.
+        let (handle, failure) = (handle.clone(), Arc::clone(&self.failure));
         self.writer.submit(&self.prefix, ops, move |result| {
-            link.report(result.as_ref().copied());
-            handle.with(|session, _| match result {
-                Ok(()) => session.handle_stored(upto),
-                Err(_) => session.handle_store_failed(upto),
+            handle.with(|session, now| match result {
+                Ok(()) => {
+                    *lock(&failure) = None;
+                    session.handle_stored(upto);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the store failed");
+                    *lock(&failure) = Some(Failure { error, at: now });
+                    session.handle_store_failed(upto);
+                }
             });
         });
     }
 
-    /// Reads a stretch of records; the session hears of them from the writer's thread. `failed` is called when they cannot be read.
-    pub(crate) fn load<S>(&self, handle: &Handle<S>, load: Load)
+    /// Reads everything the session asks for, stretch after stretch. To be done once, before its driver runs.
+    ///
+    /// Cancel safety: the session is of no use when the future is dropped before its end.
+    pub async fn restore<S>(&self, handle: &Handle<S>) -> Result<(), StoreError>
     where
         S: Session + Send + 'static,
     {
-        let (handle, link) = (handle.clone(), self.clone());
-        self.writer
-            .load(&self.prefix, load, move |result| match result {
-                Ok(records) => handle.with(|session, _| session.handle_loaded(records)),
-                Err(error) => link.report(Err(&error)),
+        while let Some(load) = handle.with(|session, _| session.poll_load()) {
+            let answer = Arc::new(Cell::new(None));
+            let done = Arc::clone(&answer);
+            self.writer.load(&self.prefix, load, move |result| {
+                done.update(|answer| *answer = Some(result));
             });
+            let records = answer.until(Option::take).await?;
+            handle.with(|session, _| session.handle_loaded(records));
+        }
+        Ok(())
     }
+}
+
+fn lock(failure: &Mutex<Option<Failure>>) -> MutexGuard<'_, Option<Failure>> {
+    failure.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,7 @@
 //! An application message on its way out or in, without what belongs to one connection: no Packet Identifier, no alias, no DUP.
 
+use core::fmt;
+
 use bytes::Bytes;
 use ohmqtt_codec::{Delivery, PacketId, Publish, PublishProperties, PublishTopic, Qos, TopicName};
 
@@ -8,7 +10,7 @@ use crate::Instant;
 /// An application message (section 3.3).
 ///
 /// `properties` holds no Topic Alias and, on the way out, no Subscription Identifier: the session adds what a connection needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// Where it is published.
     pub topic: TopicName,
@@ -66,6 +68,19 @@ impl Message {
             properties: self.properties.clone(),
             payload: self.payload.clone(),
         }
+    }
+}
+
+/// The payload is shown by its length: logs are no place for it.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &self.topic)
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .field("properties", &self.properties)
+            .field("payload_len", &self.payload.len())
+            .finish()
     }
 }
 
