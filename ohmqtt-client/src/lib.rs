@@ -29,6 +29,11 @@
 //! |---|---|---|
 //! | `tcp` | `mqtt://` | yes |
 
+/// The program on the front page of the repository, which is to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 pub mod blocking;
 mod builder;
 mod client;

@@ -19,7 +19,9 @@ async fn each_qos_is_delivered_at_the_lower_of_publication_and_subscription() {
     );
     for granted in ALL_QOS {
         let filter = format!("to/{}", u8::from(granted));
-        let mut inbox = soon(subscriber.subscribe(&filter).qos(granted)).await.unwrap();
+        let mut inbox = soon(subscriber.subscribe(&filter).qos(granted))
+            .await
+            .unwrap();
         assert_eq!(
             u8::from(soon(inbox.granted()).await.unwrap()[0]),
             u8::from(granted)
@@ -32,7 +34,10 @@ async fn each_qos_is_delivered_at_the_lower_of_publication_and_subscription() {
             let message = next(&mut inbox).await;
             assert_eq!(message.payload, text);
             assert_eq!(message.qos, qos.min(granted));
-            assert_eq!(soon(sent.acked()).await.unwrap().reason, ReasonCode::Success);
+            assert_eq!(
+                soon(sent.acked()).await.unwrap().reason,
+                ReasonCode::Success
+            );
         }
     }
 }

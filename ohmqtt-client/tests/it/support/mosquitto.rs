@@ -110,7 +110,10 @@ impl Mosquitto {
     fn logs(&mut self, text: &str) -> bool {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     let found = line.contains(text);
                     self.log.push(line);
@@ -196,7 +199,9 @@ pub(crate) fn program(name: &str) -> PathBuf {
         .map(|folder| folder.join(name))
         .find(|path| Path::is_file(path))
         .unwrap_or_else(|| {
-            panic!("{name} not found: install it (Debian: apt-get install mosquitto mosquitto-clients)")
+            panic!(
+                "{name} not found: install it (Debian: apt-get install mosquitto mosquitto-clients)"
+            )
         })
 }
 

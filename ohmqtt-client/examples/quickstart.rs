@@ -1,0 +1,117 @@
+//! Messages at QoS 0, 1 and 2, each with its acknowledgement; then a session that is left, and gone on with.
+//!
+//! ```sh
+//! cargo run --release --example quickstart                        # through a broker in this process
+//! cargo run --release --example quickstart -- mqtt://host:1883    # through a broker of yours
+//! ```
+
+use std::error::Error;
+use std::future::IntoFuture;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ohmqtt_broker::Broker;
+use ohmqtt_client::{Client, Qos, Subscription};
+use tokio::time::timeout;
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match quickstart().await {
+        Ok(()) => {
+            println!("quickstart: ok");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("quickstart: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn quickstart() -> Result<()> {
+    // A broker of our own, unless an address is given. It stops when it is dropped.
+    let (_broker, url) = match std::env::args().nth(1) {
+        Some(url) => (None, url),
+        None => {
+            let broker = Broker::builder()
+                .listen("mqtt://127.0.0.1:0")
+                .start()
+                .await?;
+            println!("a broker listens at {}", broker.url());
+            let url = broker.url().to_owned();
+            (Some(broker), url)
+        }
+    };
+    // A broker of yours may have other clients: ours have names of their own.
+    let home = format!("quickstart-{}", std::process::id());
+    let reader = || Client::builder(&url).client_id(&format!("{home}-reader"));
+
+    println!("\nTwo clients, one message at each QoS:");
+    let writer = soon("connect", Client::connect(&url)).await?;
+    let client = soon("connect", reader().connect()).await?;
+    let mut inbox = soon("subscribe", client.subscribe(&format!("{home}/#"))).await?;
+    for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
+        publish(&writer, &format!("{home}/greetings"), "hello", qos).await?;
+        receive(&mut inbox, "hello").await?;
+    }
+
+    println!("\nThe reader leaves, and messages wait for it:");
+    client.close(PATIENCE).await;
+    publish(&writer, &format!("{home}/news"), "first", Qos::AtLeastOnce).await?;
+    publish(&writer, &format!("{home}/news"), "second", Qos::ExactlyOnce).await?;
+
+    println!("\nIt comes back to its session:");
+    let client = soon("connect", reader().clean_start(false).connect()).await?;
+    let mut inbox = soon("subscribe", client.subscribe(&format!("{home}/#"))).await?;
+    receive(&mut inbox, "first").await?;
+    receive(&mut inbox, "second").await?;
+
+    println!();
+    client.close(PATIENCE).await;
+    writer.close(PATIENCE).await;
+    Ok(())
+}
+
+/// Publishes a message and waits for the broker's word on it.
+async fn publish(client: &Client, topic: &str, text: &'static str, qos: Qos) -> Result<()> {
+    let publication = soon("publish", client.publish(topic, text).qos(qos)).await?;
+    let ack = soon("the acknowledgement", publication.acked()).await?;
+    println!(
+        "  published  {text:8} at QoS {}: {}",
+        u8::from(qos),
+        ack.reason
+    );
+    Ok(())
+}
+
+/// Waits for the next message, which is to be this one.
+async fn receive(inbox: &mut Subscription, text: &str) -> Result<()> {
+    let next = async { inbox.recv().await.ok_or("the client is closed") };
+    let message = soon("a message", next).await?;
+    println!(
+        "  received   {:8} at QoS {}, topic {}",
+        String::from_utf8_lossy(&message.payload),
+        u8::from(message.qos),
+        message.topic
+    );
+    match message.payload == text {
+        true => Ok(()),
+        false => Err(format!("expected '{text}'").into()),
+    }
+}
+
+/// Everything here takes moments. What takes longer will not come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The result of one step, or an error that says which step did not end.
+async fn soon<T, E: Into<Box<dyn Error>>>(
+    step: &str,
+    task: impl IntoFuture<Output = Result<T, E>>,
+) -> Result<T> {
+    match timeout(PATIENCE, task.into_future()).await {
+        Ok(result) => result.map_err(Into::into),
+        Err(_) => Err(format!("{step}: nothing within {PATIENCE:?}").into()),
+    }
+}
