@@ -180,7 +180,7 @@ impl Connection {
         let identifier = subscribe.properties.subscription_identifier();
         self.core.with(|state, now| {
             let granted = state.subscribe(client.session, &filters, identifier);
-            // [MQTT-3.8.4-5] [MQTT-3.8.4-6] One code for each filter, in their order.
+            // [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1] One code for each filter, in their order.
             let codes = granted.iter().map(|(code, _)| *code);
             if let Some(codes) = ReasonCodes::from_iter_nonempty(codes) {
                 self.handle

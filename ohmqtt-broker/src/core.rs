@@ -121,7 +121,7 @@ impl State {
         self.check(connection, connect)?;
         let mut properties = ConnAckProperties::default();
         let id = if connect.client_id.is_empty() {
-            // [MQTT-3.1.3-6] [MQTT-3.1.3-7] A client without an identifier gets one, and is told.
+            // [MQTT-3.1.3-6] [MQTT-3.1.3-7] A client without an identifier gets one, and is told. [MQTT-3.2.2-16] No session has it.
             let id = self
                 .identifiers
                 .next(|id| self.sessions.of_client(id).is_none());
@@ -135,7 +135,7 @@ impl State {
         let asked = connect.properties.session_expiry_interval().unwrap_or(0);
         let granted = self.grant(asked);
         if granted != asked {
-            // [MQTT-3.2.2-21] What is not as asked is told.
+            // 3.2.2.3.2: what is not as asked is told.
             properties.set_session_expiry_interval(granted);
         }
         // [MQTT-3.1.3-2] The identifier names the session.
@@ -161,7 +161,10 @@ impl State {
         Ok(Client { session, id })
     }
 
-    /// What does not depend on who the client is.
+    /// What does not depend on who the client is. Wills of any QoS, retained or not, are supported.
+    ///
+    // [MQTT-3.2.2-12] [MQTT-3.2.2-13] No will is refused for its QoS or its retain flag, because none is beyond this broker.
+    // [MQTT-3.1.4-2] [MQTT-4.12.0-4] A CONNECT that fails here is refused, and the session ends the connection.
     fn check(&self, connection: ConnectionId, connect: &Connect) -> Result<(), ReasonCode> {
         if self.closing {
             return Err(ReasonCode::ServerUnavailable);
@@ -258,6 +261,7 @@ impl State {
                 .for_each(|will| self.publish_will(now, &client.id, &will));
             return;
         }
+        // [MQTT-3.1.2-23] The session is kept for its interval, [MQTT-4.1.0-2] and no longer.
         entry.connection = None;
         entry.expire_after(now, interval);
         entry.will = will.map(|will| (now + Duration::from_secs(u64::from(delay)), will));
@@ -273,6 +277,7 @@ impl State {
             let Some(entry) = self.sessions.get_mut(key) else {
                 continue;
             };
+            // [MQTT-4.1.0-1] Only a session without a connection has an end.
             if entry.expires.is_some_and(|at| at <= now) {
                 self.end_session(now, key);
                 continue;

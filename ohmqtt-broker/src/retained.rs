@@ -175,3 +175,125 @@ impl Kept {
         Some(message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ohmqtt_codec::TopicName;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Instant = Instant::from_unix_micros(1_800_000_000_000_000);
+
+    fn message(topic: &str, payload: &str) -> Message {
+        let topic = TopicName::new(topic).unwrap();
+        Message::new(topic, payload.as_bytes().to_vec())
+    }
+
+    fn retained(change: impl FnOnce(&mut Limits)) -> Retained {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        Retained::new(&limits)
+    }
+
+    /// The topics that a filter finds, sorted.
+    fn found(retained: &Retained, filter: &str) -> Vec<String> {
+        let filter = TopicFilter::new(filter).unwrap();
+        let mut topics = Vec::new();
+        retained.visit(NOW, &filter, |message| {
+            topics.push(message.topic.to_string())
+        });
+        topics.sort();
+        topics
+    }
+
+    #[test]
+    fn a_filter_finds_the_topics_it_matches() {
+        let mut retained = retained(|_| {});
+        for topic in ["a", "a/b", "a/b/c", "b", "/a", "$s/a", "a/$s"] {
+            retained.set(NOW, &message(topic, "x")).unwrap();
+        }
+        let check = |filter, want: &[&str]| assert_eq!(found(&retained, filter), want, "{filter}");
+        check("a", &["a"]);
+        check("a/+", &["a/$s", "a/b"]);
+        check("a/#", &["a", "a/$s", "a/b", "a/b/c"]);
+        check("#", &["/a", "a", "a/$s", "a/b", "a/b/c", "b"]);
+        check("+", &["a", "b"]);
+        check("+/a", &["/a"]);
+        check("$s/#", &["$s/a"]);
+        check("x/#", &[]);
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_the_old_message() {
+        let cost = message("a", "1234").size() + cost(b"a");
+        let mut retained = retained(|limits| {
+            limits.retained = 2;
+            limits.retained_bytes = 2 * cost + 1;
+        });
+        retained.set(NOW, &message("a", "1234")).unwrap();
+        retained.set(NOW, &message("b", "1234")).unwrap();
+        assert_eq!(retained.set(NOW, &message("c", "1")), Err(Full));
+        assert_eq!(retained.set(NOW, &message("a", "123456")), Err(Full));
+        retained.set(NOW, &message("a", "12345")).unwrap();
+        retained.set(NOW, &message("b", "")).unwrap();
+        retained.set(NOW, &message("c", "1")).unwrap();
+        assert_eq!(found(&retained, "#"), ["a", "c"]);
+        retained.set(NOW, &message("a", "")).unwrap();
+        retained.set(NOW, &message("c", "")).unwrap();
+        assert_eq!((retained.messages, retained.bytes), (0, 0));
+        assert_eq!(retained.trie.children(ROOT).count(), 0);
+    }
+
+    /// [MQTT-3.3.2-6] The interval goes down with the time the message was kept.
+    #[test]
+    fn a_message_expires_and_tells_how_long_it_has_left() {
+        let mut retained = retained(|_| {});
+        let mut expiring = message("a", "x");
+        expiring.properties.set_message_expiry_interval(10);
+        retained.set(NOW, &expiring).unwrap();
+        retained.set(NOW, &expiring).unwrap();
+        let left = |retained: &Retained, after: u64| {
+            let mut left = None;
+            let filter = TopicFilter::new("a").unwrap();
+            retained.visit(NOW + Duration::from_secs(after), &filter, |message| {
+                left = message.properties.message_expiry_interval();
+            });
+            left
+        };
+        assert_eq!(left(&retained, 0), Some(10));
+        assert_eq!(left(&retained, 7), Some(3));
+        assert_eq!(left(&retained, 10), None);
+        let at = retained.next_expiry().unwrap();
+        assert_eq!(at, NOW + Duration::from_secs(10));
+        retained.expire(at);
+        assert_eq!((retained.messages, retained.next_expiry()), (0, None));
+        // One that replaces it has its own time.
+        retained.set(NOW, &expiring).unwrap();
+        retained.set(NOW, &message("a", "y")).unwrap();
+        assert_eq!(retained.next_expiry(), None);
+    }
+
+    fn levels(level: &'static str) -> impl Strategy<Value = String> {
+        proptest::collection::vec(level, 1..5).prop_map(|levels| levels.join("/"))
+    }
+
+    proptest! {
+        #[test]
+        fn a_filter_finds_what_it_matches_one_by_one(
+            topics in proptest::collection::btree_set(levels("[ab$]?"), 0..30),
+            (filter, all) in (levels("[ab$]?|\\+"), any::<bool>()),
+        ) {
+            let mut retained = retained(|_| {});
+            let topics: Vec<_> = topics.iter().filter_map(|topic| TopicName::new(topic).ok()).collect();
+            for topic in &topics {
+                retained.set(NOW, &message(topic.as_str(), "x")).unwrap();
+            }
+            let filter = if all { filter + "/#" } else { filter };
+            if let Ok(matching) = TopicFilter::new(&filter) {
+                let want: Vec<_> = topics.iter().filter(|topic| matching.matches(topic)).map(ToString::to_string).collect();
+                prop_assert_eq!(found(&retained, &filter), want);
+            }
+        }
+    }
+}

@@ -63,22 +63,28 @@ impl State {
         let own = self.sessions.of_client(publisher);
         self.tree.find(&message.topic, &mut self.matches);
         let mut matched = false;
-        let mut subscriptions = Vec::new();
-        // [MQTT-3.3.4-2] One delivery for each session, by all its subscriptions that match.
+        // [MQTT-4.5.0-1] Every session that matches gets it, [MQTT-4.6.0-5] [MQTT-4.6.0-6] in the order in which messages come here.
         for same in self.matches.each.chunk_by(|a, b| a.0 == b.0) {
-            let Some((key, _)) = same.first() else {
+            let [(key, first), more @ ..] = same else {
                 continue;
             };
-            subscriptions.clear();
-            subscriptions.extend(same.iter().map(|(_, subscription)| *subscription));
-            if let Some(entry) = self.sessions.get(*key) {
-                matched = true;
-                entry.deliver(&subscriptions, routable.to_own(own == Some(*key)));
+            let Some(entry) = self.sessions.get(*key) else {
+                continue;
+            };
+            matched = true;
+            let message = routable.to_own(own == Some(*key));
+            if more.is_empty() {
+                entry.deliver(std::slice::from_ref(first), message);
+            } else {
+                // One delivery for each session, by all its subscriptions that match.
+                let all: Vec<_> = same.iter().map(|(_, subscription)| *subscription).collect();
+                entry.deliver(&all, message);
             }
         }
         for id in &self.matches.groups {
             if let Some(group) = self.tree.group(*id) {
                 matched = true;
+                // [MQTT-3.3.4-5] A copy of its own, with the identifier of this subscription.
                 routable.to_own(false);
                 deliver_to_one(group, &self.sessions, message.qos, &mut routable);
             }
@@ -197,6 +203,7 @@ fn wanted(filter: &TopicFilter, options: SubscriptionOptions, is_new: bool) -> R
     }
 }
 
+// [MQTT-3.8.4-7] What was asked for is granted: every QoS is supported, [MQTT-3.2.2-9] [MQTT-3.2.2-10] and no lower Maximum is told.
 fn granted(qos: Qos) -> ReasonCode {
     match qos {
         Qos::AtMostOnce => ReasonCode::GRANTED_QOS_0,
@@ -206,6 +213,9 @@ fn granted(qos: Qos) -> ReasonCode {
 }
 
 /// Gives a message to the next member of a group that takes it: one that is connected, else, above QoS 0, one that is not.
+///
+// [MQTT-4.8.2-4] [MQTT-4.8.2-5] [MQTT-4.8.2-6] From here on it is that session's alone, whatever becomes of it.
+// [MQTT-4.8.2-3] The session keeps to the QoS that was granted.
 fn deliver_to_one(group: &mut Group, sessions: &Sessions, qos: Qos, message: &mut Routable<'_>) {
     let members = group.members.len();
     for connected in [true, false] {

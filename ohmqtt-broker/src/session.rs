@@ -219,3 +219,14 @@ impl Entry {
             (interval != u32::MAX).then(|| now + Duration::from_secs(u64::from(interval)));
     }
 }
+
+#[cfg(test)]
+impl SessionKey {
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}

@@ -151,3 +151,124 @@ impl Tree {
         self.trie.value_mut(at)?.groups.get_mut(index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ohmqtt_codec::SubscriptionOptions;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn subscription() -> Subscription {
+        Subscription {
+            options: SubscriptionOptions::default(),
+            identifier: None,
+        }
+    }
+
+    fn filter(text: &str) -> TopicFilter {
+        TopicFilter::new(text).unwrap()
+    }
+
+    fn found(tree: &Tree, topic: &str) -> Vec<u64> {
+        let mut matches = Matches::default();
+        tree.find(&TopicName::new(topic).unwrap(), &mut matches);
+        matches.each.iter().map(|(key, _)| key.number()).collect()
+    }
+
+    fn check(filters: &[&str], topic: &str, want: &[u64]) {
+        let mut tree = Tree::new();
+        for (key, text) in (0..).zip(filters) {
+            tree.subscribe(&filter(text), SessionKey::numbered(key), subscription());
+        }
+        assert_eq!(found(&tree, topic), want, "{topic}");
+        for (key, text) in (0..).zip(filters) {
+            tree.unsubscribe(&filter(text), SessionKey::numbered(key));
+        }
+        assert_eq!(found(&tree, topic), [0; 0]);
+        assert_eq!(tree.trie.children(ROOT).count(), 0);
+    }
+
+    /// [MQTT-4.7.2-1] [MQTT-4.7.3-4] A leading wildcard is not for `$`, and levels are compared byte by byte.
+    #[test]
+    fn filters_match_level_by_level() {
+        let filters = [
+            "a/b", "a/+", "a/#", "+/b", "#", "+", "a/b/#", "A/b", "a/b/+", "/a/b",
+        ];
+        check(&filters, "a/b", &[0, 1, 2, 3, 4, 6]);
+        check(&filters, "a", &[2, 4, 5]);
+        check(&filters, "a/", &[1, 2, 4]);
+        check(&filters, "/a/b", &[4, 9]);
+        check(
+            &["#", "+/x", "$a/x", "$a/#", "$a/+", "+"],
+            "$a/x",
+            &[2, 3, 4],
+        );
+        check(&["#", "+", "/#", "/+", "+/+"], "/", &[0, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_topic_of_65_000_levels_is_matched_without_recursion() {
+        let deep = "/".repeat(65_000);
+        check(
+            &["#", &deep, &format!("{deep}/#"), "+/#", &deep[1..]],
+            &deep,
+            &[0, 1, 2, 3],
+        );
+    }
+
+    #[test]
+    fn a_group_goes_with_its_last_member() {
+        let mut tree = Tree::new();
+        let shared = filter("$share/g/a/+");
+        let topic = TopicName::new("a/b").unwrap();
+        let mut matches = Matches::default();
+        for key in [1, 2, 2] {
+            tree.subscribe(&shared, SessionKey::numbered(key), subscription());
+        }
+        tree.find(&topic, &mut matches);
+        assert_eq!((matches.each.len(), matches.groups.len()), (0, 1));
+        assert_eq!(tree.group(matches.groups[0]).unwrap().members.len(), 2);
+        for key in [1, 2] {
+            tree.unsubscribe(&shared, SessionKey::numbered(key));
+        }
+        tree.find(&topic, &mut matches);
+        assert_eq!(matches.groups.len(), 0);
+        assert_eq!(tree.trie.children(ROOT).count(), 0);
+    }
+
+    fn levels(level: &'static str) -> impl Strategy<Value = String> {
+        proptest::collection::vec(level, 1..5).prop_map(|levels| levels.join("/"))
+    }
+
+    fn filters() -> impl Strategy<Value = TopicFilter> {
+        (levels("[ab$]?|\\+"), any::<bool>()).prop_filter_map("empty", |(text, all)| {
+            TopicFilter::new(if all { text + "/#" } else { text }).ok()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_tree_finds_what_each_filter_alone_matches(
+            filters in proptest::collection::vec(filters(), 0..40),
+            gone in proptest::collection::vec(any::<bool>(), 40),
+            topics in proptest::collection::vec(levels("[ab$]?"), 1..20),
+        ) {
+            let mut tree = Tree::new();
+            for (key, filter) in (0..).zip(&filters) {
+                tree.subscribe(filter, SessionKey::numbered(key), subscription());
+            }
+            for (key, filter) in (0..).zip(&filters).filter(|(key, _)| gone[usize::try_from(*key).unwrap()]) {
+                tree.unsubscribe(filter, SessionKey::numbered(key));
+            }
+            for topic in topics.iter().filter_map(|topic| TopicName::new(topic).ok()) {
+                let want: Vec<_> = (0..)
+                    .zip(&filters)
+                    .filter(|(key, filter)| !gone[usize::try_from(*key).unwrap()] && filter.matches(&topic))
+                    .map(|(key, _)| key)
+                    .collect();
+                prop_assert_eq!(found(&tree, topic.as_str()), want);
+            }
+        }
+    }
+}

@@ -32,6 +32,7 @@ fn properties_of(will: &Will) -> PublishProperties {
     if let Some(Ok(data)) = from.correlation_data().map(Binary::try_from) {
         to.set_correlation_data(&data);
     }
+    // [MQTT-3.1.3-10] In their order.
     for (name, value) in from.user_properties() {
         if let (Ok(name), Ok(value)) = (MqttString::try_from(name), MqttString::try_from(value)) {
             to.add_user_property(&name, &value);
