@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ohmqtt_codec::{PublishProperties, Qos, ReasonCode, RetainHandling, TopicName};
+use ohmqtt_session::AliasPolicy;
 use ohmqtt_transport::Endpoint;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -203,6 +204,14 @@ impl Publish<'_> {
     pub fn keep_offline(self, keep: bool) -> Self {
         Self {
             inner: self.inner.keep_offline(keep),
+            ..self
+        }
+    }
+
+    /// Whether it is sent with a topic alias.
+    pub fn alias(self, policy: AliasPolicy) -> Self {
+        Self {
+            inner: self.inner.alias(policy),
             ..self
         }
     }

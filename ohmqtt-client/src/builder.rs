@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ohmqtt_codec::{Binary, ConnectProperties, MqttString, Will};
-use ohmqtt_driver::StoreLink;
-use ohmqtt_session::{BackoffLimits, ClientConfig, OutboxLimits, SessionLoss};
+use ohmqtt_driver::{Clock, Handle, StoreLink};
+use ohmqtt_session::{BackoffLimits, ClientConfig, ClientSession, OutboxLimits, SessionLoss};
 use ohmqtt_store::{Durability, Prefix, Store, Writer};
 use ohmqtt_transport::{Connect, Connector, Endpoint};
 
@@ -251,7 +251,11 @@ impl ClientBuilder {
             max_packet_size: self.max_packet_size,
             store,
         };
-        Ok(Client::spawn(&runtime, self.session, settings))
+        let handle = Handle::new(ClientSession::new(self.session), Clock::new());
+        if let Some(store) = &settings.store {
+            store.restore(&handle)?;
+        }
+        Ok(Client::spawn(&runtime, handle, settings))
     }
 }
 

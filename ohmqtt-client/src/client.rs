@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ohmqtt_codec::{Filters, TopicName, UnsubscribeProperties};
-use ohmqtt_driver::{Cell, Clock, Handle};
+use ohmqtt_driver::{Cell, Handle};
 use ohmqtt_session::{
-    ClientConfig, ClientSession, DisconnectCause, Instant, LostMessage, Message,
-    PublishError as NotTaken, PublishOptions, Ticket,
+    ClientSession, DisconnectCause, Instant, LostMessage, Message, PublishError as NotTaken,
+    PublishOptions, Ticket,
 };
 use ohmqtt_transport::Endpoint;
 
@@ -125,7 +125,7 @@ impl Client {
 
     pub(crate) fn spawn(
         runtime: &tokio::runtime::Handle,
-        config: ClientConfig,
+        handle: Handle<ClientSession>,
         settings: Settings,
     ) -> Self {
         let status = Status {
@@ -139,7 +139,7 @@ impl Client {
             ended: false,
         };
         let shared = Arc::new(Shared {
-            handle: Handle::new(ClientSession::new(config), Clock::new()),
+            handle,
             publications: Publications::default(),
             routes: Mutex::new(Routes::new()),
             status: Cell::new(status),

@@ -39,7 +39,7 @@ pub enum ConfigError {
 
 /// A connection did not come about, or ended.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("connect {address}: {kind}{}", hint(kind))]
+#[error("{}{kind}{}", whereto(kind, address), hint(kind))]
 pub struct ConnectError {
     /// Why.
     pub kind: ConnectErrorKind,
@@ -63,9 +63,6 @@ pub enum ConnectErrorKind {
     /// The connection ended by a rule of MQTT: refused, disconnected, out of time.
     #[error("{0}")]
     Session(#[source] DisconnectCause),
-    /// The store cannot be read.
-    #[error("store: {0}")]
-    Store(#[source] StoreError),
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
@@ -83,7 +80,7 @@ impl ConnectError {
                 DisconnectCause::Requested => false,
                 _ => true,
             },
-            ConnectErrorKind::Store(_) | ConnectErrorKind::Closed => false,
+            ConnectErrorKind::Closed => false,
         }
     }
 
@@ -118,6 +115,14 @@ fn reason_is_weather(reason: ReasonCode) -> bool {
             | ReasonCode::UseAnotherServer
             | ReasonCode::ServerMoved
     )
+}
+
+/// Phase and address, where the reason alone does not say them.
+fn whereto(kind: &ConnectErrorKind, address: &str) -> String {
+    match kind {
+        ConnectErrorKind::Transport(_) => String::new(),
+        _ => format!("connect {address}: "),
+    }
 }
 
 /// What to do next, where the reason alone does not say it.

@@ -62,6 +62,6 @@ pub use ohmqtt_codec::{
     AckProperties, Binary, ConnectProperties, InvalidTopic, MqttString, PublishProperties, Qos,
     ReasonCode, RetainHandling, TopicFilter, TopicName, Will, WillProperties,
 };
-pub use ohmqtt_session::{DisconnectCause, LostMessage, SessionLoss};
+pub use ohmqtt_session::{AliasPolicy, DisconnectCause, LostMessage, SessionLoss};
 pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};
 pub use ohmqtt_transport::{Connect, Connector, Endpoint, Transport, TransportError};

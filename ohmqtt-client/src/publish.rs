@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ohmqtt_codec::{Binary, MqttString, PublishProperties, Qos, TopicName};
-use ohmqtt_session::{Message as Outgoing, PublishOptions};
+use ohmqtt_session::{AliasPolicy, Message as Outgoing, PublishOptions};
 
 use crate::client::Client;
 use crate::error::PublishError;
@@ -23,6 +23,7 @@ pub struct Publish<'a> {
     message: Result<Outgoing, PublishError>,
     deadline: Option<Duration>,
     keep_offline: bool,
+    alias: AliasPolicy,
 }
 
 impl<'a> Publish<'a> {
@@ -40,6 +41,7 @@ impl<'a> Publish<'a> {
             message,
             deadline: None,
             keep_offline: false,
+            alias: AliasPolicy::Never,
         }
     }
 
@@ -69,6 +71,12 @@ impl<'a> Publish<'a> {
     /// says so.
     pub fn keep_offline(mut self, keep: bool) -> Self {
         self.keep_offline = keep;
+        self
+    }
+
+    /// Whether it is sent with a topic alias, which saves the topic's bytes from the second message on (section 3.3.2.3.4).
+    pub fn alias(mut self, policy: AliasPolicy) -> Self {
+        self.alias = policy;
         self
     }
 
@@ -161,6 +169,7 @@ impl<'a> Publish<'a> {
         PublishOptions {
             deadline: self.deadline.map(|deadline| self.client.now() + deadline),
             keep_offline: self.keep_offline,
+            alias: self.alias,
             ..PublishOptions::default()
         }
     }

@@ -29,11 +29,6 @@ pub(crate) async fn run(shared: Arc<Shared>, settings: Settings) {
 async fn attempts(shared: &Arc<Shared>, settings: Settings) -> ConnectError {
     let limits = Limits::new(settings.max_packet_size);
     let on_event = |event| handle_event(shared, event);
-    if let Some(store) = &settings.store
-        && let Err(error) = store.restore(&shared.handle).await
-    {
-        return shared.error(ConnectErrorKind::Store(error));
-    }
     let mut driver = Driver::new(
         shared.handle.clone(),
         settings.store.clone(),

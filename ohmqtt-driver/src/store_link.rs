@@ -78,10 +78,9 @@ impl StoreLink {
         });
     }
 
-    /// Reads everything the session asks for, stretch after stretch. To be done once, before its driver runs.
-    ///
-    /// Cancel safety: the session is of no use when the future is dropped before its end.
-    pub async fn restore<S>(&self, handle: &Handle<S>) -> Result<(), StoreError>
+    /// Reads everything the session asks for, stretch after stretch, and blocks the thread for that. To be done once, before anything
+    /// else is asked of the session: the order of its records goes on where they end.
+    pub fn restore<S>(&self, handle: &Handle<S>) -> Result<(), StoreError>
     where
         S: Session + Send + 'static,
     {
@@ -91,8 +90,11 @@ impl StoreLink {
             self.writer.load(&self.prefix, load, move |result| {
                 done.update(|answer| *answer = Some(result));
             });
-            let records = answer.until(Option::take).await?;
-            handle.with(|session, _| session.handle_loaded(records));
+            // The writer answers every question, also when it ends: without a time limit there is no `None`.
+            if let Some(records) = answer.until_blocking(None, Option::take) {
+                let records = records?;
+                handle.with(|session, _| session.handle_loaded(records));
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use ohmqtt_codec::{Packet, PacketType, Publish, PublishTopic, Qos, TopicAlias, TopicName};
 
+use crate::aliases::OutboundAliases;
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::flows::Gated;
 use crate::message::{LostMessage, Message};
@@ -93,6 +94,7 @@ pub(crate) struct Connection {
     pub(crate) topic_alias_maximum: u16,
     // [MQTT-3.3.2-7] Aliases live as long as the connection.
     aliases: BTreeMap<u16, TopicName>,
+    pub(crate) outbound_aliases: OutboundAliases,
     pub(crate) keep_alive: Duration,
     pub(crate) last_sent: Instant,
     pub(crate) last_received: Instant,
@@ -109,12 +111,19 @@ impl Connection {
             receive_maximum,
             topic_alias_maximum,
             aliases: BTreeMap::new(),
+            outbound_aliases: OutboundAliases::default(),
             keep_alive: Duration::ZERO,
             last_sent: now,
             last_received: now,
             end: End::None,
             cause: None,
         }
+    }
+
+    /// The other side has said what it accepts.
+    pub(crate) fn met(&mut self, peer: PeerLimits) {
+        self.outbound_aliases = OutboundAliases::new(peer.topic_alias_maximum);
+        self.peer = peer;
     }
 
     /// Ends the connection once what is queued has left, with this packet last.

@@ -5,7 +5,7 @@ use ohmqtt_codec::{Ack, Packet, Publish, ReasonCode};
 
 use crate::connection::Connection;
 use crate::error::ProtocolError;
-use crate::flows::{Arrival, FlowEvent, Flows, Outlets, Receipt};
+use crate::flows::{Arrival, FlowEvent, Flows, Outlets, Receipt, Wire};
 use crate::{Instant, Lsn, Message, StoreOp};
 
 #[derive(Debug)]
@@ -159,9 +159,13 @@ impl<E: From<FlowEvent>> Exchange<E> {
                     return None;
                 }
                 let mut events = |event: FlowEvent| events.push_back(event.into());
+                let mut wire = Wire {
+                    peer: &connection.peer,
+                    aliases: &mut connection.outbound_aliases,
+                };
                 flows
                     .sender
-                    .poll(now, &mut flows.log, &connection.peer, &mut events)
+                    .poll(now, &mut flows.log, &mut wire, &mut events)
                     .map(Packet::Publish)
             })?;
         connection.last_sent = now;

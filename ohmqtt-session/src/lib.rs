@@ -66,6 +66,7 @@
 
 extern crate alloc;
 
+mod aliases;
 mod backoff;
 mod client;
 mod connection;
@@ -80,6 +81,7 @@ mod time;
 use alloc::vec::Vec;
 use ohmqtt_codec::{DecodeError, Packet};
 
+pub use aliases::AliasPolicy;
 pub use backoff::{Backoff, BackoffLimits};
 pub use client::{ClientConfig, ClientEvent, ClientSession, SubscribeError};
 pub use connection::PeerLimits;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ohmqtt_codec::{Delivery, PacketId, Publish, PublishProperties, PublishTopic, Qos, TopicName};
 
 use crate::Instant;
+use crate::aliases::AliasPolicy;
 
 /// An application message (section 3.3).
 ///
@@ -104,6 +105,8 @@ pub struct PublishOptions {
     pub ticket: Ticket,
     /// Drop the message, and say so, when it could not be sent by then.
     pub deadline: Option<Instant>,
+    /// Whether it is sent with a topic alias.
+    pub alias: AliasPolicy,
     /// Keep a QoS 0 message for the next connection when there is none now. Messages of higher QoS are always kept.
     pub keep_offline: bool,
 }
@@ -117,6 +120,7 @@ pub(crate) struct Outgoing {
     pub(crate) accepted: Instant,
     pub(crate) deadline: Option<Instant>,
     pub(crate) keep_offline: bool,
+    pub(crate) alias: AliasPolicy,
     /// The record it waits for.
     pub(crate) lsn: crate::Lsn,
     /// An earlier record of it is stored: it is accepted, whatever becomes of the record it waits for.

@@ -14,6 +14,7 @@ use ohmqtt_codec::{
 
 pub use self::config::ClientConfig;
 pub use self::event::{ClientEvent, SubscribeError};
+use crate::aliases::AliasPolicy;
 use crate::connection::{Connection, FIRST_KEY, PeerLimits};
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::exchange::Exchange;
@@ -142,12 +143,30 @@ impl ClientSession {
         if let Some(error) = self.refuses(&message) {
             return Err(Rejected::new(message, error).into());
         }
+        if options.alias == AliasPolicy::Always
+            && let Some(error) = self.pin_alias(&message)
+        {
+            return Err(Rejected::new(message, error).into());
+        }
         let Exchange { flows, events, .. } = &mut self.exchange;
         flows
             .sender
             .accept(&mut flows.log, now, message, options, &mut |event| {
                 events.push_back(event.into());
             })
+    }
+
+    /// Keeps an alias for a message that is not to be sent without, or says why there is none.
+    fn pin_alias(&mut self, message: &Message) -> Option<PublishError> {
+        if message.qos != Qos::AtMostOnce {
+            return Some(PublishError::AliasNotKept);
+        }
+        if !self.is_connected() {
+            return Some(PublishError::NoTopicAlias { maximum: 0 });
+        }
+        let aliases = &mut self.exchange.connection.outbound_aliases;
+        let maximum = aliases.maximum();
+        (!aliases.pin(&message.topic)).then_some(PublishError::NoTopicAlias { maximum })
     }
 
     fn refuses(&self, message: &Message) -> Option<PublishError> {

@@ -31,7 +31,7 @@ impl ClientSession {
             flows,
             events,
         } = &mut self.exchange;
-        connection.peer = limits(&connack);
+        connection.met(limits(&connack));
         // [MQTT-3.2.2-21] [MQTT-3.1.2-21] The server's Keep Alive stands in place of ours.
         let keep_alive = connack
             .properties

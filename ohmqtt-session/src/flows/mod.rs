@@ -9,7 +9,7 @@ use alloc::collections::VecDeque;
 use ohmqtt_codec::{AckProperties, Packet, Qos, ReasonCode};
 
 pub(crate) use self::receiver::{Arrival, Outlets, Receiver};
-pub(crate) use self::sender::{Request, RequestKind, Sender};
+pub(crate) use self::sender::{Request, RequestKind, Sender, Wire};
 use crate::Message;
 use crate::message::{LostMessage, Ticket};
 use crate::record::{Lsn, Record, StoreLog, StoreOp};
@@ -177,6 +177,19 @@ pub enum PublishError {
     /// The server does not keep retained messages.
     #[error("the server does not support retained messages: publish without the retain flag")]
     RetainNotSupported,
+    /// No topic alias is left for the message, which is not to be sent without one.
+    #[error(
+        "no topic alias is left ({maximum} at most on this connection): publish with another alias policy"
+    )]
+    NoTopicAlias {
+        /// The Topic Alias Maximum of the other side; 0 without a connection.
+        maximum: u16,
+    },
+    /// A message above QoS 0 that is not to be sent without an alias.
+    #[error(
+        "an alias cannot be kept above QoS 0, where a message may go again on another connection: publish at QoS 0, or with another alias policy"
+    )]
+    AliasNotKept,
     /// The properties hold what the session itself adds.
     #[error("a published message has no {0} of its own: the session adds what a connection needs")]
     PropertyNotAllowed(&'static str),

@@ -19,7 +19,7 @@ impl ServerSession {
             will: connect.will.clone().map(Box::new),
         };
         let default = PeerLimits::default();
-        self.exchange.connection.peer = PeerLimits {
+        self.exchange.connection.met(PeerLimits {
             // [MQTT-4.9.0-1] The send quota begins at the client's Receive Maximum.
             receive_maximum: said.receive_maximum().unwrap_or(default.receive_maximum),
             maximum_packet_size: said
@@ -27,7 +27,7 @@ impl ServerSession {
                 .map_or(default.maximum_packet_size, core::num::NonZeroU32::get),
             topic_alias_maximum: said.topic_alias_maximum().unwrap_or(0),
             ..default
-        };
+        });
         self.phase = Phase::AwaitAccept;
         self.exchange
             .events

@@ -15,6 +15,7 @@ use ohmqtt_codec::{AckProperties, PacketId, Publish, Qos, ReasonCode};
 use super::ids::IdTable;
 use super::{FlowEvent, OutboxLimits, PublishError, Rejected};
 use crate::Instant;
+use crate::aliases::OutboundAliases;
 use crate::connection::PeerLimits;
 use crate::message::{LostMessage, Message, Outgoing, PublishOptions, Ticket};
 use crate::record::{Key, Lsn, Record, StoreLog, StoreOp};
@@ -141,6 +142,7 @@ impl Sender {
             accepted: now,
             deadline: options.deadline,
             keep_offline: options.keep_offline,
+            alias: options.alias,
             lsn: Lsn::NONE,
             recorded: false,
             packet_id: None,
@@ -210,11 +212,11 @@ impl Sender {
         &mut self,
         now: Instant,
         log: &mut StoreLog,
-        peer: &PeerLimits,
+        wire: &mut Wire<'_>,
         events: &mut impl FnMut(FlowEvent),
     ) -> Option<Publish> {
-        while !self.resend.is_empty() && self.has_quota(peer) {
-            if let Some(publish) = self.poll_resend(now, log, peer, events) {
+        while !self.resend.is_empty() && self.has_quota(wire.peer) {
+            if let Some(publish) = self.poll_resend(now, log, wire, events) {
                 return Some(publish);
             }
         }
@@ -222,7 +224,7 @@ impl Sender {
             // A message of higher QoS waits for quota, for its record, and for what goes again before it. QoS 0 need not wait for it.
             // [MQTT-3.3.4-8] [MQTT-3.3.4-10] [MQTT-4.9.0-3] A full window delays these PUBLISHes and nothing else.
             let ready = self.queue.front().filter(|head| {
-                self.resend.is_empty() && self.has_quota(peer) && log.is_stored(head.lsn)
+                self.resend.is_empty() && self.has_quota(wire.peer) && log.is_stored(head.lsn)
             });
             let outgoing = match (ready, self.queue0.front()) {
                 (Some(head), Some(head0)) if head0.seq < head.seq => self.queue0.pop_front()?,
@@ -232,7 +234,7 @@ impl Sender {
             };
             if let Some(why) = outgoing
                 .is_over(now)
-                .or_else(|| peer.refuses(&outgoing.message))
+                .or_else(|| wire.peer.refuses(&outgoing.message))
             {
                 self.give_up(log, &outgoing, why, events);
                 continue;
@@ -240,13 +242,12 @@ impl Sender {
             if outgoing.message.qos == Qos::AtMostOnce {
                 self.messages -= 1;
                 self.bytes -= outgoing.message.size();
-                let Some(publish) = fitting(
-                    outgoing.to_publish(now, None, false),
-                    peer,
-                    outgoing.ticket,
-                    events,
-                ) else {
-                    continue;
+                let publish = match wire.publish(&outgoing, now, None, false) {
+                    Ok(publish) => publish,
+                    Err(why) => {
+                        lose(outgoing.ticket, why, events);
+                        continue;
+                    }
                 };
                 if outgoing.ticket.is_some() {
                     events(FlowEvent::Sent {
@@ -255,7 +256,7 @@ impl Sender {
                 }
                 return Some(publish);
             }
-            if let Some(publish) = self.send(now, log, peer, outgoing, events) {
+            if let Some(publish) = self.send(now, log, wire, outgoing, events) {
                 return Some(publish);
             }
             if self.ids.len() >= usize::from(u16::MAX) {
@@ -273,7 +274,7 @@ impl Sender {
         &mut self,
         now: Instant,
         log: &mut StoreLog,
-        peer: &PeerLimits,
+        wire: &mut Wire<'_>,
         events: &mut impl FnMut(FlowEvent),
     ) -> Option<Publish> {
         let (seq, id) = self.resend.pop_front()?;
@@ -284,21 +285,17 @@ impl Sender {
             return None;
         }
         // [MQTT-3.3.1-1] What is delivered again has DUP 1. A message read back from a store may have been sent before.
-        let publish = flight.message.to_publish(now, Some(id), true);
-        let size = publish.encoded_len();
-        if size > peer.packet_size() {
-            // [MQTT-3.2.2-15] [MQTT-3.1.2-24] The other side lowered its limit: the packet cannot be sent.
-            let why = LostMessage::TooLarge {
-                size,
-                limit: peer.maximum_packet_size,
-            };
-            let Some(InUse::Published(flight)) = self.ids.remove(id) else {
+        let publish = match wire.publish(&flight.message, now, Some(id), true) {
+            Ok(publish) => publish,
+            Err(why) => {
+                // The other side lowered its limit.
+                let (ticket, size) = (flight.message.ticket, flight.message.message.size());
+                self.ids.remove(id);
+                self.finish(log, seq, size);
+                lose(ticket, why, events);
                 return None;
-            };
-            self.finish(log, seq, flight.message.message.size());
-            lose(flight.message.ticket, why, events);
-            return None;
-        }
+            }
+        };
         flight.on_wire = true;
         self.unacknowledged += 1;
         Some(publish)
@@ -309,7 +306,7 @@ impl Sender {
         &mut self,
         now: Instant,
         log: &mut StoreLog,
-        peer: &PeerLimits,
+        wire: &mut Wire<'_>,
         outgoing: Outgoing,
         events: &mut impl FnMut(FlowEvent),
     ) -> Option<Publish> {
@@ -325,15 +322,14 @@ impl Sender {
             return None;
         }
         // [MQTT-4.3.2-2] [MQTT-4.3.3-2] The first PUBLISH has that identifier and DUP 0.
-        let Some(publish) = fitting(
-            outgoing.to_publish(now, Some(id), false),
-            peer,
-            outgoing.ticket,
-            events,
-        ) else {
-            self.ids.remove(id);
-            self.finish(log, outgoing.seq, outgoing.message.size());
-            return None;
+        let publish = match wire.publish(&outgoing, now, Some(id), false) {
+            Ok(publish) => publish,
+            Err(why) => {
+                self.ids.remove(id);
+                self.finish(log, outgoing.seq, outgoing.message.size());
+                lose(outgoing.ticket, why, events);
+                return None;
+            }
         };
         if outgoing.ticket.is_some() {
             events(FlowEvent::Sent {
@@ -391,26 +387,32 @@ fn lose(ticket: Ticket, why: LostMessage, events: &mut impl FnMut(FlowEvent)) {
     events(FlowEvent::Lost { ticket, why });
 }
 
-/// The packet, unless it is larger than the other side accepts.
-///
-// [MQTT-3.1.2-24] [MQTT-3.2.2-15] Such a packet is not sent. [MQTT-3.1.2-25] The message counts as done.
-fn fitting(
-    publish: Publish,
-    peer: &PeerLimits,
-    ticket: Ticket,
-    events: &mut impl FnMut(FlowEvent),
-) -> Option<Publish> {
-    let size = publish.encoded_len();
-    if size <= peer.packet_size() {
-        return Some(publish);
+/// What the connection has to do with a message that is about to be sent.
+#[derive(Debug)]
+pub(crate) struct Wire<'a> {
+    pub(crate) peer: &'a PeerLimits,
+    pub(crate) aliases: &'a mut OutboundAliases,
+}
+
+impl Wire<'_> {
+    /// The packet as it is to be sent now, unless it is larger than the other side accepts.
+    ///
+    // [MQTT-3.1.2-24] [MQTT-3.2.2-15] Such a packet is not sent. [MQTT-3.1.2-25] The message counts as done.
+    fn publish(
+        &mut self,
+        outgoing: &Outgoing,
+        now: Instant,
+        packet_id: Option<PacketId>,
+        dup: bool,
+    ) -> Result<Publish, LostMessage> {
+        let mut publish = outgoing.to_publish(now, packet_id, dup);
+        let limit = self.peer.packet_size();
+        self.aliases.apply(&mut publish, outgoing.alias, limit);
+        let size = publish.encoded_len();
+        if size > limit {
+            let limit = self.peer.maximum_packet_size;
+            return Err(LostMessage::TooLarge { size, limit });
+        }
+        Ok(publish)
     }
-    lose(
-        ticket,
-        LostMessage::TooLarge {
-            size,
-            limit: peer.maximum_packet_size,
-        },
-        events,
-    );
-    None
 }

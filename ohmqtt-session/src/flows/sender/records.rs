@@ -3,6 +3,7 @@
 use ohmqtt_codec::{AckProperties, PacketId, ReasonCode};
 
 use super::{InFlight, InUse, Release, Sender, lose, record};
+use crate::aliases::AliasPolicy;
 use crate::flows::FlowEvent;
 use crate::message::{LostMessage, Outgoing, Ticket};
 use crate::record::{Lsn, Record, StoreLog, StoreOp};
@@ -94,6 +95,7 @@ impl Sender {
                     accepted,
                     deadline,
                     keep_offline,
+                    alias: AliasPolicy::Never,
                     lsn,
                     recorded,
                     packet_id,
