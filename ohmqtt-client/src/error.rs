@@ -63,6 +63,9 @@ pub enum ConnectErrorKind {
     /// The connection ended by a rule of MQTT: refused, disconnected, out of time.
     #[error("{0}")]
     Session(#[source] DisconnectCause),
+    /// The store cannot be read.
+    #[error("store: {0}")]
+    Store(#[source] StoreError),
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
@@ -80,7 +83,7 @@ impl ConnectError {
                 DisconnectCause::Requested => false,
                 _ => true,
             },
-            ConnectErrorKind::Closed => false,
+            ConnectErrorKind::Store(_) | ConnectErrorKind::Closed => false,
         }
     }
 
