@@ -63,9 +63,6 @@ pub enum ConnectErrorKind {
     /// The connection ended by a rule of MQTT: refused, disconnected, out of time.
     #[error("{0}")]
     Session(#[source] DisconnectCause),
-    /// The store cannot be read.
-    #[error("store: {0}")]
-    Store(#[source] StoreError),
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
@@ -83,7 +80,7 @@ impl ConnectError {
                 DisconnectCause::Requested => false,
                 _ => true,
             },
-            ConnectErrorKind::Store(_) | ConnectErrorKind::Closed => false,
+            ConnectErrorKind::Closed => false,
         }
     }
 
@@ -131,7 +128,7 @@ fn whereto(kind: &ConnectErrorKind, address: &str) -> String {
 /// What to do next, where the reason alone does not say it.
 fn hint(kind: &ConnectErrorKind) -> &'static str {
     let reason = match kind {
-        ConnectErrorKind::TimedOut => {
+        ConnectErrorKind::TimedOut | ConnectErrorKind::Session(DisconnectCause::ConnectTimeout) => {
             return "; is the address right, and does a broker answer there?";
         }
         ConnectErrorKind::Session(DisconnectCause::Refused(connack)) => connack.reason,
@@ -139,7 +136,7 @@ fn hint(kind: &ConnectErrorKind) -> &'static str {
         ConnectErrorKind::Session(DisconnectCause::Protocol(_)) => {
             return "; is it an MQTT 5.0 broker?";
         }
-        ConnectErrorKind::Session(DisconnectCause::StreamEnded) => {
+        ConnectErrorKind::Stream(_) | ConnectErrorKind::Session(DisconnectCause::StreamEnded) => {
             return "; is it an MQTT 5.0 broker, and does its log say why?";
         }
         _ => return "",

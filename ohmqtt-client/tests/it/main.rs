@@ -1,5 +1,6 @@
 //! The client against brokers: scripted ones, the embedded one, and a real Mosquitto.
 
+mod bad_input;
 #[cfg(unix)]
 mod mosquitto;
 mod support;

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use ohmqtt_client::{
-    MqttString, PublishProperties, Qos, ReasonCode, RetainHandling, SubscribeError, SubscriptionId,
-};
+use ohmqtt_client::ReasonCode;
 
-use super::{ALL_QOS, connect, next, next_text, subscribe};
+use super::{ALL_QOS, connect, next, subscribe};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::soon;
 

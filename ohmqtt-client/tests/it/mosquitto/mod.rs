@@ -2,7 +2,7 @@
 
 mod exchange;
 
-use ohmqtt_client::{Client, Message, Publication, Qos, Subscription};
+use ohmqtt_client::{Client, Message, Qos, Subscription};
 
 use crate::support::mosquitto::Mosquitto;
 use crate::support::soon;
@@ -22,9 +22,4 @@ async fn subscribe(client: &Client, filter: &str) -> Subscription {
 /// The next message.
 async fn next(subscription: &mut Subscription) -> Message {
     soon(subscription.recv()).await.expect("an open client")
-}
-
-/// The next message's payload, as text.
-async fn next_text(subscription: &mut Subscription) -> String {
-    String::from_utf8(next(subscription).await.payload.to_vec()).unwrap()
 }

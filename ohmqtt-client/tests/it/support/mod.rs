@@ -3,7 +3,7 @@
 #[cfg(unix)]
 pub(crate) mod mosquitto;
 
-use std::future::{Future, IntoFuture};
+use std::future::IntoFuture;
 use std::time::Duration;
 
 /// What is awaited in a test comes within this time, or never.
