@@ -1,5 +1,6 @@
 //! The client's one task: it connects, runs the driver, passes events on, and connects again.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,10 +21,24 @@ use crate::state::ConnectionState;
 const STABLE: Duration = Duration::from_secs(10);
 
 /// Runs the client until it is closed, or until an error that no waiting mends.
-pub(crate) async fn run(shared: Arc<Shared>, settings: Settings) {
+pub(crate) fn run(shared: Arc<Shared>, settings: Settings) -> impl Future<Output = ()> {
     let span = tracing::info_span!("mqtt", address = %settings.endpoint);
-    let error = attempts(&shared, settings).instrument(span).await;
-    shared.end(error);
+    let error = shared.error(ConnectErrorKind::Closed);
+    let mut end = End { shared, error };
+    let run = async move { end.error = attempts(&end.shared, settings).await };
+    run.instrument(span)
+}
+
+/// Tells everyone who waits that the task has ended. A runtime that is shut down drops the task wherever it stands.
+struct End {
+    shared: Arc<Shared>,
+    error: ConnectError,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.shared.end(self.error.clone());
+    }
 }
 
 async fn attempts(shared: &Arc<Shared>, settings: Settings) -> ConnectError {

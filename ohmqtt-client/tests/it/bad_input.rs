@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use ohmqtt_client::{
     Client, ClientBuilder, ConfigError, Connect, ConnectErrorKind, ConnectFailed, ConnectionState,
-    DisconnectCause, Endpoint, PublishError, Qos, ReasonCode, SubscribeError, Transport,
-    TransportError, blocking,
+    DisconnectCause, Endpoint, LostMessage, PublishError, Qos, ReasonCode, SubscribeError,
+    Transport, TransportError, WaitError, blocking,
 };
+
+use tokio::runtime::Runtime;
 
 use crate::support::soon;
 
@@ -333,6 +335,25 @@ async fn a_message_larger_than_the_outbox_is_given_back() {
         "{error}"
     );
     assert_eq!(error.into_message().unwrap().payload.len(), 1000);
+}
+
+#[test]
+fn a_client_whose_runtime_is_shut_down_is_closed() {
+    let runtime = Runtime::new().unwrap();
+    // CONNACK, and no answer to anything else.
+    let url = answering(b"\x20\x03\x00\x00\x00");
+    let client = runtime.block_on(soon(Client::connect(url))).unwrap();
+    let sent = client
+        .publish("a", "")
+        .qos(Qos::AtLeastOnce)
+        .send()
+        .unwrap();
+    runtime.shutdown_background();
+    let patience = Duration::from_secs(20);
+    let lost = WaitError::Lost(LostMessage::Closed);
+    assert_eq!(sent.wait_acked(patience), Err(lost));
+    let error = client.publish("a", "").send().unwrap_err();
+    assert!(matches!(error, PublishError::Closed(_)), "{error:?}");
 }
 
 #[test]
