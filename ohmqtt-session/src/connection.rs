@@ -151,6 +151,11 @@ impl Connection {
         self.end == End::None
     }
 
+    /// Whether the last packet may still be waiting, so that others may go before it.
+    pub(crate) fn takes_packets(&self) -> bool {
+        self.end != End::Draining(None)
+    }
+
     /// Why the connection ended, to be asked once it has.
     pub(crate) fn take_cause(&mut self) -> DisconnectCause {
         self.cause.take().unwrap_or(DisconnectCause::StreamEnded)

@@ -116,10 +116,14 @@ impl<E: From<FlowEvent>> Exchange<E> {
         let Self {
             flows, connection, ..
         } = self;
-        let mut out = Outlets {
-            control: &mut connection.control,
-            gated: &mut connection.gated,
+        // [MQTT-3.14.4-1] Behind the last packet nothing is sent: the word is remembered, and not told.
+        let mut nowhere = (VecDeque::new(), VecDeque::new());
+        let (control, gated) = if connection.takes_packets() {
+            (&mut connection.control, &mut connection.gated)
+        } else {
+            (&mut nowhere.0, &mut nowhere.1)
         };
+        let mut out = Outlets { control, gated };
         flows
             .receiver
             .acknowledge(&mut flows.log, receipt, answer, &mut out);
