@@ -52,10 +52,11 @@ fn decoding(packets: &[Packet]) -> Run {
             if chunk.is_empty() {
                 chunk.extend_from_slice(&stream);
             }
-            match black_box(decode(black_box(&mut chunk), &limits)) {
-                Ok(Some(_)) => {}
-                other => panic!("no packet: {other:?}"),
-            }
+            let packet = decode(black_box(&mut chunk), &limits);
+            assert!(
+                matches!(black_box(&packet), Ok(Some(_))),
+                "no packet: {packet:?}"
+            );
         }
     })
 }

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use crate::error::{DecodeError, Fault};
 use crate::packet::{self, Packet, PacketType};
-use crate::wire::{MAX_VARINT, read_varint};
+use crate::wire::{MAX_VARINT, read_short_varint, read_varint};
 
 /// What a receiver puts up with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,76 +40,85 @@ impl Default for Limits {
 ///
 /// [Section 2.1](https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901019)
 pub fn decode(buf: &mut BytesMut, limits: &Limits) -> Result<Option<Packet>, DecodeError> {
-    match Header::read(buf, *limits)? {
-        Some(header) if buf.len() >= header.size() => packet::take(buf, &header),
-        _ => Ok(None),
-    }
-}
-
-/// A fixed header that may stand before a packet.
-pub(crate) struct Header {
-    pub(crate) packet: PacketType,
-    /// The low four bits of the first byte.
-    pub(crate) flags: u8,
-    /// Bytes of the fixed header itself.
-    pub(crate) len: usize,
-    /// Bytes that follow it.
-    pub(crate) remaining: usize,
-}
-
-impl Header {
-    /// Bytes of the whole packet.
-    #[inline]
-    pub(crate) fn size(&self) -> usize {
-        self.len + self.remaining
-    }
-
-    #[inline]
-    fn read(bytes: &[u8], limits: Limits) -> Result<Option<Self>, DecodeError> {
-        let Some((&first, after)) = bytes.split_first() else {
-            return Ok(None);
-        };
-        let fail = |packet, field, fault| {
-            Err(DecodeError {
-                packet,
-                field,
-                fault,
-            })
-        };
-        let Some(packet) = PacketType::of(first >> 4) else {
-            return fail(None, "packet type", Fault::ReservedType);
-        };
-        let flags = first & 0x0F;
-        if let Err(fault) = packet.check_flags(flags) {
-            return fail(Some(packet), "flags", fault);
+    match **buf {
+        // Half of the packets of a busy connection are these four bytes, so they have a way of their own.
+        [0x40 | 0x50 | 0x62 | 0x70, 2, high, low, ..]
+            if (high | low) != 0 && limits.max_packet_size >= 4 =>
+        {
+            packet::take_shortest_ack(buf)
         }
-        let (remaining, taken) = match read_varint(after) {
+        _ => decode_any::<false>(buf, *limits),
+    }
+}
+
+/// Any packet; without `LONG`, those with a remaining length of three or four bytes by asking itself again with it. The
+/// way of the others is the shorter for it.
+#[inline(never)]
+fn decode_any<const LONG: bool>(
+    buf: &mut BytesMut,
+    limits: Limits,
+) -> Result<Option<Packet>, DecodeError> {
+    let Some((&first, after)) = buf.split_first() else {
+        return Ok(None);
+    };
+    let Some(packet) = PacketType::of(first >> 4) else {
+        return refuse(None, "packet type", Fault::ReservedType);
+    };
+    let flags = first & 0x0F;
+    if let Err(fault) = packet.check_flags(flags) {
+        return refuse(Some(packet), "flags", fault);
+    }
+    let (remaining, taken) = match (read_short_varint(after), LONG) {
+        (Some(read), _) => read,
+        (None, false) => return decode_any::<true>(buf, limits),
+        (None, true) => match read_varint(after) {
             Ok(Some(read)) => read,
             Ok(None) => return Ok(None),
-            Err(fault) => return fail(Some(packet), "remaining length", fault.into()),
-        };
-        let header = Self {
-            packet,
-            flags,
-            len: taken + 1,
-            remaining: remaining as usize,
-        };
-        // At most 268,435,460.
-        let size = remaining.saturating_add(u32::try_from(header.len).unwrap_or(u32::MAX));
-        if size > limits.max_packet_size {
-            let fault = Fault::TooLarge {
-                size,
-                limit: limits.max_packet_size,
-            };
-            return fail(Some(packet), "remaining length", fault);
-        }
-        if remaining > 0 && matches!(packet, PacketType::PingReq | PacketType::PingResp) {
-            return fail(
-                Some(packet),
-                "end of packet",
-                Fault::TrailingBytes(header.remaining),
-            );
-        }
-        Ok(Some(header))
+            Err(fault) => return refuse(Some(packet), "remaining length", fault.into()),
+        },
+    };
+    // At most 268,435,460.
+    let (header, size) = (taken + 1, taken + 1 + remaining as usize);
+    if size > limits.max_packet_size as usize {
+        return too_large(packet, size, limits);
     }
+    if remaining > 0 && matches!(packet, PacketType::PingReq | PacketType::PingResp) {
+        return refuse(
+            Some(packet),
+            "end of packet",
+            Fault::TrailingBytes(remaining as usize),
+        );
+    }
+    if buf.len() < size {
+        return Ok(None);
+    }
+    packet::take(buf, packet, flags, header, size)
+}
+
+/// Apart, as [`too_large`], so that the way of what is right is short.
+#[cold]
+fn refuse(
+    packet: Option<PacketType>,
+    field: &'static str,
+    fault: Fault,
+) -> Result<Option<Packet>, DecodeError> {
+    Err(DecodeError {
+        packet,
+        field,
+        fault,
+    })
+}
+
+#[cold]
+fn too_large(
+    packet: PacketType,
+    size: usize,
+    limits: Limits,
+) -> Result<Option<Packet>, DecodeError> {
+    let size = u32::try_from(size).unwrap_or(u32::MAX);
+    let fault = Fault::TooLarge {
+        size,
+        limit: limits.max_packet_size,
+    };
+    refuse(Some(packet), "remaining length", fault)
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::error::{DecodeError, Fault};
 use crate::packet::PacketType;
-use crate::property::{Block, Place};
+use crate::property::{Block, Place, PropertyFault};
 use crate::reason::ReasonCode;
 use crate::value::{PacketId, TopicFilter, check_text, check_topic};
 use crate::wire::read_varint;
@@ -22,13 +22,10 @@ impl<'a> Reader<'a> {
         Self { rest: body, packet }
     }
 
-    #[cold]
+    #[inline]
     pub(crate) fn fail(&self, field: &'static str, fault: impl Into<Fault>) -> DecodeError {
-        DecodeError {
-            packet: Some(self.packet),
-            field,
-            fault: fault.into(),
-        }
+        // By value: a reference handed out, if only here, would keep the reader in memory.
+        error_in(self.packet, field, fault.into())
     }
 
     #[inline]
@@ -141,33 +138,44 @@ impl<'a> Reader<'a> {
             self.rest = rest;
             return Ok(&[]);
         }
-        self.some_properties(place)
-    }
-
-    fn some_properties(&mut self, place: Place) -> Result<&'a [u8], DecodeError> {
-        let field = place.field();
-        let (len, taken) = match read_varint(self.rest) {
-            Ok(Some(read)) => read,
-            Ok(None) => return Err(self.fail(field, Fault::Truncated)),
-            Err(fault) => return Err(self.fail(field, fault)),
-        };
-        let block = usize::try_from(len)
-            .ok()
-            .and_then(|len| self.rest.get(taken..)?.split_at_checked(len));
-        let Some((bytes, rest)) = block else {
-            return Err(self.fail(field, Fault::Truncated));
-        };
-        self.rest = rest;
-        match Block::check(bytes, place) {
-            Ok(()) => Ok(bytes),
+        match properties(self.rest, place) {
+            Ok((bytes, rest)) => {
+                self.rest = rest;
+                Ok(bytes)
+            }
             Err((field, fault)) => Err(self.fail(field, fault)),
         }
     }
 }
 
+/// The bytes of the properties at the front of `bytes`, and what follows them.
+fn properties(bytes: &[u8], place: Place) -> Result<(&[u8], &[u8]), PropertyFault> {
+    let fail = |fault| Err((place.field(), fault));
+    let (len, taken) = match read_varint(bytes) {
+        Ok(Some(read)) => read,
+        Ok(None) => return fail(Fault::Truncated),
+        Err(fault) => return fail(fault.into()),
+    };
+    let after = bytes.get(taken..).unwrap_or_default();
+    let Some((block, rest)) = after.split_at_checked(len as usize) else {
+        return fail(Fault::Truncated);
+    };
+    Block::check(block, place)?;
+    Ok((block, rest))
+}
+
+#[cold]
+fn error_in(packet: PacketType, field: &'static str, fault: Fault) -> DecodeError {
+    DecodeError {
+        packet: Some(packet),
+        field,
+        fault,
+    }
+}
+
 /// The reason code, if it is one and may stand in this packet.
 #[inline]
-pub(crate) fn check_reason(code: u8, packet: PacketType) -> Result<ReasonCode, Fault> {
+fn check_reason(code: u8, packet: PacketType) -> Result<ReasonCode, Fault> {
     let reason = ReasonCode::try_from(code).map_err(|_| Fault::UndefinedReasonCode(code))?;
     if reason.allowed_in(packet) {
         Ok(reason)
@@ -176,8 +184,13 @@ pub(crate) fn check_reason(code: u8, packet: PacketType) -> Result<ReasonCode, F
     }
 }
 
-/// Bytes of `frame` as a value of their own, sharing its memory.
+/// Bytes of `frame` as a value of their own, sharing its memory; of no bytes, one that shares nothing.
 #[inline]
 pub(crate) fn share(frame: &Bytes, bytes: &[u8]) -> Bytes {
-    frame.slice_ref(bytes)
+    if bytes.is_empty() {
+        return Bytes::new();
+    }
+    // As `slice_ref`, which checks twice.
+    let start = bytes.as_ptr().addr().wrapping_sub(frame.as_ptr().addr());
+    frame.slice(start..start.wrapping_add(bytes.len()))
 }

@@ -9,7 +9,7 @@ static ALLOCATOR: Counting = Counting;
 
 fn allocations(case: &Case) -> u64 {
     let mut run = case.set_up();
-    run(1_000);
+    run(5_000);
     count(|| run(1_000))
 }
 

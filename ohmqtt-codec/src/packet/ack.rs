@@ -2,11 +2,11 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{Packet, PacketType};
+use super::Packet;
 use crate::encode_buf::{EncodeBuf, TooLarge};
-use crate::error::{DecodeError, Fault};
+use crate::error::DecodeError;
 use crate::property::AckProperties;
-use crate::reader::{Reader, check_reason, share};
+use crate::reader::{Reader, share};
 use crate::reason::ReasonCode;
 use crate::value::PacketId;
 use crate::wire::{put_u8, put_u16};
@@ -49,14 +49,24 @@ impl Ack {
         }
     }
 
+    #[inline(never)]
     pub(super) fn encode(&self, first: u8, out: &mut EncodeBuf) -> Result<(), TooLarge> {
+        let [high, low] = self.packet_id.get().to_be_bytes();
+        // Success may be left out when nothing follows.
+        if self.reason == ReasonCode::Success && self.properties.is_empty() {
+            out.small([first, 2, high, low]);
+            return Ok(());
+        }
+        self.encode_long(first, out)
+    }
+
+    #[inline(never)]
+    fn encode_long(&self, first: u8, out: &mut EncodeBuf) -> Result<(), TooLarge> {
         let len = self.body_len();
         let tail = out.begin(first, len, len)?;
         put_u16(tail, self.packet_id.get());
-        // Success may be left out when nothing follows, the property length when no property does.
-        if len > 2 {
-            put_u8(tail, self.reason.into());
-        }
+        put_u8(tail, self.reason.into());
+        // The property length may be left out when no property follows.
         if len > 3 {
             self.properties.block().put(tail);
         }
@@ -64,39 +74,25 @@ impl Ack {
     }
 }
 
-/// Takes an acknowledgement without properties off `buf`, which starts with its two bytes of fixed header and has all
-/// of it. `remaining` is 2 or 3. Nothing of `buf` is shared.
-#[inline]
-pub(super) fn take_short(
-    buf: &mut BytesMut,
-    packet: PacketType,
-    remaining: usize,
-) -> Result<Option<Packet>, DecodeError> {
-    let fail = |field, fault| {
-        Err(DecodeError {
-            packet: Some(packet),
-            field,
-            fault,
-        })
+/// Takes an acknowledgement of the shortest form off `buf`, which starts with its four bytes: nothing is shared.
+#[inline(never)]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it is called last, and its result need not be moved so"
+)]
+pub(crate) fn take_shortest(buf: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
+    let [first, _, high, low, ..] = **buf else {
+        return Ok(None);
     };
-    let (id, code) = match **buf {
-        [_, _, high, low, code, ..] if remaining == 3 => ([high, low], code),
-        [_, _, high, low, ..] => ([high, low], 0),
-        _ => return Ok(None),
+    let Some(packet_id) = PacketId::new(u16::from_be_bytes([high, low])) else {
+        return Ok(None);
     };
-    let Some(packet_id) = PacketId::new(u16::from_be_bytes(id)) else {
-        return fail("packet identifier", Fault::ZeroPacketId);
-    };
-    let reason = match check_reason(code, packet) {
-        Ok(reason) => reason,
-        Err(fault) => return fail("reason code", fault),
-    };
-    buf.advance(2 + remaining);
-    let ack = Ack::with_reason(packet_id, reason);
-    Ok(Some(match packet {
-        PacketType::PubAck => Packet::PubAck(ack),
-        PacketType::PubRec => Packet::PubRec(ack),
-        PacketType::PubRel => Packet::PubRel(ack),
+    buf.advance(4);
+    let ack = Ack::new(packet_id);
+    Ok(Some(match first {
+        0x40 => Packet::PubAck(ack),
+        0x50 => Packet::PubRec(ack),
+        0x62 => Packet::PubRel(ack),
         _ => Packet::PubComp(ack),
     }))
 }

@@ -18,7 +18,6 @@ use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::decode::Header;
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::{DecodeError, Fault};
 use crate::reader::Reader;
@@ -34,6 +33,8 @@ pub use publish::{Delivery, Publish, PublishTopic};
 pub use suback::{ReasonCodes, SubAck};
 pub use subscribe::Subscribe;
 pub use unsubscribe::Unsubscribe;
+
+pub(crate) use ack::take_shortest as take_shortest_ack;
 
 /// An MQTT control packet.
 ///
@@ -78,22 +79,23 @@ impl Packet {
     /// # Errors
     /// [`TooLarge`] when the body has more than 268,435,455 bytes; `out` is as it was.
     pub fn encode(&self, out: &mut EncodeBuf) -> Result<(), TooLarge> {
-        let first = (self.packet_type() as u8) << 4;
         match self {
-            Self::Connect(packet) => packet.encode(first, out),
-            Self::ConnAck(packet) => packet.encode(first, out),
-            Self::Publish(packet) => packet.encode(first, out),
-            Self::PubAck(packet) | Self::PubRec(packet) | Self::PubComp(packet) => {
-                packet.encode(first, out)
-            }
+            Self::Connect(packet) => packet.encode(0x10, out),
+            Self::ConnAck(packet) => packet.encode(0x20, out),
+            Self::Publish(packet) => packet.encode(0x30, out),
+            Self::PubAck(packet) => packet.encode(0x40, out),
+            Self::PubRec(packet) => packet.encode(0x50, out),
             // [MQTT-3.6.1-1] PUBREL, [MQTT-3.8.1-1] SUBSCRIBE and [MQTT-3.10.1-1] UNSUBSCRIBE have the flags 0010.
-            Self::PubRel(packet) => packet.encode(first | 2, out),
-            Self::Subscribe(packet) => packet.encode(first | 2, out),
-            Self::Unsubscribe(packet) => packet.encode(first | 2, out),
-            Self::SubAck(packet) | Self::UnsubAck(packet) => packet.encode(first, out),
-            Self::PingReq | Self::PingResp => out.begin(first, 0, 0).map(drop),
-            Self::Disconnect(packet) => packet.encode(first, out),
-            Self::Auth(packet) => packet.encode(first, out),
+            Self::PubRel(packet) => packet.encode(0x62, out),
+            Self::PubComp(packet) => packet.encode(0x70, out),
+            Self::Subscribe(packet) => packet.encode(0x82, out),
+            Self::SubAck(packet) => packet.encode(0x90, out),
+            Self::Unsubscribe(packet) => packet.encode(0xA2, out),
+            Self::UnsubAck(packet) => packet.encode(0xB0, out),
+            Self::PingReq => out.begin(0xC0, 0, 0).map(drop),
+            Self::PingResp => out.begin(0xD0, 0, 0).map(drop),
+            Self::Disconnect(packet) => packet.encode(0xE0, out),
+            Self::Auth(packet) => packet.encode(0xF0, out),
         }
     }
 
@@ -144,20 +146,31 @@ fn with_header(body: usize) -> usize {
     body.saturating_add(1 + varint_len(body))
 }
 
-/// Takes a packet off `buf`, which starts with its fixed header and has all of it.
+/// Takes a packet of `size` bytes, `header` of them its fixed header, off `buf`, which has them all.
 #[inline]
-pub(crate) fn take(buf: &mut BytesMut, header: &Header) -> Result<Option<Packet>, DecodeError> {
-    use PacketType::{PubAck, PubComp, PubRec, PubRel};
-    match header.packet {
-        PacketType::Publish => publish::take(buf, header),
-        PubAck | PubRec | PubRel | PubComp if matches!(header.remaining, 2 | 3) => {
-            ack::take_short(buf, header.packet, header.remaining)
-        }
-        packet => {
-            let frame = buf.split_to(header.size()).freeze();
-            decode(packet, &frame, header.len).map(Some)
-        }
+pub(crate) fn take(
+    buf: &mut BytesMut,
+    packet: PacketType,
+    flags: u8,
+    header: usize,
+    size: usize,
+) -> Result<Option<Packet>, DecodeError> {
+    match packet {
+        PacketType::Publish => publish::take(buf, flags, header, size),
+        _ => take_frame(buf, packet, header, size),
     }
+}
+
+/// As [`take`], for packets that are shared first and read then. Apart, to keep the way of a PUBLISH short.
+#[inline(never)]
+fn take_frame(
+    buf: &mut BytesMut,
+    packet: PacketType,
+    header: usize,
+    size: usize,
+) -> Result<Option<Packet>, DecodeError> {
+    let frame = buf.split_to(size).freeze();
+    decode(packet, &frame, header).map(Some)
 }
 
 /// Decodes the packet `frame` after its fixed header of `header` bytes.

@@ -1,11 +1,11 @@
 //! PUBLISH (section 3.3): a message on its way.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Packet, PacketType, with_header};
-use crate::decode::Header;
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::error::{DecodeError, Fault};
 use crate::property::{Block, Place, PropertyId, PublishProperties};
@@ -143,12 +143,12 @@ impl Publish {
             PublishTopic::Alias(_) => &[],
         };
         let block = properties.as_bytes();
-        let mut own = BytesMut::with_capacity(name.len() + block.len() + payload.len());
+        let mut own = Vec::with_capacity(name.len() + block.len() + payload.len());
         put(&mut own, name);
         put(&mut own, block);
         put(&mut own, &payload);
         let (name_len, block_len) = (name.len(), block.len());
-        let mut own = own.freeze();
+        let mut own = Bytes::from(own);
         let own_name = own.split_to(name_len);
         let own_block = if block_len == 0 {
             Bytes::new()
@@ -167,28 +167,44 @@ impl Publish {
         }
     }
 
+    /// What is on the wire as the topic name.
+    #[inline]
+    fn name(&self) -> &[u8] {
+        match &self.topic {
+            PublishTopic::Name(name) => name.as_bytes(),
+            PublishTopic::Alias(_) => &[],
+        }
+    }
+
+    /// All but the payload.
+    #[inline]
     fn head_len(&self) -> usize {
-        let topic = match &self.topic {
-            PublishTopic::Name(name) => name.len(),
-            PublishTopic::Alias(_) => 0,
-        };
-        let packet_id = if self.delivery.packet_id().is_some() {
-            2
-        } else {
+        let packet_id = if self.delivery == Delivery::AtMostOnce {
             0
+        } else {
+            2
         };
-        2 + topic + packet_id + self.block_len()
+        2 + self.name().len() + packet_id + self.block_len()
     }
 
     /// Of the properties with their length, and with the alias that encoding adds.
+    #[inline]
     fn block_len(&self) -> usize {
         match self.topic {
-            PublishTopic::Alias(_) if self.alias_at().is_none() => {
-                let len = self.properties.as_bytes().len() + ALIAS_LEN;
-                varint_len(len) + len
-            }
-            _ => self.properties.wire_len(),
+            PublishTopic::Name(_) => self.properties.wire_len(),
+            PublishTopic::Alias(_) => self.block_len_with_alias(),
         }
+    }
+
+    #[inline(never)]
+    fn block_len_with_alias(&self) -> usize {
+        let added = if self.alias_at().is_some() {
+            0
+        } else {
+            ALIAS_LEN
+        };
+        let len = self.properties.as_bytes().len() + added;
+        varint_len(len) + len
     }
 
     fn alias_at(&self) -> Option<usize> {
@@ -210,16 +226,25 @@ impl Publish {
         } else {
             head + self.payload.len()
         };
-        let dup = if self.delivery.dup() { DUP } else { 0 };
-        let retain = if self.retain { RETAIN } else { 0 };
-        let first = first | dup | u8::from(self.delivery.qos()) << 1 | retain;
-        let tail = out.begin(first, head.saturating_add(self.payload.len()), copied)?;
-        match &self.topic {
-            PublishTopic::Name(name) => put_prefixed(tail, name.as_bytes()),
-            PublishTopic::Alias(_) => put_u16(tail, 0),
-        }
-        // [MQTT-2.2.1-2] At QoS 0 there is no packet identifier.
-        if let Some(packet_id) = self.delivery.packet_id() {
+        let flags =
+            |qos: Qos, dup: bool| u8::from(dup) << 3 | u8::from(qos) << 1 | u8::from(self.retain);
+        let (flags, packet_id) = match self.delivery {
+            // [MQTT-3.3.1-2] DUP is 0 at QoS 0. [MQTT-2.2.1-2] There is no packet identifier.
+            Delivery::AtMostOnce => (flags(Qos::AtMostOnce, false), None),
+            Delivery::AtLeastOnce { packet_id, dup } => {
+                (flags(Qos::AtLeastOnce, dup), Some(packet_id))
+            }
+            Delivery::ExactlyOnce { packet_id, dup } => {
+                (flags(Qos::ExactlyOnce, dup), Some(packet_id))
+            }
+        };
+        let tail = out.begin(
+            first | flags,
+            head.saturating_add(self.payload.len()),
+            copied,
+        )?;
+        put_prefixed(tail, self.name());
+        if let Some(packet_id) = packet_id {
             put_u16(tail, packet_id.get());
         }
         match self.topic {
@@ -234,7 +259,8 @@ impl Publish {
         Ok(())
     }
 
-    fn put_block_with(&self, alias: TopicAlias, tail: &mut BytesMut) {
+    #[inline(never)]
+    fn put_block_with(&self, alias: TopicAlias, tail: &mut Vec<u8>) {
         let block = self.properties.as_bytes();
         let (before, after) = match self.alias_at() {
             Some(at) => (block.get(..at), block.get(at + 2..)),
@@ -264,16 +290,24 @@ pub(super) fn check_flags(flags: u8) -> Result<(), Fault> {
     }
 }
 
-/// Takes a PUBLISH off `buf`, which starts with its fixed header and has all of it.
+/// Takes a PUBLISH of `size` bytes, `header` of them its fixed header, off `buf`, which has them all.
 ///
 /// All is checked on the bytes where they lie; only then are they shared.
-pub(super) fn take(buf: &mut BytesMut, header: &Header) -> Result<Option<Packet>, DecodeError> {
-    let body = buf.get(header.len..header.size()).unwrap_or_default();
+#[inline(never)]
+pub(super) fn take(
+    buf: &mut BytesMut,
+    flags: u8,
+    header: usize,
+    size: usize,
+) -> Result<Option<Packet>, DecodeError> {
+    let Some(body) = buf.get(header..size) else {
+        return Ok(None);
+    };
     let mut reader = Reader::new(PacketType::Publish, body);
     // [MQTT-3.3.2-1] The topic name comes first.
     let name = reader.topic_name("topic name")?;
-    let dup = header.flags & DUP != 0;
-    let delivery = match header.flags >> 1 & 3 {
+    let dup = flags & DUP != 0;
+    let delivery = match flags >> 1 & 3 {
         // [MQTT-2.2.1-2] No packet identifier at QoS 0.
         0 => Delivery::AtMostOnce,
         1 => Delivery::AtLeastOnce {
@@ -296,7 +330,7 @@ pub(super) fn take(buf: &mut BytesMut, header: &Header) -> Result<Option<Packet>
     }
     let (name, block, payload) = (name.len(), block.len(), reader.rest().len());
 
-    let mut frame = buf.split_to(header.size()).freeze();
+    let mut frame = buf.split_to(size).freeze();
     let properties = if block == 0 {
         PublishProperties::default()
     } else {
@@ -305,13 +339,13 @@ pub(super) fn take(buf: &mut BytesMut, header: &Header) -> Result<Option<Packet>
     };
     let topic = match alias {
         None => {
-            let start = header.len + 2;
+            let start = header + 2;
             PublishTopic::Name(TopicName::trusted(frame.slice(start..start + name)))
         }
         Some(alias) => PublishTopic::Alias(alias),
     };
     frame.advance(frame.len() - payload);
-    let retain = header.flags & RETAIN != 0;
+    let retain = flags & RETAIN != 0;
     Ok(Some(Packet::Publish(Publish {
         topic,
         delivery,

@@ -1,9 +1,10 @@
 //! A block of properties as its wire bytes: reading, setting, removing, writing. What may be in it is `check`'s.
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::PropertyId;
 use super::table::rule;
@@ -66,7 +67,7 @@ impl Value<'_> {
         }
     }
 
-    fn put(self, id: PropertyId, out: &mut BytesMut) {
+    fn put(self, id: PropertyId, out: &mut Vec<u8>) {
         put_u8(out, id as u8);
         match self {
             Self::Byte(value) => put_u8(out, value),
@@ -206,10 +207,14 @@ impl Block {
         clippy::cast_possible_truncation,
         reason = "the packet's length, which is more, was checked before"
     )]
-    pub(crate) fn put(&self, out: &mut BytesMut) {
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
         // [MQTT-2.2.2-1] No properties is a length of 0.
-        put_varint(out, self.0.len() as u32);
-        put(out, &self.0);
+        if self.0.is_empty() {
+            put_u8(out, 0);
+        } else {
+            put_varint(out, self.0.len() as u32);
+            put(out, &self.0);
+        }
     }
 
     pub(super) fn entries(&self) -> Entries<'_> {
@@ -241,11 +246,11 @@ impl Block {
         let Some(Entry { range, .. }) = self.find(id) else {
             return self.add(id, value);
         };
-        let mut bytes = BytesMut::with_capacity(self.0.len() - range.len() + 1 + value.len());
+        let mut bytes = Vec::with_capacity(self.0.len() - range.len() + 1 + value.len());
         put(&mut bytes, self.0.get(..range.start).unwrap_or_default());
         value.put(id, &mut bytes);
         put(&mut bytes, self.0.get(range.end..).unwrap_or_default());
-        self.0 = bytes.freeze();
+        self.0 = bytes.into();
     }
 
     /// Adds the property at the end, whatever is there.
@@ -258,11 +263,11 @@ impl Block {
         if self.find(id).is_none() {
             return false;
         }
-        let mut bytes = BytesMut::with_capacity(self.0.len());
+        let mut bytes = Vec::with_capacity(self.0.len());
         for entry in self.entries().filter(|entry| entry.id != id) {
             put(&mut bytes, self.0.get(entry.range).unwrap_or_default());
         }
-        self.0 = bytes.freeze();
+        self.0 = bytes.into();
         true
     }
 

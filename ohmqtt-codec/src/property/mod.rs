@@ -18,4 +18,5 @@ pub use place::{
 pub use table::PropertyId;
 
 pub(crate) use block::Block;
+pub(crate) use check::PropertyFault;
 pub(crate) use place::Place;

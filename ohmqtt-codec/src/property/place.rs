@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::PropertyId;
 use super::block::Block;
+use super::check::PropertyFault;
 use crate::error::Fault;
 
 /// Where a block stands. The four acks have one place, and so have SUBACK and UNSUBACK: the table allows them the same.
@@ -46,7 +47,7 @@ impl Place {
 
     /// Refuses Authentication Data without a method, and an AUTH without one. `seen` has a bit for each property.
     #[inline]
-    pub(crate) fn check_authentication(self, seen: u64) -> Result<(), (&'static str, Fault)> {
+    pub(crate) fn check_authentication(self, seen: u64) -> Result<(), PropertyFault> {
         let method = PropertyId::AuthenticationMethod;
         let has = |id: PropertyId| seen & 1 << id as u8 != 0;
         if (matches!(self, Self::Auth) || has(PropertyId::AuthenticationData)) && !has(method) {

@@ -7,7 +7,7 @@ use core::hash::{Hash, Hasher};
 use bytes::Bytes;
 
 use super::string::{MqttString, check_string, str_of};
-use super::text::{check_text, wildcards};
+use super::text::{check_text, visit_wildcards};
 use super::topic::{InvalidTopic, TopicFault, TopicName};
 use crate::error::Fault;
 
@@ -59,10 +59,14 @@ impl TopicFilter {
     }
 
     /// Refuses bytes of a packet that are no filter; tells whether the filter is shared.
+    #[inline]
     pub(crate) fn check_wire(bytes: &[u8]) -> Result<bool, Fault> {
+        let (start, plain) = check_levels(bytes).map_err(Fault::Filter)?;
         // [MQTT-3.8.3-1], [MQTT-3.10.3-1] Topic filters are UTF-8 strings.
-        check_text(bytes)?;
-        Ok(check_levels(bytes).map_err(Fault::Filter)? > 0)
+        if !plain {
+            check_text(bytes)?;
+        }
+        Ok(start > 0)
     }
 
     /// The text, with `$share/NAME/`; looks at the bytes again, as [`MqttString::as_str`] does.
@@ -130,11 +134,16 @@ fn share_of(text: &[u8]) -> Option<&[u8]> {
         .and_then(|rest| rest.split(|&byte| byte == b'/').next())
 }
 
-/// Where the matched part of a filter starts.
-fn check_levels(filter: &[u8]) -> Result<usize, FilterFault> {
-    let Some(rest) = filter.strip_prefix(SHARE) else {
-        return check_matched(filter).map(|()| 0);
-    };
+/// Where the matched part of a filter starts, and whether all is known to be text already.
+#[inline]
+fn check_levels(filter: &[u8]) -> Result<(usize, bool), FilterFault> {
+    match filter.strip_prefix(SHARE) {
+        None => Ok((0, check_matched(filter)?)),
+        Some(rest) => check_shared(filter, rest),
+    }
+}
+
+fn check_shared(filter: &[u8], rest: &[u8]) -> Result<(usize, bool), FilterFault> {
     // [MQTT-4.8.2-1] A share name has at least one character, [MQTT-4.8.2-2] no wildcard, and a `/` and a filter follow.
     let end = rest
         .iter()
@@ -146,28 +155,28 @@ fn check_levels(filter: &[u8]) -> Result<usize, FilterFault> {
     }
     let matched = matched.get(1..).unwrap_or_default();
     check_matched(matched)?;
-    Ok(filter.len() - matched.len())
+    Ok((filter.len() - matched.len(), false))
 }
 
-fn check_matched(filter: &[u8]) -> Result<(), FilterFault> {
+/// Refuses a filter that is none; tells whether it is known to be text.
+fn check_matched(filter: &[u8]) -> Result<bool, FilterFault> {
     // [MQTT-4.7.3-1] At least one character.
     if filter.is_empty() {
         return Err(FilterFault::Empty);
     }
     let is_separator = |at: usize| filter.get(at) == Some(&b'/');
-    for at in wildcards(filter) {
+    visit_wildcards(filter, |at| {
         let (starts, ends) = (at == 0 || is_separator(at - 1), at + 1 == filter.len());
         match filter.get(at) {
             // [MQTT-4.7.1-1] `#` stands alone in the last level.
-            Some(b'#') if !starts || !ends => return Err(FilterFault::MultiLevelWildcard),
+            Some(b'#') if !starts || !ends => Err(FilterFault::MultiLevelWildcard),
             // [MQTT-4.7.1-2] `+` is a whole level.
             Some(b'+') if !starts || !ends && !is_separator(at + 1) => {
-                return Err(FilterFault::SingleLevelWildcard);
+                Err(FilterFault::SingleLevelWildcard)
             }
-            _ => {}
+            _ => Ok(()),
         }
-    }
-    Ok(())
+    })
 }
 
 fn check_filter(bytes: &[u8]) -> Result<(), InvalidTopic> {

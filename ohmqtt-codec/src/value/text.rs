@@ -75,7 +75,8 @@ fn is_plain<const TOPIC: bool>(bytes: &[u8]) -> bool {
     if let Some(last) = bytes.last_chunk::<8>() {
         // The last word overlaps the one before it, which costs less than the bytes one by one.
         let mut found = suspects::<TOPIC>(u64::from_le_bytes(*last));
-        for word in bytes.as_chunks::<8>().0 {
+        let (words, _) = bytes[..bytes.len() - 1].as_chunks::<8>();
+        for word in words {
             found |= suspects::<TOPIC>(u64::from_le_bytes(*word));
         }
         return found & HIGHS == 0;
@@ -97,32 +98,46 @@ fn short_word(bytes: &[u8]) -> u64 {
     })
 }
 
-/// Where the wildcards of a topic filter are, from the first to the last.
+/// Calls `visit` with the place of each wildcard, in order until it refuses; with some of the last places twice. Tells
+/// whether all is plain text besides, as [`check_text`] finds nearly all to be; what is not needs a look from that.
 #[inline]
-pub(super) fn wildcards(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let in_words = words.iter().enumerate().flat_map(|(at, word)| {
-        let zeros = wildcards_as_zeros(u64::from_le_bytes(*word));
+pub(super) fn visit_wildcards<E>(
+    bytes: &[u8],
+    mut visit: impl FnMut(usize) -> Result<(), E>,
+) -> Result<bool, E> {
+    let mut suspicious = 0;
+    let mut visit_word = |start: usize, word: [u8; 8]| {
+        let word = u64::from_le_bytes(word);
+        suspicious |= suspects::<false>(word);
+        let zeros = wildcards_as_zeros(word);
         // Exact for each byte: adding 127 to its low seven bits carries unless they are 0.
         let mut found = !((zeros & !HIGHS).wrapping_add(!HIGHS) | zeros) & HIGHS;
-        core::iter::from_fn(move || {
-            let bit = found.trailing_zeros() as usize;
-            found &= found.wrapping_sub(1);
-            (bit < 64).then_some(at * 8 + bit / 8)
-        })
-    });
-    let start = words.len() * 8;
-    let is_wildcard = |byte: &u8| matches!(byte, b'+' | b'#');
-    let in_rest = rest
-        .iter()
-        .enumerate()
-        .filter(move |(_, byte)| is_wildcard(byte));
-    in_words.chain(in_rest.map(move |(at, _)| start + at))
+        while found != 0 {
+            visit(start + found.trailing_zeros() as usize / 8)?;
+            found &= found - 1;
+        }
+        Ok(())
+    };
+    if let Some(last) = bytes.last_chunk::<8>() {
+        let (words, _) = bytes[..bytes.len() - 1].as_chunks::<8>();
+        for (at, word) in words.iter().enumerate() {
+            visit_word(at * 8, *word)?;
+        }
+        visit_word(bytes.len() - 8, *last)?;
+        return Ok(suspicious & HIGHS == 0);
+    }
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(byte, b'+' | b'#') {
+            visit(at)?;
+        }
+    }
+    Ok(is_plain::<false>(bytes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeSet;
     use alloc::vec;
 
     /// [MQTT-1.5.4-1], [MQTT-1.5.4-2], [MQTT-4.7.0-1]
@@ -147,6 +162,29 @@ mod tests {
                         text
                     };
                     assert_eq!(check_topic(&bytes), topic);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wildcards_are_found_at_every_place_among_any_bytes() {
+        for len in 0..30usize {
+            for (at, byte) in (0..len).zip([b'+', b'#'].into_iter().cycle()) {
+                for filler in [0, 1, b'*', b',', b'"', b'$', 0x7F, 0x80, 0xAB, 0xA3, 0xFF] {
+                    let mut bytes = vec![filler; len];
+                    bytes[at] = byte;
+                    bytes[len / 2] = b'+';
+                    let mut found = BTreeSet::new();
+                    let end = visit_wildcards(&bytes, |at| {
+                        found.insert(at);
+                        Ok::<(), ()>(())
+                    });
+                    assert_eq!(
+                        (end, found),
+                        (Ok(is_plain::<false>(&bytes)), BTreeSet::from([at, len / 2]))
+                    );
+                    assert_eq!(visit_wildcards(&bytes, Err), Err(at.min(len / 2)));
                 }
             }
         }
