@@ -4,7 +4,8 @@ use alloc::collections::VecDeque;
 use ohmqtt_codec::{Ack, Packet, Publish, ReasonCode};
 
 use crate::connection::Connection;
-use crate::error::ProtocolError;
+use crate::error::{DisconnectCause, ProtocolError};
+use crate::fit::{Wishes, fit};
 use crate::flows::{Arrival, FlowEvent, Flows, Outlets, Receipt, Wire};
 use crate::{Instant, Lsn, Message, StoreOp};
 
@@ -13,6 +14,8 @@ pub(crate) struct Exchange<E> {
     pub(crate) connection: Connection,
     pub(crate) flows: Flows,
     pub(crate) events: VecDeque<E>,
+    /// Whether the other side wants to be told why (section 3.1.2.11.7).
+    pub(crate) problem_information: bool,
 }
 
 /// An incoming message, and its receipt when it wants acknowledging.
@@ -28,6 +31,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
             connection,
             flows,
             events: VecDeque::new(),
+            problem_information: true,
         }
     }
 
@@ -87,6 +91,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
             flows,
             events,
             connection,
+            ..
         } = self;
         let gated = &mut connection.gated;
         flows
@@ -139,6 +144,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
             flows,
             events,
             connection,
+            ..
         } = self;
         flows.handle_store_failed(upto, &mut connection.gated, &mut |event| {
             events.push_back(event.into());
@@ -155,23 +161,34 @@ impl<E: From<FlowEvent>> Exchange<E> {
             flows,
             events,
             connection,
+            ..
         } = self;
-        let packet = connection
-            .poll(|lsn| flows.log.is_stored(lsn))
-            .or_else(|| {
-                if !flowing || !connection.is_open() {
-                    return None;
-                }
-                let mut events = |event: FlowEvent| events.push_back(event.into());
-                let mut wire = Wire {
-                    peer: &connection.peer,
-                    aliases: &mut connection.outbound_aliases,
-                };
-                flows
-                    .sender
-                    .poll(now, &mut flows.log, &mut wire, &mut events)
-                    .map(Packet::Publish)
-            })?;
+        if let Some(mut packet) = connection.poll(|lsn| flows.log.is_stored(lsn)) {
+            let wishes = Wishes {
+                size: connection.peer.packet_size(),
+                problem_information: self.problem_information,
+            };
+            if !fit(&mut packet, wishes) {
+                // What has to be answered cannot be: the other side takes no answer of this size.
+                let reason = ReasonCode::PacketTooLarge;
+                connection.abort(None, DisconnectCause::ByUs(reason));
+                return None;
+            }
+            connection.last_sent = now;
+            return Some(packet);
+        }
+        if !flowing || !connection.is_open() {
+            return None;
+        }
+        let mut events = |event: FlowEvent| events.push_back(event.into());
+        let mut wire = Wire {
+            peer: &connection.peer,
+            aliases: &mut connection.outbound_aliases,
+        };
+        let packet = flows
+            .sender
+            .poll(now, &mut flows.log, &mut wire, &mut events)
+            .map(Packet::Publish)?;
         connection.last_sent = now;
         Some(packet)
     }

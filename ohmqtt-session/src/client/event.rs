@@ -1,7 +1,7 @@
 //! What a client session tells its caller, and what it refuses.
 
 use alloc::boxed::Box;
-use ohmqtt_codec::{AckProperties, ConnAck, ReasonCode, SubAck};
+use ohmqtt_codec::{AckProperties, Binary, ConnAck, ReasonCode, SubAck};
 
 use crate::flows::FlowEvent;
 use crate::{DisconnectCause, LostMessage, Message, Receipt, Ticket};
@@ -60,6 +60,16 @@ pub enum ClientEvent {
         ticket: Ticket,
         /// The answer.
         unsuback: SubAck,
+    },
+    /// The server asks for more to authenticate by (section 4.12). Answer with `authenticate`.
+    Authenticate {
+        /// What the method says of it.
+        data: Option<Binary>,
+    },
+    /// The server has accepted a re-authentication.
+    Authenticated {
+        /// What the method says of it.
+        data: Option<Binary>,
     },
     /// The connection ended before the server answered a SUBSCRIBE or UNSUBSCRIBE.
     RequestLost {

@@ -1,5 +1,6 @@
 //! The client's side of a session: CONNECT to DISCONNECT, over any number of connections.
 
+mod auth;
 mod config;
 mod event;
 mod packets;
@@ -16,6 +17,7 @@ pub use self::config::ClientConfig;
 pub use self::event::{ClientEvent, SubscribeError};
 use crate::aliases::AliasPolicy;
 use crate::connection::{Connection, FIRST_KEY, PeerLimits};
+use crate::direction::{self, Role};
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::exchange::Exchange;
 use crate::flows::{Flows, PublishError, Receipt, Rejected, Request, RequestKind};
@@ -39,6 +41,7 @@ pub struct ClientSession {
     has_session: bool,
     /// A stream came, and CONNECT is not sent yet.
     connect_due: bool,
+    authenticating: auth::Exchanging,
     restore: Restore,
 }
 
@@ -85,6 +88,7 @@ impl ClientSession {
             client_id: config.connect.client_id.clone(),
             has_session: !config.connect.clean_start,
             connect_due: false,
+            authenticating: auth::Exchanging::No,
             restore,
             config,
         }
@@ -317,7 +321,14 @@ impl ClientSession {
     }
 
     /// Says DISCONNECT once all that waits for nothing has left, and ends the connection. Messages in the outbox stay in it.
+    ///
+    /// What only a server may say is left out, and so is a Session Expiry Interval where CONNECT had none (section 3.14.2.2.2).
     pub fn disconnect(&mut self, disconnect: Disconnect) {
+        let mut disconnect = direction::lawful(Role::Client, disconnect);
+        let connect = &self.config.connect.properties;
+        if connect.session_expiry_interval().unwrap_or(0) == 0 {
+            disconnect.properties.remove_session_expiry_interval();
+        }
         if self.phase != Phase::Offline {
             self.exchange.connection.finish(
                 Some(Packet::Disconnect(disconnect)),
@@ -338,7 +349,10 @@ impl ClientSession {
     }
 
     fn violate(&mut self, error: ProtocolError) {
-        let disconnect = Packet::Disconnect(Disconnect::new(error.reason()));
+        let disconnect = Packet::Disconnect(direction::lawful(
+            Role::Client,
+            Disconnect::new(error.reason()),
+        ));
         self.exchange
             .connection
             .abort(Some(disconnect), DisconnectCause::Protocol(error));

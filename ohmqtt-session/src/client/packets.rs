@@ -3,9 +3,11 @@
 use core::time::Duration;
 use ohmqtt_codec::{ConnAck, MqttString, Packet, PacketType, SubAck};
 
+use super::auth::Exchanging;
 use super::{ClientEvent, ClientSession, Phase};
 use crate::Instant;
 use crate::connection::{PeerLimits, unexpected};
+use crate::direction::{self, Role};
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::exchange::{Exchange, Incoming};
 use crate::flows::RequestKind;
@@ -22,6 +24,8 @@ impl ClientSession {
                 .abort(None, DisconnectCause::Refused(connack.into()));
             return Ok(());
         }
+        self.check_method(&connack)?;
+        self.authenticating = Exchanging::No;
         if connack.session_present && !self.has_session {
             // [MQTT-3.2.2-4] The server resumes what this side does not have.
             return Err(ProtocolError::SessionPresent);
@@ -30,6 +34,7 @@ impl ClientSession {
             connection,
             flows,
             events,
+            ..
         } = &mut self.exchange;
         connection.met(limits(&connack));
         // [MQTT-3.2.2-21] [MQTT-3.1.2-21] The server's Keep Alive stands in place of ours.
@@ -91,16 +96,13 @@ impl ClientSession {
                 Ok(())
             }
             Packet::Disconnect(disconnect) => {
-                // [MQTT-3.14.2-2] Session Expiry Interval is for the client to say.
-                if disconnect.properties.session_expiry_interval().is_some() {
-                    let (packet, field) = (PacketType::Disconnect, "Session Expiry Interval");
-                    return Err(ProtocolError::WrongDirection { packet, field });
-                }
+                direction::check(Role::Server, &disconnect)?;
                 self.exchange
                     .connection
                     .abort(None, DisconnectCause::ByPeer(disconnect.into()));
                 Ok(())
             }
+            Packet::Auth(auth) => self.handle_auth(&auth),
             other => Err(unexpected(
                 other.packet_type(),
                 "from a server, after CONNACK",

@@ -5,6 +5,7 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use ohmqtt_codec::{DecodeError, Disconnect, Packet, ReasonCode};
 
+use super::auth::Exchanging;
 use super::{ClientEvent, ClientSession, LOAD, Phase, Restore};
 use crate::connection::{Connection, unexpected};
 use crate::error::{DisconnectCause, ProtocolError};
@@ -37,6 +38,13 @@ impl Session for ClientSession {
         let aliases = properties.topic_alias_maximum().unwrap_or(0);
         self.exchange.connection = Connection::new(now, receive_maximum, aliases);
         self.connect_due = true;
+        // A CONNECT that names a method begins an exchange.
+        let exchanges = properties.authentication_method().is_some();
+        self.authenticating = if exchanges {
+            Exchanging::AwaitServer
+        } else {
+            Exchanging::No
+        };
         self.phase = Phase::AwaitConnAck {
             deadline: now + self.config.connect_timeout,
         };
@@ -69,6 +77,7 @@ impl Session for ClientSession {
             (Phase::AwaitConnAck { .. }, Packet::ConnAck(connack)) => {
                 self.handle_connack(now, *connack)
             }
+            (Phase::AwaitConnAck { .. }, Packet::Auth(auth)) => self.handle_auth(&auth),
             (Phase::AwaitConnAck { .. }, other) => {
                 Err(unexpected(other.packet_type(), "before CONNACK"))
             }
@@ -104,7 +113,8 @@ impl Session for ClientSession {
                     };
                     return;
                 }
-                let disconnect = Packet::Disconnect(Disconnect::new(ReasonCode::KeepAliveTimeout));
+                // 0x8D is for servers to say.
+                let disconnect = Packet::Disconnect(Disconnect::new(ReasonCode::UnspecifiedError));
                 self.exchange
                     .connection
                     .abort(Some(disconnect), DisconnectCause::KeepAliveTimeout);

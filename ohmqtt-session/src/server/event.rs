@@ -1,7 +1,7 @@
 //! What a server session tells the broker it works for.
 
 use alloc::boxed::Box;
-use ohmqtt_codec::{AckProperties, Connect, ReasonCode, Subscribe, Unsubscribe, Will};
+use ohmqtt_codec::{AckProperties, Binary, Connect, ReasonCode, Subscribe, Unsubscribe, Will};
 
 use crate::flows::FlowEvent;
 use crate::{DisconnectCause, LostMessage, Message, Receipt, Ticket};
@@ -12,6 +12,12 @@ use crate::{DisconnectCause, LostMessage, Message, Receipt, Ticket};
 pub enum ServerEvent {
     /// A client asks to connect. Answer with `accept` or `refuse`; until then the session takes no other packet.
     Connect(Box<Connect>),
+    /// The client sent what it was asked for, or begins to authenticate again (section 4.12). Answer with `authenticate` for more;
+    /// else before it was accepted with `accept` or `refuse`, later with `authenticated` or `disconnect`.
+    Authenticate {
+        /// What the method says of it.
+        data: Option<Binary>,
+    },
     /// The client published a message. Route it, then `acknowledge` it when it has a receipt.
     Message {
         /// The message, with its topic resolved.

@@ -1,5 +1,6 @@
 //! The server's side of a session: one connection of one client, and that client's flows while it has them.
 
+mod auth;
 mod config;
 mod event;
 mod packets;
@@ -9,14 +10,15 @@ use alloc::boxed::Box;
 use core::num::NonZeroU16;
 use core::time::Duration;
 use ohmqtt_codec::{
-    ConnAck, ConnAckProperties, Disconnect, Packet, PacketId, PacketType, ReasonCode, ReasonCodes,
-    SubAck, SubAckProperties, Will,
+    ConnAck, ConnAckProperties, Disconnect, MqttString, Packet, PacketId, PacketType, ReasonCode,
+    ReasonCodes, SubAck, SubAckProperties, Will,
 };
 
 pub use self::config::{Accept, Routed, ServerConfig, Subscription};
 pub use self::event::ServerEvent;
 use crate::Instant;
 use crate::connection::{Connection, PeerLimits};
+use crate::direction::{self, Role};
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::exchange::Exchange;
 use crate::flows::{Flows, Receipt, Rejected};
@@ -31,6 +33,8 @@ pub struct ServerSession {
     config: ServerConfig,
     exchange: Exchange<ServerEvent>,
     phase: Phase,
+    /// When a client has to be accepted.
+    connect_deadline: Instant,
     /// What of the CONNECT matters later.
     client: Client,
 }
@@ -44,6 +48,8 @@ enum Phase {
     AwaitConnect { deadline: Instant },
     /// The broker's word on it.
     AwaitAccept,
+    /// The client's AUTH.
+    AwaitAuth { deadline: Instant },
     /// Packets.
     Connected,
 }
@@ -54,6 +60,11 @@ struct Client {
     keep_alive: u16,
     session_expiry_interval: u32,
     will: Option<Box<Will>>,
+    /// The Authentication Method of CONNECT.
+    method: Option<MqttString>,
+    /// The client has begun to authenticate again.
+    reauthenticating: bool,
+    problem_information: bool,
 }
 
 impl ServerSession {
@@ -68,6 +79,7 @@ impl ServerSession {
         Self {
             exchange: Exchange::new(connection, flows),
             phase: Phase::Offline,
+            connect_deadline: now,
             client: Client::default(),
             config,
         }
@@ -108,6 +120,7 @@ impl ServerSession {
             session.unwrap_or_else(|| Flows::new(self.config.outbox, self.config.durable));
         let mut properties = accept.properties;
         self.announce_limits(&mut properties);
+        self.announce_method(&mut properties);
         // [MQTT-3.2.2-22] Without a Server Keep Alive the client's counts.
         let keep_alive = self
             .config
@@ -248,6 +261,7 @@ impl ServerSession {
 
     /// Ends the connection with a DISCONNECT, where one may be sent.
     pub fn disconnect(&mut self, disconnect: Disconnect) {
+        let disconnect = direction::lawful(Role::Server, disconnect);
         let cause = DisconnectCause::ByUs(disconnect.reason);
         self.end(disconnect, cause);
     }
@@ -274,7 +288,7 @@ impl ServerSession {
 
     fn violate(&mut self, error: ProtocolError) {
         self.end(
-            Disconnect::new(error.reason()),
+            direction::lawful(Role::Server, Disconnect::new(error.reason())),
             DisconnectCause::Protocol(error),
         );
     }

@@ -1,10 +1,11 @@
 //! What a server session makes of each packet.
 
 use alloc::boxed::Box;
-use ohmqtt_codec::{Connect, Disconnect, Packet, PacketType, Publish, ReasonCode};
+use ohmqtt_codec::{Connect, Disconnect, MqttString, Packet, PacketType, Publish, ReasonCode};
 
 use super::{Client, Phase, ServerEvent, ServerSession};
 use crate::connection::{PeerLimits, unexpected};
+use crate::direction::{self, Role};
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::exchange::Incoming;
 
@@ -17,6 +18,11 @@ impl ServerSession {
             session_expiry_interval: said.session_expiry_interval().unwrap_or(0),
             // [MQTT-3.1.2-7] The will is stored with the session.
             will: connect.will.clone().map(Box::new),
+            method: said
+                .authentication_method()
+                .and_then(|method| MqttString::try_from(method).ok()),
+            reauthenticating: false,
+            problem_information: said.request_problem_information().unwrap_or(true),
         };
         let default = PeerLimits::default();
         self.exchange.connection.met(PeerLimits {
@@ -28,6 +34,7 @@ impl ServerSession {
             topic_alias_maximum: said.topic_alias_maximum().unwrap_or(0),
             ..default
         });
+        self.exchange.problem_information = self.client.problem_information;
         self.phase = Phase::AwaitAccept;
         self.exchange
             .events
@@ -59,6 +66,7 @@ impl ServerSession {
                 Ok(())
             }
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
+            Packet::Auth(auth) => self.handle_auth(&auth),
             // [MQTT-3.1.0-2] A second CONNECT is a protocol error, like all that only a server sends.
             other => Err(unexpected(
                 other.packet_type(),
@@ -88,19 +96,16 @@ impl ServerSession {
         Ok(())
     }
 
-    fn handle_disconnect(&mut self, disconnect: Disconnect) -> Result<(), ProtocolError> {
-        let packet = PacketType::Disconnect;
-        if disconnect.properties.server_reference().is_some() {
-            return Err(ProtocolError::WrongDirection {
-                packet,
-                field: "Server Reference",
-            });
-        }
+    pub(super) fn handle_disconnect(
+        &mut self,
+        disconnect: Disconnect,
+    ) -> Result<(), ProtocolError> {
+        direction::check(Role::Client, &disconnect)?;
         if let Some(interval) = disconnect.properties.session_expiry_interval() {
             // 3.14.2.2.2: a session that was to end with the connection cannot be prolonged at its end.
             if self.client.session_expiry_interval == 0 && interval != 0 {
                 return Err(unexpected(
-                    packet,
+                    PacketType::Disconnect,
                     "with a Session Expiry Interval after CONNECT had none",
                 ));
             }

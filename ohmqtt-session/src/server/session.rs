@@ -24,9 +24,9 @@ impl Session for ServerSession {
             self.config.receive_maximum.get(),
             self.config.topic_alias_maximum,
         );
-        self.phase = Phase::AwaitConnect {
-            deadline: now + self.config.connect_timeout,
-        };
+        let deadline = now + self.config.connect_timeout;
+        self.connect_deadline = deadline;
+        self.phase = Phase::AwaitConnect { deadline };
     }
 
     fn handle_disconnected(&mut self, _now: Instant) {
@@ -59,6 +59,15 @@ impl Session for ServerSession {
             (Phase::AwaitConnect { .. }, other) => {
                 Err(unexpected(other.packet_type(), "before CONNECT"))
             }
+            // [MQTT-3.1.2-30] Until CONNACK such a client sends AUTH or DISCONNECT and nothing else.
+            (Phase::AwaitAuth { .. }, Packet::Auth(auth)) => self.handle_auth(&auth),
+            (Phase::AwaitAuth { .. }, Packet::Disconnect(disconnect)) => {
+                self.handle_disconnect(disconnect)
+            }
+            (Phase::AwaitAuth { .. }, other) => Err(unexpected(
+                other.packet_type(),
+                "while authentication is under way",
+            )),
             (Phase::AwaitAccept, other) => Err(unexpected(
                 other.packet_type(),
                 "while CONNECT awaits its answer",
@@ -92,7 +101,7 @@ impl Session for ServerSession {
 
     fn handle_timeout(&mut self, now: Instant) {
         match self.phase {
-            Phase::AwaitConnect { deadline } if deadline <= now => {
+            Phase::AwaitConnect { deadline } | Phase::AwaitAuth { deadline } if deadline <= now => {
                 self.exchange
                     .connection
                     .abort(None, DisconnectCause::ConnectTimeout);
@@ -150,7 +159,7 @@ impl Session for ServerSession {
         }
         match self.phase {
             Phase::Offline | Phase::AwaitAccept => None,
-            Phase::AwaitConnect { deadline } => Some(deadline),
+            Phase::AwaitConnect { deadline } | Phase::AwaitAuth { deadline } => Some(deadline),
             Phase::Connected => self.silence_ends(),
         }
     }
