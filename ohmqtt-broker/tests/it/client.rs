@@ -1,5 +1,6 @@
 //! A scripted client: it sends the packets it is told to, and hands out the packets that come. It knows no rule.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -33,6 +34,8 @@ pub(crate) async fn broker_with(change: impl FnOnce(&mut Limits)) -> Broker {
 pub(crate) struct Client {
     stream: TcpStream,
     read: BytesMut,
+    /// Packets that came while another one was waited for.
+    aside: VecDeque<Packet>,
     last_id: u16,
 }
 
@@ -45,6 +48,7 @@ impl Client {
         Self {
             stream,
             read: BytesMut::new(),
+            aside: VecDeque::new(),
             last_id: 0,
         }
     }
@@ -84,6 +88,13 @@ impl Client {
 
     /// The next packet; `None` when the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<Packet> {
+        match self.aside.pop_front() {
+            Some(packet) => Some(packet),
+            None => self.read().await,
+        }
+    }
+
+    async fn read(&mut self) -> Option<Packet> {
         loop {
             if let Some(packet) = decode(&mut self.read, &ohmqtt_codec::Limits::default()).unwrap()
             {
@@ -99,6 +110,16 @@ impl Client {
 
     pub(crate) async fn receive(&mut self) -> Packet {
         self.next().await.expect("the stream ended")
+    }
+
+    /// Waits for this packet. Messages that come before it are set aside.
+    async fn expect(&mut self, packet: Packet) {
+        loop {
+            match self.read().await.expect("the stream ended") {
+                message @ Packet::Publish(_) => self.aside.push_back(message),
+                other => break assert_eq!(other, packet),
+            }
+        }
     }
 
     /// The next packet, which is a PUBLISH. It is not acknowledged.
@@ -119,7 +140,7 @@ impl Client {
             }
             Delivery::ExactlyOnce { packet_id, .. } => {
                 self.send(Packet::PubRec(Ack::new(packet_id))).await;
-                assert_eq!(self.receive().await, Packet::PubRel(Ack::new(packet_id)));
+                self.expect(Packet::PubRel(Ack::new(packet_id))).await;
                 self.send(Packet::PubComp(Ack::new(packet_id))).await;
             }
         }
