@@ -23,6 +23,14 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! A property has methods only where the specification lets it stand, so this does not compile:
+//!
+//! ```compile_fail,E0599
+//! # use ohmqtt_codec::{AckProperties, TopicAlias};
+//! let mut properties = AckProperties::default();
+//! properties.set_topic_alias(TopicAlias::new(1).unwrap());
+//! ```
 
 #![no_std]
 #![warn(

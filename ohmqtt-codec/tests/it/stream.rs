@@ -1,7 +1,7 @@
 //! The stream: packets that come in pieces, and sizes over the limit.
 
 use bytes::BytesMut;
-use ohmqtt_codec::{Limits, Packet, decode};
+use ohmqtt_codec::{Limits, Packet, Publish, TopicName, decode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -88,4 +88,46 @@ fn a_packet_leaves_what_follows_it_in_the_buffer() {
     );
     assert_eq!(decode(&mut buf, &Limits::default()), Ok(None));
     assert_eq!(&buf[..], [0x30]);
+}
+
+/// [MQTT-1.5.5-1]
+#[test]
+fn a_header_in_pieces_needs_more_however_long_its_length_is() {
+    for length in ["7F", "FF 7F", "FF FF 7F", "FF FF FF 7F"] {
+        let header = hex(&format!("30 {length}"));
+        for end in 0..=header.len() {
+            let mut buf = BytesMut::from(&header[..end]);
+            assert_eq!(
+                decode(&mut buf, &Limits::default()),
+                Ok(None),
+                "{length} {end}"
+            );
+        }
+    }
+}
+
+#[test]
+fn payloads_of_every_length_of_length_come_back() {
+    for len in [
+        0,
+        1,
+        118,
+        119,
+        127,
+        128,
+        16_374,
+        16_375,
+        16_383,
+        16_384,
+        1 << 20,
+        2_097_142,
+        2_097_143,
+    ] {
+        let publish = Publish::new(TopicName::new("a/b/c").unwrap(), vec![b'x'; len]);
+        let packet = Packet::Publish(publish);
+        let mut buf = BytesMut::from(&encode(&packet)[..]);
+        assert_eq!(buf.len(), packet.encoded_len());
+        assert_eq!(decode(&mut buf, &Limits::default()), Ok(Some(packet)));
+        assert!(buf.is_empty());
+    }
 }
