@@ -142,15 +142,14 @@ impl State {
         let old = self.sessions.of_client(&id);
         self.check_room(old)?;
         let resumed = old.filter(|key| !connect.clean_start && self.is_kept(*key));
-        let (session, flows) = match resumed {
-            Some(key) => (key, self.take_over(key, connection, handle)),
-            None => {
-                if let Some(key) = old {
-                    self.end_session(now, key);
-                }
-                let key = self.sessions.insert(id.clone(), handle.clone(), connection);
-                (key, None)
+        let (session, flows) = if let Some(key) = resumed {
+            (key, self.take_over(key, connection, handle))
+        } else {
+            if let Some(key) = old {
+                self.end_session(now, key);
             }
+            let begun = self.sessions.insert(id.clone(), handle.clone(), connection);
+            (begun, None)
         };
         self.connections.promote(connection);
         let accept = Accept {
@@ -248,19 +247,16 @@ impl State {
         let delay = will.and_then(|will| will.properties.will_delay_interval());
         let delay = delay.unwrap_or(0);
         let will = will.filter(|_| !self.closing).map(message_of);
-        let Some(entry) = self.sessions.get_mut(client.session) else {
-            // [MQTT-3.1.2-8] The session has ended, and so the will is published whatever its delay.
-            will.into_iter()
-                .for_each(|will| self.publish_will(now, &client.id, &will));
+        let entry = self.sessions.get_mut(client.session);
+        let ended = entry.is_none();
+        let Some(entry) = entry.filter(|entry| entry.connection == Some(connection)) else {
+            // [MQTT-3.1.2-8] If the session has ended, the will is published whatever its delay; if it goes on over another
+            // connection, only one that was not to be delayed is.
+            if let Some(will) = will.filter(|_| ended || delay == 0) {
+                self.publish_will(now, &client.id, &will);
+            }
             return;
         };
-        if entry.connection != Some(connection) {
-            // The session went on over another connection: what was to be delayed is not published.
-            will.filter(|_| delay == 0)
-                .into_iter()
-                .for_each(|will| self.publish_will(now, &client.id, &will));
-            return;
-        }
         // [MQTT-3.1.2-23] The session is kept for its interval, [MQTT-4.1.0-2] and no longer.
         entry.connection = None;
         entry.expire_after(now, interval);

@@ -201,7 +201,7 @@ mod tests {
         let filter = TopicFilter::new(filter).unwrap();
         let mut topics = Vec::new();
         retained.visit(NOW, &filter, |message| {
-            topics.push(message.topic.to_string())
+            topics.push(message.topic.to_string());
         });
         topics.sort();
         topics

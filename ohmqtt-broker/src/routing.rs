@@ -72,7 +72,7 @@ impl State {
                 continue;
             };
             matched = true;
-            let message = routable.to_own(own == Some(*key));
+            let message = routable.for_client(own == Some(*key));
             if more.is_empty() {
                 entry.deliver(std::slice::from_ref(first), message);
             } else {
@@ -85,7 +85,7 @@ impl State {
             if let Some(group) = self.tree.group(*id) {
                 matched = true;
                 // [MQTT-3.3.4-5] A copy of its own, with the identifier of this subscription.
-                routable.to_own(false);
+                routable.for_client(false);
                 deliver_to_one(group, &self.sessions, message.qos, &mut routable);
             }
         }

@@ -171,7 +171,7 @@ impl<'a> Routable<'a> {
     }
 
     /// The same message to the client that published it, or to another one.
-    pub(crate) fn to_own(&mut self, own: bool) -> &mut Self {
+    pub(crate) fn for_client(&mut self, own: bool) -> &mut Self {
         self.routed = if own { Routed::Own } else { Routed::Published };
         self
     }

@@ -109,16 +109,13 @@ impl<V: Vacant> Trie<V> {
     fn add(&mut self, parent: NodeId, level: &[u8]) -> Option<NodeId> {
         let level: Arc<[u8]> = level.into();
         let node = Node::new(Arc::clone(&level), parent);
-        let id = match self.free.pop() {
-            Some(id) => {
-                *self.node_mut(id)? = node;
-                id
-            }
-            None => {
-                let id = NodeId(u32::try_from(self.nodes.len()).ok()?);
-                self.nodes.push(node);
-                id
-            }
+        let id = if let Some(id) = self.free.pop() {
+            *self.node_mut(id)? = node;
+            id
+        } else {
+            let id = NodeId(u32::try_from(self.nodes.len()).ok()?);
+            self.nodes.push(node);
+            id
         };
         self.node_mut(parent)?.children.insert(level, id);
         Some(id)

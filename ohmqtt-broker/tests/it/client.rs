@@ -8,7 +8,7 @@ use ohmqtt_broker::{Broker, Limits};
 use ohmqtt_codec::{
     Ack, ConnAck, Connect, ConnectProperties, Delivery, Disconnect, EncodeBuf, Filters, MqttString,
     Packet, PacketId, Publish, PublishTopic, Qos, ReasonCode, Subscribe, SubscribeProperties,
-    SubscriptionOptions, TopicFilter, TopicName, Unsubscribe, UnsubscribeFilters,
+    SubscriptionId, SubscriptionOptions, TopicFilter, TopicName, Unsubscribe, UnsubscribeFilters,
     UnsubscribeProperties, Will, decode,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -236,7 +236,7 @@ impl Client {
         let packet_id = self.next_id();
         let mut properties = SubscribeProperties::default();
         if let Some(id) = identifier {
-            properties.set_subscription_identifier(ohmqtt_codec::SubscriptionId::new(id).unwrap());
+            properties.set_subscription_identifier(SubscriptionId::new(id).unwrap());
         }
         let filters = Filters::new(&TopicFilter::new(filter).unwrap(), options).unwrap();
         self.send(Packet::Subscribe(Subscribe {
@@ -318,4 +318,12 @@ pub(crate) fn topic(publish: &Publish) -> &str {
         PublishTopic::Name(name) => name.as_str(),
         PublishTopic::Alias(_) => panic!("{publish:?}"),
     }
+}
+
+/// The Subscription Identifiers of a message, sorted.
+pub(crate) fn identifiers(publish: &Publish) -> Vec<u32> {
+    let identifiers = publish.properties.subscription_identifiers();
+    let mut identifiers: Vec<_> = identifiers.map(SubscriptionId::get).collect();
+    identifiers.sort_unstable();
+    identifiers
 }

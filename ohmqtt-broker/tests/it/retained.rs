@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ohmqtt_codec::{Qos, ReasonCode, RetainHandling, SubscriptionOptions};
 
-use crate::client::{Client, broker, broker_with, publish, topic};
+use crate::client::{Client, broker, broker_with, identifiers, publish, topic};
 
 /// The topics and payloads of the retained messages that a filter brings, sorted.
 async fn retained(broker: &ohmqtt_broker::Broker, filter: &str) -> Vec<(String, String)> {
@@ -99,8 +99,7 @@ async fn retain_handling_decides_when_retained_messages_come() {
                 let message = client.receive_message().await;
                 assert!(message.retain);
                 assert_eq!(message.delivery.qos(), Qos::AtLeastOnce);
-                let identifiers = message.properties.subscription_identifiers();
-                assert!(identifiers.map(|id| id.get()).eq([7]));
+                assert_eq!(identifiers(&message), [7]);
             }
             client.expect_nothing().await;
         }

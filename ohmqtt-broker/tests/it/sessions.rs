@@ -191,7 +191,7 @@ async fn a_resumed_session_goes_on_in_the_middle_of_qos_2() {
         publisher.publish("t", payload, Qos::ExactlyOnce).await;
     }
     let released = client.receive_publish().await.delivery.packet_id().unwrap();
-    let published = client.receive_publish().await;
+    let sent = client.receive_publish().await;
     client.send(Packet::PubRec(Ack::new(released))).await;
     assert_eq!(client.receive().await, Packet::PubRel(Ack::new(released)));
     drop(client);
@@ -201,7 +201,7 @@ async fn a_resumed_session_goes_on_in_the_middle_of_qos_2() {
     assert_eq!(client.receive().await, Packet::PubRel(Ack::new(released)));
     client.send(Packet::PubComp(Ack::new(released))).await;
     let again = client.receive_message().await;
-    assert_eq!(again.delivery, published.delivery.with_dup(true));
+    assert_eq!(again.delivery, sent.delivery.with_dup(true));
     assert_eq!(again.payload, "published");
     client.expect_nothing().await;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ohmqtt_codec::{Ack, Packet, Qos, ReasonCode, SubscriptionOptions};
 
-use crate::client::{Client, broker, connect, topic};
+use crate::client::{Client, broker, connect, identifiers, topic};
 
 #[tokio::test]
 async fn the_members_of_a_group_take_turns() {
@@ -61,18 +61,12 @@ async fn every_group_gets_a_copy() {
         client.subscribe_with(text, options, Some(identifier)).await;
     }
     client.publish("t", "x", Qos::AtMostOnce).await;
-    let mut identifiers = Vec::new();
+    let mut found = Vec::new();
     for _ in 0..4 {
-        let message = client.receive_message().await;
-        identifiers.extend(
-            message
-                .properties
-                .subscription_identifiers()
-                .map(|id| id.get()),
-        );
+        found.extend(identifiers(&client.receive_message().await));
     }
-    identifiers.sort_unstable();
-    assert_eq!(identifiers, [1, 2, 3, 4]);
+    found.sort_unstable();
+    assert_eq!(found, [1, 2, 3, 4]);
     client.expect_nothing().await;
 }
 

@@ -5,7 +5,7 @@ use ohmqtt_codec::{
     TopicFilter, Unsubscribe, UnsubscribeFilters, UnsubscribeProperties,
 };
 
-use crate::client::{Client, broker, broker_with, publish, topic};
+use crate::client::{Client, broker, broker_with, identifiers, publish, topic};
 
 fn filter(text: &str) -> TopicFilter {
     TopicFilter::new(text).unwrap()
@@ -126,13 +126,7 @@ async fn overlapping_subscriptions_give_one_message_with_all_identifiers() {
     publisher.publish("a/b", "x", Qos::ExactlyOnce).await;
     let message = client.receive_message().await;
     assert_eq!(message.delivery.qos(), Qos::ExactlyOnce);
-    let mut identifiers: Vec<_> = message
-        .properties
-        .subscription_identifiers()
-        .map(|id| id.get())
-        .collect();
-    identifiers.sort_unstable();
-    assert_eq!(identifiers, [1, 268_435_455]);
+    assert_eq!(identifiers(&message), [1, 268_435_455]);
     client.expect_nothing().await;
 }
 
@@ -152,8 +146,7 @@ async fn the_same_filter_again_replaces_the_subscription() {
         publisher.publish("t", "x", Qos::ExactlyOnce).await;
         let message = client.receive_message().await;
         assert_eq!(message.delivery.qos(), qos);
-        let identifiers = message.properties.subscription_identifiers();
-        assert!(identifiers.map(|id| id.get()).eq(identifier));
+        assert!(identifiers(&message).into_iter().eq(identifier));
         client.expect_nothing().await;
     }
 }

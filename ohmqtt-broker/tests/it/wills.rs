@@ -98,8 +98,7 @@ async fn a_will_waits_for_its_delay() {
 async fn a_client_that_comes_back_before_the_delay_leaves_no_will() {
     let broker = broker().await;
     let mut watcher = watcher(&broker).await;
-    let (broken, _) = Client::connect_with(&broker, delayed("broken", 1)).await;
-    drop(broken);
+    drop(Client::connect_with(&broker, delayed("broken", 1)).await);
     let (mut replaced, _) = Client::connect_with(&broker, delayed("replaced", 1)).await;
     let _back = Client::resume(&broker, "broken", 100).await;
     let _instead = Client::resume(&broker, "replaced", 100).await;
