@@ -85,6 +85,8 @@ enum End {
 pub(crate) struct Connection {
     /// Packets that wait for nothing.
     pub(crate) control: VecDeque<Packet>,
+    /// Of these, the ones that answer nothing: what this side asks for by itself.
+    pub(crate) requests: VecDeque<Packet>,
     /// Packets that wait for the store.
     pub(crate) gated: Gated,
     pub(crate) peer: PeerLimits,
@@ -106,6 +108,7 @@ impl Connection {
     pub(crate) fn new(now: Instant, receive_maximum: u16, topic_alias_maximum: u16) -> Self {
         Self {
             control: VecDeque::new(),
+            requests: VecDeque::new(),
             gated: Gated::new(),
             peer: PeerLimits::default(),
             receive_maximum,
@@ -142,6 +145,7 @@ impl Connection {
     pub(crate) fn abort(&mut self, last: Option<Packet>, cause: DisconnectCause) {
         if self.end == End::None {
             self.control.clear();
+            self.requests.clear();
             self.gated.clear();
         }
         self.finish(last, cause);
@@ -163,7 +167,8 @@ impl Connection {
 
     /// The next packet that waits for nothing but the store, or the last one.
     pub(crate) fn poll(&mut self, is_stored: impl Fn(Lsn) -> bool) -> Option<Packet> {
-        if let Some(packet) = self.control.pop_front() {
+        let answer = self.control.pop_front();
+        if let Some(packet) = answer.or_else(|| self.requests.pop_front()) {
             return Some(packet);
         }
         if self.gated.front().is_some_and(|(lsn, _)| is_stored(*lsn)) {
@@ -177,7 +182,16 @@ impl Connection {
 
     /// All that was to be sent is polled, and the stream is to end.
     pub(crate) fn is_finished(&self) -> bool {
-        self.end == End::Draining(None) && self.control.is_empty()
+        self.end == End::Draining(None) && self.control.is_empty() && self.requests.is_empty()
+    }
+
+    /// Whether more answers wait to be sent than the other side can cause without fault: an acknowledgement for each message of both
+    /// sides that is under way, and a few for all else. Then it has to read before it is heard again.
+    ///
+    /// What this side asks for does not count: two sides that each wait until the other reads would wait for ever.
+    pub(crate) fn is_behind(&self, in_flight: usize) -> bool {
+        let own = 2 * usize::from(self.receive_maximum);
+        self.control.len() + self.gated.len() > OTHER_ANSWERS + own + in_flight
     }
 
     /// The topic of a PUBLISH, by its alias where it has one.
@@ -213,6 +227,9 @@ impl Connection {
         }
     }
 }
+
+/// How many answers to pings, subscriptions and the like may wait.
+const OTHER_ANSWERS: usize = 64;
 
 /// A packet that may not come in this situation.
 pub(crate) fn unexpected(packet: PacketType, when: &'static str) -> ProtocolError {

@@ -193,6 +193,16 @@ impl<E: From<FlowEvent>> Exchange<E> {
         Some(packet)
     }
 
+    /// The connection is coming to its end.
+    pub(crate) fn is_ending(&self) -> bool {
+        !self.connection.is_open()
+    }
+
+    /// More answers wait to be sent than the other side can cause without fault.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.connection.is_behind(self.flows.sender.in_flight())
+    }
+
     /// The session goes on over a new connection.
     pub(crate) fn resume(&mut self) {
         self.flows.sender.resume(&mut self.connection.gated);

@@ -141,7 +141,10 @@ pub trait Session {
     /// The earliest deadline. It moves with every other call; ask again after any.
     fn poll_timeout(&self) -> Option<Instant>;
 
-    /// Whether the session takes another packet now. While it is false an event waits for the caller's answer, and the next packet
-    /// has to wait in the stream.
+    /// Whether the connection is coming to its end: what is polled from now on is the last. Give the stream a limited time from here.
+    fn is_ending(&self) -> bool;
+
+    /// Whether the session takes another packet now. While it is false the next packet has to wait in the stream: an event waits for
+    /// the caller's answer, or more answers wait to be polled than a faultless peer causes. It may change with any other call.
     fn is_ready(&self) -> bool;
 }

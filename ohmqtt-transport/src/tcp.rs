@@ -33,6 +33,7 @@ impl Backend for Tcp {
     }
 }
 
+// [MQTT-4.2.0-1] Ordered, lossless, in both directions.
 /// A TCP stream to whichever address of the endpoint's host answers first.
 async fn connect(to: &Endpoint) -> Result<TcpStream, TransportError> {
     let addresses = in_turn(resolve(to).await?);

@@ -303,7 +303,7 @@ impl ClientSession {
                 limit: connection.peer.maximum_packet_size,
             });
         }
-        connection.control.push_back(packet);
+        connection.requests.push_back(packet);
         Ok(packet_id)
     }
 

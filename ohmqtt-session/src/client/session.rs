@@ -123,7 +123,7 @@ impl Session for ClientSession {
                 pong_deadline: None,
             } if self.ping_due().is_some_and(|due| due <= now) => {
                 // [MQTT-3.1.2-20] Nothing was sent for the Keep Alive: PINGREQ. Nothing heard is asked after in the same way.
-                self.exchange.connection.control.push_back(Packet::PingReq);
+                self.exchange.connection.requests.push_back(Packet::PingReq);
                 self.phase = Phase::Connected {
                     pong_deadline: Some(now + self.ping_patience()),
                 };
@@ -205,7 +205,11 @@ impl Session for ClientSession {
         }
     }
 
+    fn is_ending(&self) -> bool {
+        self.exchange.is_ending()
+    }
+
     fn is_ready(&self) -> bool {
-        true
+        !self.exchange.is_behind()
     }
 }

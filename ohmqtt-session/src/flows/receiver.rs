@@ -89,6 +89,7 @@ impl Receiver {
                 None => {}
             }
         }
+        // [MQTT-4.3.2-5] At QoS 1, an identifier that was acknowledged means a new message, whatever its DUP says.
         self.admit(receive_maximum)?;
         self.last_receipt += 1;
         let receipt = Receipt(self.last_receipt);
@@ -214,6 +215,7 @@ impl Receiver {
         gated: &mut Gated,
     ) -> Result<(), ProtocolError> {
         match self.received.get(packet_id) {
+            // [MQTT-4.3.3-13] The exchange goes on to its end whatever has become of the message, which expires or not elsewhere.
             Some(Received::Taken { counted, .. }) => {
                 self.unreleased -= usize::from(*counted);
                 self.received.remove(packet_id);

@@ -65,6 +65,7 @@ struct Client {
     /// The client has begun to authenticate again.
     reauthenticating: bool,
     problem_information: bool,
+    response_information: bool,
 }
 
 impl ServerSession {
@@ -121,6 +122,10 @@ impl ServerSession {
         let mut properties = accept.properties;
         self.announce_limits(&mut properties);
         self.announce_method(&mut properties);
+        if !self.client.response_information {
+            // [MQTT-3.1.2-28] A client that did not ask for Response Information is not given any.
+            properties.remove_response_information();
+        }
         // [MQTT-3.2.2-22] Without a Server Keep Alive the client's counts.
         let keep_alive = self
             .config
@@ -163,6 +168,7 @@ impl ServerSession {
         if self.phase != Phase::AwaitAccept {
             return;
         }
+        // [MQTT-3.1.4-6] What else such a client has sent is not looked at: the connection is not open any more.
         // [MQTT-3.2.2-6] Session Present is 0, [MQTT-3.2.2-7] and the stream is closed behind it.
         // [MQTT-3.2.2-8] Only the codes listed for CONNACK are used.
         let valid = reason.is_error() && reason.allowed_in(PacketType::ConnAck);
@@ -203,6 +209,8 @@ impl ServerSession {
         let Some(granted) = wanted().map(|s| s.options.qos).max() else {
             return Ok(());
         };
+        // [MQTT-3.3.2-3] The topic is the one it was published to. [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-20] What
+        // its publisher said of the payload goes along as it is, [MQTT-3.3.2-17] [MQTT-3.3.2-18] user properties in their order.
         let mut message = message.clone();
         // [MQTT-3.8.4-8] [MQTT-3.3.4-2] The lower of the published QoS and the highest granted.
         message.qos = message.qos.min(granted);
@@ -233,7 +241,7 @@ impl ServerSession {
 
     /// Answers a SUBSCRIBE.
     ///
-    // [MQTT-3.8.4-1] [MQTT-3.8.4-2] SUBACK, with its identifier.
+    // [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-2.2.1-6] SUBACK, with its identifier.
     pub fn suback(&mut self, packet_id: PacketId, codes: ReasonCodes) {
         self.answer(Packet::SubAck(SubAck {
             packet_id,
@@ -244,7 +252,7 @@ impl ServerSession {
 
     /// Answers an UNSUBSCRIBE.
     ///
-    // [MQTT-3.10.4-4] [MQTT-3.10.4-5] UNSUBACK, with its identifier.
+    // [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT-2.2.1-6] UNSUBACK, with its identifier.
     pub fn unsuback(&mut self, packet_id: PacketId, codes: ReasonCodes) {
         self.answer(Packet::UnsubAck(SubAck {
             packet_id,

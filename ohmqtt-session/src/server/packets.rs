@@ -22,6 +22,7 @@ impl ServerSession {
                 .authentication_method()
                 .and_then(|method| MqttString::try_from(method).ok()),
             reauthenticating: false,
+            response_information: said.request_response_information().unwrap_or(false),
             problem_information: said.request_problem_information().unwrap_or(true),
         };
         let default = PeerLimits::default();

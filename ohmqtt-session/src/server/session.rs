@@ -81,6 +81,7 @@ impl Session for ServerSession {
 
     fn handle_malformed(&mut self, _now: Instant, error: DecodeError) {
         let reason = error.reason();
+        // [MQTT-3.1.4-1] A CONNECT that is none ends the connection.
         // [MQTT-3.1.2-1] [MQTT-3.1.2-2] A client of another version is told so; other malformed CONNECTs end in silence.
         if matches!(self.phase, Phase::AwaitConnect { .. })
             && reason == ReasonCode::UnsupportedProtocolVersion
@@ -164,7 +165,11 @@ impl Session for ServerSession {
         }
     }
 
+    fn is_ending(&self) -> bool {
+        self.exchange.is_ending()
+    }
+
     fn is_ready(&self) -> bool {
-        self.phase != Phase::AwaitAccept
+        self.phase != Phase::AwaitAccept && !self.exchange.is_behind()
     }
 }

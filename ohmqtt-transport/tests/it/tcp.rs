@@ -8,7 +8,7 @@ use ohmqtt_transport::{
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::contract::{Subject, contract, in_time};
+use crate::contract::{Subject, contract, hundred_megabytes_both_ways_arrive_intact, in_time};
 
 struct Tcp;
 
@@ -33,6 +33,12 @@ contract!(keeps_the_contract, Tcp);
 
 async fn listen_at(url: &str) -> Box<dyn Listen> {
     listen(&url.parse().unwrap()).await.unwrap()
+}
+
+/// [MQTT-4.2.0-1] What goes in comes out, all of it and in order, both ways.
+#[tokio::test]
+async fn bytes_arrive_in_order_and_none_is_lost() {
+    in_time(hundred_megabytes_both_ways_arrive_intact(&Tcp)).await;
 }
 
 #[tokio::test]

@@ -284,6 +284,7 @@ impl Sender {
         if flight.message.seq != seq || flight.on_wire {
             return None;
         }
+        // [MQTT-4.3.3-7] What was sent once does not expire any more.
         // [MQTT-3.3.1-1] What is delivered again has DUP 1. A message read back from a store may have been sent before.
         let publish = match wire.publish(&flight.message, now, Some(id), true) {
             Ok(publish) => publish,
