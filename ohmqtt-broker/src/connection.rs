@@ -147,6 +147,7 @@ impl Connection {
                 self.client = Some(client);
             }
             Err(reason) => {
+                // [MQTT-3.1.4-6] The session ends the connection behind this, and takes nothing more.
                 tracing::debug!(client = %connect.client_id, %reason, "client refused");
                 self.handle
                     .with(|session, _| session.refuse(reason, ConnAckProperties::default()));

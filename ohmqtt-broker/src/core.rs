@@ -119,6 +119,7 @@ impl State {
         connect: &Connect,
     ) -> Result<Client, ReasonCode> {
         self.check(connection, connect)?;
+        // [MQTT-3.1.2-28] There is no Response Information, whether it is asked for or not.
         let mut properties = ConnAckProperties::default();
         let id = if connect.client_id.is_empty() {
             // [MQTT-3.1.3-6] [MQTT-3.1.3-7] A client without an identifier gets one, and is told. [MQTT-3.2.2-16] No session has it.

@@ -18,7 +18,7 @@ pub struct Limits {
     pub connections: usize,
     /// Connections that have not finished their CONNECT. One more ends the oldest of them.
     pub half_open: usize,
-    /// How long a connection may take from its coming, handshakes below MQTT included, to its CONNECT.
+    /// How long the handshakes below MQTT may take, and after them the CONNECT.
     pub connect_timeout: Duration,
     /// The largest packet a client may send, in bytes. Told in CONNACK; a larger one is refused by its header with Packet too large (0x95).
     pub packet_size: NonZeroU32,
@@ -37,7 +37,8 @@ pub struct Limits {
     pub subscriptions: usize,
     /// What they may take, in bytes: each counts its filter and 128 for every level.
     pub subscription_bytes: usize,
-    /// Messages queued for one session, in flight or waiting. What does not fit is dropped for that session.
+    /// Messages queued for one session, in flight or waiting. What does not fit is dropped for that session, retained messages
+    /// for a new subscription among it.
     pub session_queue: usize,
     /// The same in bytes.
     pub session_queue_bytes: usize,
@@ -49,7 +50,8 @@ pub struct Limits {
 
 impl Default for Limits {
     /// 10,000 connections, 1,024 of them half open for at most 10 seconds; packets of 2 MiB; 20,000 sessions with 10,000 subscriptions
-    /// (8 MiB) and 65,536 queued messages (32 MiB) each; 100,000 retained messages (64 MiB); topics of 128 levels; 16 aliases.
+    /// (8 MiB) and 65,536 queued messages (64 MiB) each; 50,000 retained messages (32 MiB), which all fit into an empty queue; topics of
+    /// 128 levels; 16 aliases.
     fn default() -> Self {
         Self {
             connections: 10_000,
@@ -64,9 +66,9 @@ impl Default for Limits {
             subscriptions: 10_000,
             subscription_bytes: 8 << 20,
             session_queue: 65_536,
-            session_queue_bytes: 32 << 20,
-            retained: 100_000,
-            retained_bytes: 64 << 20,
+            session_queue_bytes: 64 << 20,
+            retained: 50_000,
+            retained_bytes: 32 << 20,
         }
     }
 }

@@ -63,6 +63,8 @@ impl State {
         let own = self.sessions.of_client(publisher);
         self.tree.find(&message.topic, &mut self.matches);
         let mut matched = false;
+        // [MQTT-3.3.2-3] [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-18] [MQTT-3.3.2-20] The message goes on
+        // with the topic and the property bytes it came with.
         // [MQTT-4.5.0-1] Every session that matches gets it, [MQTT-4.6.0-5] [MQTT-4.6.0-6] in the order in which messages come here.
         for same in self.matches.each.chunk_by(|a, b| a.0 == b.0) {
             let [(key, first), more @ ..] = same else {

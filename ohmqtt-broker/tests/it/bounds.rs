@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::client::{Client, broker, broker_with, connect, topic};
 
+/// [MQTT-4.5.0-1] Every client that matches gets every message.
 #[tokio::test]
 async fn a_hundred_clients_hear_from_each_other() {
     let broker = broker().await;

@@ -6,11 +6,13 @@ use ohmqtt_codec::{MqttString, Packet, Qos, ReasonCode};
 
 use crate::client::{Client, broker, broker_with, connect, resuming, will};
 
-/// [MQTT-3.1.4-5] [MQTT-3.2.0-1] CONNECT is answered by CONNACK with Success. [MQTT-4.12.0-6] It names no authentication method.
+/// [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] CONNECT is answered by one CONNACK with Success. [MQTT-4.12.0-6] It names no
+/// authentication method, [MQTT-3.1.2-28] and holds no Response Information.
 #[tokio::test]
 async fn connect_is_answered_with_the_limits_of_the_broker() {
     let broker = broker().await;
-    let (_client, connack) = Client::connect_with(&broker, connect("c")).await;
+    let (mut client, connack) = Client::connect_with(&broker, connect("c")).await;
+    client.expect_nothing().await;
     assert_eq!(connack.reason, ReasonCode::Success);
     assert!(!connack.session_present);
     let properties = connack.properties;
@@ -188,6 +190,40 @@ async fn pings_are_answered_each() {
     for _ in 0..3 {
         assert_eq!(client.receive().await, Packet::PingResp);
     }
+}
+
+/// [MQTT-3.2.2-12] [MQTT-3.2.2-13] There is no QoS and no retain flag that this broker could not serve.
+#[tokio::test]
+async fn wills_of_every_kind_are_accepted() {
+    let broker = broker().await;
+    for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
+        for retain in [false, true] {
+            let mut connect = connect("c");
+            let mut will = will("t", "x");
+            (will.qos, will.retain) = (qos, retain);
+            connect.will = Some(will);
+            let (_client, connack) = Client::connect_with(&broker, connect).await;
+            assert_eq!(connack.reason, ReasonCode::Success);
+        }
+    }
+}
+
+/// [MQTT-3.1.4-6] What comes in one piece with a CONNECT that is refused is not looked at.
+#[tokio::test]
+async fn nothing_behind_a_refused_connect_is_processed() {
+    let broker = broker().await;
+    let mut subscriber = Client::connect(&broker, "subscriber").await;
+    subscriber.subscribe("t", Qos::AtMostOnce).await;
+    let mut client = Client::open(&broker).await;
+    let mut out = ohmqtt_codec::EncodeBuf::new();
+    let refused = Packet::Connect(connect(&"x".repeat(1025)).into());
+    refused.encode(&mut out).unwrap();
+    let message = crate::client::publish("t", "x");
+    Packet::Publish(message).encode(&mut out).unwrap();
+    client.send_bytes(&out.into_bytes()).await;
+    assert!(matches!(client.receive().await, Packet::ConnAck(_)));
+    client.expect_end().await;
+    subscriber.expect_nothing().await;
 }
 
 #[tokio::test]

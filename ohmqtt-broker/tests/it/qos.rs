@@ -6,7 +6,8 @@ use crate::client::{Client, broker, publish};
 
 const ALL: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
 
-/// [MQTT-3.8.4-8] [MQTT-3.3.4-2] The lower of the published QoS and the granted one.
+/// [MQTT-3.8.4-8] The lower of the published QoS and the granted one. [MQTT-3.3.4-1] [MQTT-2.2.1-5] Each is answered as its QoS asks,
+/// with its identifier. [MQTT-4.3.2-4] [MQTT-4.3.3-8]
 #[tokio::test]
 async fn a_message_comes_with_the_lower_qos_of_publisher_and_subscription() {
     let broker = broker().await;
@@ -69,7 +70,7 @@ async fn a_qos_2_publish_that_comes_twice_is_routed_once() {
     client.expect_nothing().await;
 }
 
-/// [MQTT-4.6.0-5] [MQTT-4.6.0-6] Messages on one topic come in the order in which they were published.
+/// [MQTT-4.6.0-5] [MQTT-4.6.0-6] [MQTT-4.6.0-2] Messages on one topic come in the order in which they were published.
 #[tokio::test]
 async fn messages_come_in_the_order_of_publishing() {
     let broker = broker().await;
@@ -92,13 +93,47 @@ async fn messages_come_in_the_order_of_publishing() {
     for n in 0..500 {
         assert_eq!(subscriber.receive_message().await.payload, n.to_string());
     }
-    // [MQTT-4.6.0-2] So do the acknowledgements.
+    // So do the acknowledgements.
     for n in 1..=500 {
         match publisher.receive().await {
             Packet::PubAck(ack) => assert_eq!(ack.packet_id.get(), n),
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// [MQTT-4.3.2-5] After PUBACK the same identifier means a new message, whatever DUP says.
+#[tokio::test]
+async fn an_identifier_of_qos_1_is_free_after_its_puback() {
+    let broker = broker().await;
+    let mut subscriber = Client::connect(&broker, "subscriber").await;
+    subscriber.subscribe("t", Qos::AtMostOnce).await;
+    let mut client = Client::connect(&broker, "c").await;
+    let packet_id = client.next_id();
+    for dup in [false, true, false] {
+        let mut message = publish("t", "x");
+        message.delivery = Delivery::AtLeastOnce { packet_id, dup };
+        client.send(Packet::Publish(message)).await;
+        assert_eq!(client.receive().await, Packet::PubAck(Ack::new(packet_id)));
+        subscriber.receive_message().await;
+    }
+    subscriber.expect_nothing().await;
+}
+
+/// [MQTT-4.3.3-13] [MQTT-4.3.3-11] The handshake goes on when the message has expired.
+#[tokio::test]
+async fn an_expired_qos_2_message_is_acknowledged_to_the_end() {
+    let broker = broker().await;
+    let (mut absent, _) = Client::resume(&broker, "absent", 100).await;
+    absent.subscribe("t", Qos::ExactlyOnce).await;
+    drop(absent);
+    let mut client = Client::connect(&broker, "c").await;
+    let mut message = publish("t", "x");
+    message.properties.set_message_expiry_interval(0);
+    let reason = client.publish_packet(message, Qos::ExactlyOnce).await;
+    assert_eq!(reason, ReasonCode::Success);
+    let (mut absent, _) = Client::resume(&broker, "absent", 100).await;
+    absent.expect_nothing().await;
 }
 
 #[tokio::test]

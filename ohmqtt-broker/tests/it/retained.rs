@@ -108,6 +108,19 @@ async fn retain_handling_decides_when_retained_messages_come() {
 }
 
 #[tokio::test]
+async fn thousands_of_retained_messages_come_to_one_subscription() {
+    let broker = broker().await;
+    let mut publisher = Client::connect(&broker, "publisher").await;
+    for n in 0..2000 {
+        let mut message = publish(&format!("t/{n}"), "x");
+        message.retain = true;
+        publisher.publish_packet(message, Qos::AtMostOnce).await;
+    }
+    publisher.expect_nothing().await;
+    assert_eq!(retained(&broker, "t/#").await.len(), 2000);
+}
+
+#[tokio::test]
 async fn a_retained_message_expires() {
     let broker = broker().await;
     let mut client = Client::connect(&broker, "c").await;

@@ -98,6 +98,20 @@ async fn a_session_ends_when_its_interval_has_passed() {
     assert!(!present);
 }
 
+/// [MQTT-4.1.0-1] The interval does not run while the client is there.
+#[tokio::test]
+async fn a_session_does_not_end_while_its_client_is_connected() {
+    let broker = broker().await;
+    let (client, _) = Client::resume(&broker, "c", 1).await;
+    drop(client);
+    let (mut client, present) = Client::resume(&broker, "c", 1).await;
+    assert!(present);
+    client.subscribe("t", Qos::AtLeastOnce).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    client.publish("t", "still there", Qos::AtMostOnce).await;
+    assert_eq!(client.receive_message().await.payload, "still there");
+}
+
 #[tokio::test]
 async fn disconnect_changes_how_long_a_session_is_kept() {
     let broker = broker().await;
@@ -180,7 +194,8 @@ async fn a_session_that_was_to_end_with_its_connection_is_not_taken_over() {
     );
 }
 
-/// [MQTT-4.4.0-1] [MQTT-4.3.3-6] After PUBREC only PUBREL goes again, before it the PUBLISH, with the same identifiers.
+/// [MQTT-4.4.0-1] [MQTT-4.3.3-6] [MQTT-3.3.1-1] After PUBREC only PUBREL goes again, before it the PUBLISH with DUP, each with the
+/// identifier it had.
 #[tokio::test]
 async fn a_resumed_session_goes_on_in_the_middle_of_qos_2() {
     let broker = broker().await;
