@@ -141,7 +141,7 @@ impl Client {
         let shared = Arc::new(Shared {
             handle,
             publications: Publications::default(),
-            routes: Mutex::new(Routes::new()),
+            routes: Mutex::new(Routes::new(settings.seed)),
             status: Cell::new(status),
             address: settings.endpoint.to_string(),
             counters: Counters::default(),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ohmqtt_codec::{
-    Filters, ReasonCode, SubscribeProperties, TopicFilter, TopicName, UnsubscribeFilters,
+    Filters, ReasonCode, SubscribeProperties, SubscriptionId, TopicFilter, TopicName,
+    UnsubscribeFilters,
 };
 use ohmqtt_driver::{Cell, Handle};
 use ohmqtt_session::{ClientSession, Receipt, SubscribeError as NotSubscribed, Ticket};
@@ -14,6 +15,9 @@ use crate::queue::Queue;
 
 /// How many messages that no subscription claims wait for one.
 const UNCLAIMED: usize = 1000;
+
+/// How many Subscription Identifiers there are (section 3.8.2.1.2).
+const IDENTIFIERS: u64 = 268_435_455;
 
 /// What the server said to one subscription.
 pub(crate) type Answer = Result<Vec<ReasonCode>, NotSubscribed>;
@@ -26,6 +30,8 @@ pub(crate) type Awaited = Arc<Cell<Option<Answer>>>;
 pub(crate) struct Routes {
     entries: BTreeMap<u64, Entry>,
     next: u64,
+    /// The Subscription Identifier of number 0. A session may outlive this client, and its next one counts from elsewhere.
+    base: u64,
     /// What no subscription claimed, and the catch-all stream reads.
     pub(crate) unclaimed: Arc<Queue>,
     /// Messages that found no room anywhere, or nobody to read them.
@@ -52,10 +58,11 @@ enum State {
 }
 
 impl Routes {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             entries: BTreeMap::new(),
             next: 1,
+            base: seed % IDENTIFIERS,
             unclaimed: Arc::new(Queue::new(UNCLAIMED, false)),
             dropped: 0,
         }
@@ -119,8 +126,14 @@ impl Routes {
             .filter(|(_, entry)| entry.state == State::Wanted)
         {
             let (filters, ticket) = (entry.filters.clone(), Ticket(*number));
+            let mut properties = SubscribeProperties::default();
             match handle.with(|session, _| {
-                session.subscribe(filters, SubscribeProperties::default(), ticket)
+                if session.server_limits().subscription_identifiers_available
+                    && let Some(id) = identifier(self.base, *number)
+                {
+                    properties.set_subscription_identifier(id);
+                }
+                session.subscribe(filters, properties, ticket)
             }) {
                 Ok(_) => entry.state = State::Requested,
                 Err(NotSubscribed::NotConnected | NotSubscribed::NoPacketId) => {}
@@ -151,10 +164,16 @@ impl Routes {
     pub(crate) fn dispatch(
         &mut self,
         handle: &Handle<ClientSession>,
-        message: ohmqtt_session::Message,
+        mut message: ohmqtt_session::Message,
         receipt: Option<Receipt>,
     ) {
-        let matches = |entry: &&Entry| claims(&entry.filters, &message.topic);
+        let named = self.named(&message);
+        // They are between this client and the server; a message that is published on has none.
+        message.properties.remove_subscription_identifiers();
+        let matches = |entry: &&Entry| match named.is_empty() {
+            true => claims(&entry.filters, &message.topic),
+            false => entry.filters.iter().any(|(own, _)| named.contains(&own)),
+        };
         let queues: Vec<_> = self
             .entries
             .values()
@@ -171,6 +190,20 @@ impl Routes {
             self.dropped += u64::from(!queue.push(message.clone()));
         }
         self.dropped += u64::from(!last.push(message));
+    }
+
+    /// The filters for which the server sent this message, where it says so. For overlapping ones it may send a message each
+    /// (section 3.3.4), and each is for its own subscription only.
+    fn named(&self, message: &ohmqtt_session::Message) -> Vec<TopicFilter> {
+        let entries = message
+            .properties
+            .subscription_identifiers()
+            .filter_map(|id| self.entries.get(&number(self.base, id)));
+        // Of subscriptions with the same filter the server knows the last: the filter counts, not the subscription.
+        entries
+            .flat_map(|entry| entry.filters.iter().map(|(filter, _)| filter))
+            .filter(|filter| filter.matches(&message.topic))
+            .collect()
     }
 
     fn keep_unclaimed(&mut self, message: Message) {
@@ -195,6 +228,16 @@ impl Routes {
             });
         }
     }
+}
+
+/// The Subscription Identifier of a subscription.
+fn identifier(base: u64, number: u64) -> Option<SubscriptionId> {
+    SubscriptionId::new(u32::try_from((base + number) % IDENTIFIERS + 1).ok()?)
+}
+
+/// The subscription of an identifier.
+fn number(base: u64, id: SubscriptionId) -> u64 {
+    (u64::from(id.get()) - 1 + IDENTIFIERS - base) % IDENTIFIERS
 }
 
 fn claims(filters: &Filters, topic: &TopicName) -> bool {

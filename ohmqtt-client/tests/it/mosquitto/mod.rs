@@ -1,8 +1,9 @@
 //! Interoperability with a real Mosquitto 2. Each test starts one of its own.
 
 mod exchange;
+mod subscriptions;
 
-use ohmqtt_client::{Client, Message, Qos, Subscription};
+use ohmqtt_client::{Client, Message, Qos, ReasonCode, Subscription};
 
 use crate::support::mosquitto::Mosquitto;
 use crate::support::soon;
@@ -19,7 +20,26 @@ async fn subscribe(client: &Client, filter: &str) -> Subscription {
     soon(client.subscribe(filter)).await.unwrap()
 }
 
+/// Publishes and waits for the acknowledgement.
+async fn publish(client: &Client, topic: &str, text: &'static str, qos: Qos) -> ReasonCode {
+    let publication = soon(client.publish(topic, text).qos(qos)).await.unwrap();
+    soon(publication.acked()).await.unwrap().reason
+}
+
 /// The next message.
-async fn next(subscription: &mut Subscription) -> Message {
-    soon(subscription.recv()).await.expect("an open client")
+async fn next(inbox: &mut Subscription) -> Message {
+    soon(inbox.recv()).await.expect("an open client")
+}
+
+/// The payload as text.
+fn text(message: &Message) -> &str {
+    std::str::from_utf8(&message.payload).unwrap()
+}
+
+/// Nothing waits in the stream, and nothing was under way to it: what the server had sent before it answered this has come.
+async fn quiet(client: &Client, inbox: &mut Subscription) {
+    let fence = subscribe(client, "fence").await;
+    let message = inbox.try_recv();
+    assert!(message.is_none(), "{message:?}");
+    drop(fence);
 }
