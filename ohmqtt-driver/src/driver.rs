@@ -16,13 +16,16 @@ use tokio::time::Sleep;
 
 use crate::{Handle, StoreLink};
 
-/// So much may be encoded and not written; beyond it neither packets are polled nor bytes read, and the stream holds its peer back.
+/// So much may be encoded and not written; beyond it no packets are polled. Bytes are still read, lest two of us wait for each other:
+/// a session that owes its peer too many answers says so by not being ready.
 const WRITE_HIGH: usize = 256 * 1024;
 /// The least and the most that one read makes room for.
 const READ_MIN: usize = 4 * 1024;
 const READ_MAX: usize = 64 * 1024;
 /// How many packets are handled under one lock, so that callers get their turn.
 const PACKETS_PER_LOCK: usize = 256;
+/// How many turns follow each other before other tasks get theirs, and how many are spent on hearing a peer out.
+const TURNS: usize = 64;
 /// How many pieces one vectored write takes.
 const SLICES: usize = 32;
 /// How long a stream that is ended in order may take to send what is left and to end on the other side.
@@ -43,6 +46,8 @@ pub struct Driver<S: Session, F> {
     write: EncodeBuf,
     /// Written and not flushed.
     unflushed: bool,
+    /// The peer has ended its side of the stream.
+    ended: bool,
     /// When a session that asked for the end is not waited for any more.
     give_up: Option<Instant>,
     timer: Timer,
@@ -56,6 +61,8 @@ struct Look {
     reads: bool,
     /// Whether the session may have packets that found no room.
     more: bool,
+    /// Whether the store was given all there is for it.
+    stored: bool,
 }
 
 impl<S, F> Driver<S, F>
@@ -76,6 +83,7 @@ where
             read_size: READ_MIN,
             write: EncodeBuf::new(),
             unflushed: false,
+            ended: false,
             give_up: None,
             timer: Timer::default(),
         }
@@ -84,19 +92,28 @@ where
     /// Runs the session over this stream until the stream ends or the session asks for its end. The error is that of the stream, if it
     /// ended with one; the session's own account comes as an event.
     ///
+    /// The session is told of the end as soon as its last packet is written; a stream that is ended in order may take some moments more,
+    /// in which the driver serves the store.
+    ///
     /// Cancel safety: when the future is dropped the stream is dropped with it; call [`disconnected`](Self::disconnected) then.
     pub async fn run(&mut self, mut stream: Box<dyn Transport>) -> io::Result<()> {
         self.read.clear();
         self.write.clear();
         self.unflushed = false;
+        self.ended = false;
         self.give_up = None;
         self.handle.with(S::handle_connected);
         let result = poll_fn(|cx| self.poll_stream(cx, &mut stream)).await;
-        if let Ok(true) = result {
-            close(stream).await;
-        }
         self.disconnected();
-        result.map(|_| ())
+        if result.is_ok() {
+            let mut closing = pin!(close(stream));
+            poll_fn(|cx| {
+                self.poll_idle(cx);
+                closing.as_mut().poll(cx)
+            })
+            .await;
+        }
+        result
     }
 
     /// Tells the session that its stream is gone, and passes its events on.
@@ -113,28 +130,57 @@ where
     /// Cancel safety: nothing is lost when the future is dropped.
     pub async fn idle(&mut self) -> std::convert::Infallible {
         poll_fn(|cx| {
-            loop {
-                let look = self.look(cx, false);
-                let progress = self.dispatch() || self.poll_deadline(cx, &look).is_ready();
-                if !progress && self.sleeps(cx) {
-                    return Poll::Pending;
-                }
-            }
+            self.poll_idle(cx);
+            Poll::Pending
         })
         .await
     }
 
-    /// One turn after another, until there is nothing to do. `true`: the session asked for the end.
+    /// Gives the store all that the session wants kept, and waits until it is safe, or has failed. For the end, when there will be no
+    /// stream any more.
+    ///
+    /// Cancel safety: nothing is lost when the future is dropped; it can be called again.
+    pub async fn settle(&mut self) {
+        let Some(store) = self.store.clone() else {
+            return;
+        };
+        poll_fn(|cx| {
+            let stored = self.poll_idle(cx);
+            if stored {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        store.flush().await;
+        self.look(&mut Context::from_waker(Waker::noop()), false);
+        self.dispatch();
+    }
+
+    /// One turn after another without a stream, until there is nothing to do. `true`: the store was given all there is for it.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let look = self.look(cx, false);
+            let progress = self.dispatch() || self.poll_deadline(cx, &look).is_ready();
+            if !progress && self.sleeps(cx) {
+                return look.stored;
+            }
+        }
+    }
+
+    /// One turn after another, until there is nothing to do. Ready when the stream has ended, or the session asks for its end and all it
+    /// had to say is written.
     fn poll_stream(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut Box<dyn Transport>,
-    ) -> Poll<io::Result<bool>> {
-        loop {
+    ) -> Poll<io::Result<()>> {
+        for _ in 0..TURNS {
             let look = self.look(cx, true);
             let mut progress = self.dispatch();
             match self.poll_write(cx, stream) {
-                Poll::Ready(Ok(())) if look.close && !progress => return Poll::Ready(Ok(true)),
+                Poll::Ready(Ok(())) if look.close && !progress => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => progress |= look.more,
                 Poll::Ready(Err(error)) => {
                     self.hear_out(cx, stream);
@@ -142,9 +188,11 @@ where
                 }
                 Poll::Pending => {}
             }
-            if look.reads && !look.close && self.write.len() < WRITE_HIGH {
+            // What comes while the last packets leave is read and dropped: the peer may read only when it has written.
+            if look.reads && !self.ended {
                 match self.poll_read(cx, stream)? {
-                    Poll::Ready(0) => return Poll::Ready(Ok(false)),
+                    Poll::Ready(0) if look.close => self.ended = true,
+                    Poll::Ready(0) => return Poll::Ready(Ok(())),
                     Poll::Ready(_) => progress = true,
                     Poll::Pending => {}
                 }
@@ -162,14 +210,21 @@ where
                 return Poll::Pending;
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The stream takes nothing any more: what the other side said before, such as why, is still passed on.
     fn hear_out(&mut self, cx: &mut Context<'_>, stream: &mut Box<dyn Transport>) {
-        while let Poll::Ready(Ok(1..)) = self.poll_read(cx, stream) {
+        for _ in 0..TURNS {
             self.write.clear();
-            self.look(cx, true);
+            let look = self.look(cx, true);
             self.dispatch();
+            if look.close
+                || look.reads && !matches!(self.poll_read(cx, stream), Poll::Ready(Ok(1..)))
+            {
+                return;
+            }
         }
     }
 
@@ -190,6 +245,8 @@ where
         let store_takes = store.is_some_and(|store| store.poll_room(cx).is_ready());
         let mut inner = self.handle.lock();
         inner.touched = false;
+        // Whoever calls from now on is heard in this turn or the next, without waking anybody.
+        inner.sleeper = None;
         let session = &mut inner.session;
         if session
             .poll_timeout()
@@ -212,15 +269,13 @@ where
             }
             reads |= self.read.is_empty();
         }
-        // What was not looked at for want of budget is looked at in the next turn.
-        inner.touched |= budget == 0;
-        let session = &mut inner.session;
         let mut upto = Lsn::NONE;
         while store_takes && let Some((lsn, op)) = session.poll_store() {
             upto = lsn;
             self.ops.push(op);
         }
-        while connected && self.write.len() < WRITE_HIGH {
+        // The last packets come out in any case: from then on the end has its deadline.
+        while connected && (self.write.len() < WRITE_HIGH || session.is_ending()) {
             let Some(packet) = session.poll_packet(now) else {
                 break;
             };
@@ -238,7 +293,11 @@ where
             deadline: session.poll_timeout().into_iter().chain(pause).min(),
             reads: reads && session.is_ready(),
             more: self.write.len() >= WRITE_HIGH,
+            stored: store_takes || self.store.is_none(),
         };
+        // What was not looked at, for want of budget or because the session was not ready, is looked at in the next turn.
+        let unread = connected && !reads && session.is_ready();
+        inner.touched |= unread;
         drop(inner);
         if look.close {
             look.deadline = Some(*self.give_up.get_or_insert(now + CLOSE_TIMEOUT));
@@ -264,10 +323,7 @@ where
         if inner.touched {
             return false;
         }
-        match &mut inner.sleeper {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
+        inner.sleeper = Some(cx.waker().clone());
         true
     }
 

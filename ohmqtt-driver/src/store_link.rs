@@ -78,6 +78,19 @@ impl StoreLink {
         });
     }
 
+    /// Waits until all that was handed over before is safe against a power cut, or has failed.
+    pub(crate) async fn flush(&self) {
+        let answer = Arc::new(Cell::new(false));
+        let done = Arc::clone(&answer);
+        self.writer.flush(move |result| {
+            if let Err(error) = result {
+                tracing::warn!(%error, "the store failed");
+            }
+            done.update(|answer| *answer = true);
+        });
+        answer.until(|answer| answer.then_some(())).await;
+    }
+
     /// Reads everything the session asks for, stretch after stretch, and blocks the thread for that. To be done once, before anything
     /// else is asked of the session: the order of its records goes on where they end.
     pub fn restore<S>(&self, handle: &Handle<S>) -> Result<(), StoreError>

@@ -1,0 +1,9 @@
+//! Facts about the driver: two sessions over streams of every kind, a clock of the test's own, stores that work and stores that fail.
+
+mod closing;
+mod keeping_alive;
+mod pressure;
+mod sleeping;
+mod storing;
+mod streams;
+mod support;
