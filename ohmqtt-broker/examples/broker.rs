@@ -5,12 +5,23 @@
 //! With `--insecure-allow-anonymous` the addresses may be ones that other machines reach.
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use ohmqtt_broker::Broker;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("broker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let mut builder = Broker::builder();
     for argument in std::env::args().skip(1) {
         builder = match argument.as_str() {
