@@ -35,12 +35,15 @@ pub struct PeerLimits {
     pub shared_subscription_available: bool,
 }
 
+/// The largest packet there can be, in bytes (section 1.5.5).
+const LARGEST: u32 = 268_435_460;
+
 impl Default for PeerLimits {
     /// What holds when the other side says nothing.
     fn default() -> Self {
         Self {
             receive_maximum: NonZeroU16::MAX,
-            maximum_packet_size: u32::MAX,
+            maximum_packet_size: LARGEST,
             maximum_qos: Qos::ExactlyOnce,
             retain_available: true,
             topic_alias_maximum: 0,
@@ -53,7 +56,7 @@ impl Default for PeerLimits {
 
 impl PeerLimits {
     pub(crate) fn packet_size(&self) -> usize {
-        usize::try_from(self.maximum_packet_size).unwrap_or(usize::MAX)
+        usize::try_from(self.maximum_packet_size.min(LARGEST)).unwrap_or(usize::MAX)
     }
 
     /// Why this message must not be sent to the other side, whatever its size.
@@ -75,10 +78,11 @@ impl PeerLimits {
 /// How a connection stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum End {
-    /// Open.
-    None,
+    Open,
     /// What is queued leaves, then this packet if there is one, then the stream is to end.
     Draining(Option<Packet>),
+    /// All is said.
+    Closed,
 }
 
 #[derive(Debug)]
@@ -118,7 +122,7 @@ impl Connection {
             keep_alive: Duration::ZERO,
             last_sent: now,
             last_received: now,
-            end: End::None,
+            end: End::Open,
             cause: None,
         }
     }
@@ -131,9 +135,9 @@ impl Connection {
 
     /// Ends the connection once what is queued has left, with this packet last.
     ///
-    // [MQTT-3.14.4-1] Nothing is sent after DISCONNECT; [MQTT-3.14.4-2] the stream is closed behind it.
+    // [MQTT-3.14.4-2] The stream is closed behind DISCONNECT.
     pub(crate) fn finish(&mut self, last: Option<Packet>, cause: DisconnectCause) {
-        if self.end == End::None {
+        if self.is_open() {
             self.end = End::Draining(last);
             self.cause = Some(cause);
         }
@@ -143,30 +147,38 @@ impl Connection {
     ///
     // [MQTT-4.13.1-1] [MQTT-4.13.2-1] An error ends the connection, whether or not it can be told.
     pub(crate) fn abort(&mut self, last: Option<Packet>, cause: DisconnectCause) {
-        if self.end == End::None {
-            self.control.clear();
+        if self.is_open() {
+            // [MQTT-3.14.0-1] But the CONNACK that makes a DISCONNECT possible.
+            self.control
+                .retain(|packet| matches!(packet, Packet::ConnAck(_)));
             self.requests.clear();
             self.gated.clear();
         }
         self.finish(last, cause);
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        self.end == End::None
-    }
-
-    /// Whether the last packet may still be waiting, so that others may go before it.
-    pub(crate) fn takes_packets(&self) -> bool {
-        self.end != End::Draining(None)
-    }
-
-    /// Why the connection ended, to be asked once it has.
-    pub(crate) fn take_cause(&mut self) -> DisconnectCause {
+    /// The stream has ended, and why.
+    pub(crate) fn end(&mut self) -> DisconnectCause {
+        self.close();
         self.cause.take().unwrap_or(DisconnectCause::StreamEnded)
+    }
+
+    fn close(&mut self) {
+        self.end = End::Closed;
+        self.control = VecDeque::new();
+        self.requests = VecDeque::new();
+        self.gated = Gated::new();
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.end == End::Open
     }
 
     /// The next packet that waits for nothing but the store, or the last one.
     pub(crate) fn poll(&mut self, is_stored: impl Fn(Lsn) -> bool) -> Option<Packet> {
+        if self.end == End::Closed {
+            return None;
+        }
         let answer = self.control.pop_front();
         if let Some(packet) = answer.or_else(|| self.requests.pop_front()) {
             return Some(packet);
@@ -174,15 +186,22 @@ impl Connection {
         if self.gated.front().is_some_and(|(lsn, _)| is_stored(*lsn)) {
             return self.gated.pop_front().map(|(_, packet)| packet);
         }
-        match &mut self.end {
-            End::Draining(last) => last.take(),
-            End::None => None,
-        }
+        let End::Draining(last) = &mut self.end else {
+            return None;
+        };
+        let last = last.take();
+        // [MQTT-3.14.4-1] Nothing is sent after DISCONNECT, whatever the store or the application says from now on.
+        self.close();
+        last
     }
 
     /// All that was to be sent is polled, and the stream is to end.
     pub(crate) fn is_finished(&self) -> bool {
-        self.end == End::Draining(None) && self.control.is_empty() && self.requests.is_empty()
+        match &self.end {
+            End::Open | End::Draining(Some(_)) => false,
+            End::Draining(None) => self.control.is_empty() && self.requests.is_empty(),
+            End::Closed => true,
+        }
     }
 
     /// Whether more answers wait to be sent than the other side can cause without fault: an acknowledgement for each message of both
@@ -218,10 +237,7 @@ impl Connection {
             }
             (PublishTopic::Alias(alias), _) => {
                 let alias = alias.get();
-                let unknown = ProtocolError::TopicAliasInvalid {
-                    alias,
-                    maximum: self.topic_alias_maximum,
-                };
+                let unknown = ProtocolError::TopicAliasUnknown { alias };
                 self.aliases.get(&alias).cloned().ok_or(unknown)
             }
         }

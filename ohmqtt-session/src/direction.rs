@@ -63,6 +63,16 @@ pub(crate) fn lawful(from: Role, mut disconnect: Disconnect) -> Disconnect {
     disconnect
 }
 
+/// The DISCONNECT that tells the other side what it did wrong. Where the reason is not this side's to give, as of a malformed packet
+/// that the other side may not send at all, it is a Protocol Error.
+pub(crate) fn of_violation(from: Role, reason: ReasonCode) -> Disconnect {
+    Disconnect::new(if may_say(from, reason) {
+        reason
+    } else {
+        ReasonCode::ProtocolError
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! What the other side did wrong, and what ended a connection.
 
 use alloc::boxed::Box;
-use ohmqtt_codec::{ConnAck, DecodeError, Disconnect, PacketId, PacketType, ReasonCode};
+use ohmqtt_codec::{ConnAck, DecodeError, Disconnect, PacketId, PacketType, Qos, ReasonCode};
 
 /// The other side broke a rule of MQTT. The session says so in a DISCONNECT, where it may, and ends the connection (section 4.13).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,16 +32,29 @@ pub enum ProtocolError {
         /// This side's Receive Maximum.
         maximum: u16,
     },
-    /// A Topic Alias above this side's maximum, or one that names no topic yet.
-    #[error(
-        "topic alias {alias} is invalid: our maximum is {maximum}, and an alias needs a topic before it is used"
-    )]
+    /// A Topic Alias above this side's maximum.
+    #[error("topic alias {alias} is invalid: our maximum is {maximum}")]
     TopicAliasInvalid {
         /// The alias.
         alias: u16,
         /// This side's Topic Alias Maximum.
         maximum: u16,
     },
+    /// A Topic Alias that names no topic yet.
+    #[error("topic alias {alias} names no topic: an alias needs a topic before it is used")]
+    TopicAliasUnknown {
+        /// The alias.
+        alias: u16,
+    },
+    /// A QoS above this server's Maximum QoS.
+    #[error("a message above our Maximum QoS, {}", u8::from(*maximum))]
+    QosNotSupported {
+        /// What this server offers.
+        maximum: Qos,
+    },
+    /// RETAIN, though this server said it keeps nothing.
+    #[error("a retained message, which this server said it does not support")]
+    RetainNotSupported,
     /// A field that only the other role may send.
     #[error("{packet} with {field}, which only the other side may send")]
     WrongDirection {
@@ -72,8 +85,11 @@ impl ProtocolError {
             Self::Malformed(error) => error.reason(),
             Self::ReceiveMaximumExceeded { .. } => ReasonCode::ReceiveMaximumExceeded,
             Self::TopicAliasInvalid { .. } => ReasonCode::TopicAliasInvalid,
+            Self::QosNotSupported { .. } => ReasonCode::QosNotSupported,
+            Self::RetainNotSupported => ReasonCode::RetainNotSupported,
             Self::Unexpected { .. }
             | Self::UnexpectedAck { .. }
+            | Self::TopicAliasUnknown { .. }
             | Self::WrongDirection { .. }
             | Self::SessionPresent
             | Self::CodesMismatch { .. } => ReasonCode::ProtocolError,

@@ -1,7 +1,7 @@
 //! The part of a session that does not know its role: one connection, the flows it serves, and the events for the caller.
 
 use alloc::collections::VecDeque;
-use ohmqtt_codec::{Ack, Packet, Publish, ReasonCode};
+use ohmqtt_codec::{Ack, Disconnect, Packet, Publish, ReasonCode};
 
 use crate::connection::Connection;
 use crate::error::{DisconnectCause, ProtocolError};
@@ -17,6 +17,9 @@ pub(crate) struct Exchange<E> {
     /// Whether the other side wants to be told why (section 3.1.2.11.7).
     pub(crate) problem_information: bool,
 }
+
+/// How many events may wait to be polled before the next packet is taken.
+const EVENTS: usize = 1024;
 
 /// An incoming message, and its receipt when it wants acknowledging.
 #[derive(Debug)]
@@ -121,14 +124,10 @@ impl<E: From<FlowEvent>> Exchange<E> {
         let Self {
             flows, connection, ..
         } = self;
-        // [MQTT-3.14.4-1] Behind the last packet nothing is sent: the word is remembered, and not told.
-        let mut nowhere = (VecDeque::new(), VecDeque::new());
-        let (control, gated) = if connection.takes_packets() {
-            (&mut connection.control, &mut connection.gated)
-        } else {
-            (&mut nowhere.0, &mut nowhere.1)
+        let mut out = Outlets {
+            control: &mut connection.control,
+            gated: &mut connection.gated,
         };
-        let mut out = Outlets { control, gated };
         flows
             .receiver
             .acknowledge(&mut flows.log, receipt, answer, &mut out);
@@ -163,19 +162,22 @@ impl<E: From<FlowEvent>> Exchange<E> {
             connection,
             ..
         } = self;
-        if let Some(mut packet) = connection.poll(|lsn| flows.log.is_stored(lsn)) {
+        while let Some(mut packet) = connection.poll(|lsn| flows.log.is_stored(lsn)) {
             let wishes = Wishes {
                 size: connection.peer.packet_size(),
                 problem_information: self.problem_information,
             };
-            if !fit(&mut packet, wishes) {
-                // What has to be answered cannot be: the other side takes no answer of this size.
-                let reason = ReasonCode::PacketTooLarge;
-                connection.abort(None, DisconnectCause::ByUs(reason));
-                return None;
+            if fit(&mut packet, wishes) {
+                connection.last_sent = now;
+                return Some(packet);
             }
-            connection.last_sent = now;
-            return Some(packet);
+            // [MQTT-3.1.2-24] [MQTT-3.2.2-15] Such a packet is not sent: what has to be answered cannot be.
+            let reason = ReasonCode::PacketTooLarge;
+            let last = match packet {
+                Packet::ConnAck(_) => None,
+                _ => Some(Packet::Disconnect(Disconnect::new(reason))),
+            };
+            connection.abort(last, DisconnectCause::ByUs(reason));
         }
         if !flowing || !connection.is_open() {
             return None;
@@ -198,9 +200,10 @@ impl<E: From<FlowEvent>> Exchange<E> {
         !self.connection.is_open()
     }
 
-    /// More answers wait to be sent than the other side can cause without fault.
+    /// More answers wait to be sent than the other side can cause without fault, or more events than a caller leaves lying.
     pub(crate) fn is_behind(&self) -> bool {
-        self.connection.is_behind(self.flows.sender.in_flight())
+        let in_flight = self.flows.sender.in_flight();
+        self.events.len() >= EVENTS || self.connection.is_behind(in_flight)
     }
 
     /// The session goes on over a new connection.

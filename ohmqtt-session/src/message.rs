@@ -121,10 +121,10 @@ pub(crate) struct Outgoing {
     pub(crate) deadline: Option<Instant>,
     pub(crate) keep_offline: bool,
     pub(crate) alias: AliasPolicy,
-    /// The record it waits for.
+    /// The record it waits for: its latest.
     pub(crate) lsn: crate::Lsn,
-    /// An earlier record of it is stored: it is accepted, whatever becomes of the record it waits for.
-    pub(crate) recorded: bool,
+    /// The record that makes it accepted: its first, or the next if that failed.
+    pub(crate) first: crate::Lsn,
     /// The identifier in its record, when it has one.
     pub(crate) packet_id: Option<PacketId>,
     pub(crate) message: Message,

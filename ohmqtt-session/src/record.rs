@@ -87,6 +87,16 @@ pub enum StoreOp {
     Delete(Key),
 }
 
+impl StoreOp {
+    /// The key it is about.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Put(record) => record.key(),
+            Self::Delete(key) => *key,
+        }
+    }
+}
+
 /// A stretch of records that the session wants to read: those at `from` and behind it, at most `max` of them.
 ///
 /// The answer is [`Session::handle_loaded`](crate::Session::handle_loaded), with fewer than `max` records when there are no more.
@@ -137,6 +147,13 @@ impl StoreLog {
         lsn <= self.stored
     }
 
+    /// Whoever polls from now on polls from the first operation that is not stored: the answers to earlier polls go elsewhere.
+    ///
+    /// An operation may so be stored twice, but never after a later one alone, and each says what a key holds, not how it changes.
+    pub(crate) fn rewind(&mut self) {
+        self.polled = 0;
+    }
+
     pub(crate) fn poll(&mut self) -> Option<(Lsn, StoreOp)> {
         let next = self.unstored.get(self.polled)?.clone();
         self.polled += 1;
@@ -144,13 +161,23 @@ impl StoreLog {
     }
 
     pub(crate) fn handle_stored(&mut self, upto: Lsn) {
-        self.stored = self.stored.max(upto.min(self.last));
-        self.take_upto(upto).for_each(drop);
+        let stored = self.take_upto(upto).map(|(lsn, _)| lsn).last();
+        self.stored = self.stored.max(stored.unwrap_or(Lsn::NONE));
+    }
+
+    /// The last operation on this key that is not stored yet, or `Lsn::NONE`.
+    pub(crate) fn latest(&self, key: Key) -> Lsn {
+        let last = self.unstored.iter().rev().find(|(_, op)| op.key() == key);
+        last.map_or(Lsn::NONE, |(lsn, _)| *lsn)
     }
 
     /// Takes out the operations of a failed batch: the caller fails or repeats each of them.
     pub(crate) fn handle_failed(&mut self, upto: Lsn) -> Vec<(Lsn, StoreOp)> {
         self.take_upto(upto).collect()
+    }
+
+    pub(crate) fn unstored(&self) -> impl Iterator<Item = &(Lsn, StoreOp)> {
+        self.unstored.iter()
     }
 
     fn take_upto(&mut self, upto: Lsn) -> impl Iterator<Item = (Lsn, StoreOp)> {

@@ -73,8 +73,9 @@ impl ClientSession {
     /// A session that waits for its first stream. When it is durable it first asks for what its store holds.
     pub fn new(config: ClientConfig) -> Self {
         let start = Instant::default();
-        let flows = Flows::new(config.outbox, config.durable);
+        let mut flows = Flows::new(config.outbox, config.durable);
         let restore = if config.durable {
+            flows.sender.begin_restoring();
             Restore::Wanted(Load {
                 from: FIRST_KEY,
                 max: LOAD,
@@ -216,6 +217,9 @@ impl ClientSession {
         properties: SubscribeProperties,
         ticket: Ticket,
     ) -> Result<PacketId, SubscribeError> {
+        if !self.is_connected() {
+            return Err(SubscribeError::NotConnected);
+        }
         self.check_filters(&filters, &properties)?;
         let request = Request {
             kind: RequestKind::Subscribe,
@@ -322,19 +326,25 @@ impl ClientSession {
 
     /// Says DISCONNECT once all that waits for nothing has left, and ends the connection. Messages in the outbox stay in it.
     ///
-    /// What only a server may say is left out, and so is a Session Expiry Interval where CONNECT had none (section 3.14.2.2.2).
+    /// What only a server may say is left out, and so is a Session Expiry Interval where CONNECT had none (section 3.14.2.2.2). Before
+    /// CONNECT has left, the stream is ended without a word.
     pub fn disconnect(&mut self, disconnect: Disconnect) {
+        let cause = DisconnectCause::Requested;
+        if self.phase == Phase::Offline {
+            return;
+        }
+        if self.connect_due {
+            self.abort(None, cause);
+            return;
+        }
         let mut disconnect = direction::lawful(Role::Client, disconnect);
         let connect = &self.config.connect.properties;
         if connect.session_expiry_interval().unwrap_or(0) == 0 {
             disconnect.properties.remove_session_expiry_interval();
         }
-        if self.phase != Phase::Offline {
-            self.exchange.connection.finish(
-                Some(Packet::Disconnect(disconnect)),
-                DisconnectCause::Requested,
-            );
-        }
+        self.exchange
+            .connection
+            .finish(Some(Packet::Disconnect(disconnect)), cause);
     }
 
     fn connect(&self) -> Connect {
@@ -349,13 +359,19 @@ impl ClientSession {
     }
 
     fn violate(&mut self, error: ProtocolError) {
-        let disconnect = Packet::Disconnect(direction::lawful(
-            Role::Client,
-            Disconnect::new(error.reason()),
-        ));
-        self.exchange
-            .connection
-            .abort(Some(disconnect), DisconnectCause::Protocol(error));
+        let disconnect = direction::of_violation(Role::Client, error.reason());
+        self.abort(
+            Some(Packet::Disconnect(disconnect)),
+            DisconnectCause::Protocol(error),
+        );
+    }
+
+    /// Ends the connection at once, with this packet last, unless CONNECT itself has not left.
+    fn abort(&mut self, last: Option<Packet>, cause: DisconnectCause) {
+        // [MQTT-3.1.0-1] Nothing but CONNECT is the first packet.
+        let last = last.filter(|_| !self.connect_due);
+        self.connect_due = false;
+        self.exchange.connection.abort(last, cause);
     }
 }
 

@@ -19,9 +19,7 @@ impl ClientSession {
         connack: ConnAck,
     ) -> Result<(), ProtocolError> {
         if connack.reason.is_error() {
-            self.exchange
-                .connection
-                .abort(None, DisconnectCause::Refused(connack.into()));
+            self.abort(None, DisconnectCause::Refused(connack.into()));
             return Ok(());
         }
         self.check_method(&connack)?;
@@ -97,9 +95,7 @@ impl ClientSession {
             }
             Packet::Disconnect(disconnect) => {
                 direction::check(Role::Server, &disconnect)?;
-                self.exchange
-                    .connection
-                    .abort(None, DisconnectCause::ByPeer(disconnect.into()));
+                self.abort(None, DisconnectCause::ByPeer(disconnect.into()));
                 Ok(())
             }
             Packet::Auth(auth) => self.handle_auth(&auth),
@@ -125,6 +121,8 @@ impl ClientSession {
         };
         let (got, want) = (answer.codes.len(), request.filters);
         if got != want {
+            let ticket = request.ticket;
+            events.push_back(ClientEvent::RequestLost { ticket });
             return Err(ProtocolError::CodesMismatch { packet, got, want });
         }
         events.push_back(match kind {

@@ -18,11 +18,40 @@ impl ClientSession {
             .min(self.exchange.connection.keep_alive)
     }
 
-    /// When the next PINGREQ is due: one Keep Alive after the last packet sent, or after the last one heard.
-    fn ping_due(&self) -> Option<Instant> {
+    /// When the next PINGREQ is due: one Keep Alive after the last packet sent; and, when none is unanswered, after the last one heard.
+    fn ping_due(&self, unanswered: bool) -> Option<Instant> {
         let connection = &self.exchange.connection;
-        (!connection.keep_alive.is_zero())
-            .then(|| connection.last_sent.min(connection.last_received) + connection.keep_alive)
+        let silent_since = if unanswered {
+            connection.last_sent
+        } else {
+            connection.last_sent.min(connection.last_received)
+        };
+        (!connection.keep_alive.is_zero()).then(|| silent_since + connection.keep_alive)
+    }
+
+    fn keep_alive(&mut self, now: Instant, mut pong_deadline: Option<Instant>) {
+        if pong_deadline.is_some_and(|deadline| deadline <= now) {
+            let heard = self.exchange.connection.last_received + self.ping_patience();
+            if heard <= now {
+                // 0x8D is for servers to say.
+                let disconnect = Packet::Disconnect(Disconnect::new(ReasonCode::UnspecifiedError));
+                self.abort(Some(disconnect), DisconnectCause::KeepAliveTimeout);
+                return;
+            }
+            // The server is alive: its PINGRESP stands behind what it is sending.
+            pong_deadline = Some(heard);
+        }
+        let due = self.ping_due(pong_deadline.is_some());
+        if due.is_some_and(|due| due <= now) {
+            // [MQTT-3.1.2-20] Nothing was sent for the Keep Alive: PINGREQ. Nothing heard is asked after in the same way.
+            let patience = self.ping_patience();
+            let connection = &mut self.exchange.connection;
+            connection.requests.push_back(Packet::PingReq);
+            // It is on its way, even when the stream takes nothing now: the next one is due a Keep Alive later.
+            connection.last_sent = now;
+            pong_deadline = pong_deadline.or(Some(now + patience));
+        }
+        self.phase = Phase::Connected { pong_deadline };
     }
 }
 
@@ -30,6 +59,8 @@ impl Session for ClientSession {
     type Event = ClientEvent;
 
     fn handle_connected(&mut self, now: Instant) {
+        // One stream at a time: a new one means that the old one is gone.
+        self.handle_disconnected(now);
         let properties = &self.config.connect.properties;
         let receive_maximum = properties
             .receive_maximum()
@@ -56,7 +87,7 @@ impl Session for ClientSession {
         }
         self.phase = Phase::Offline;
         self.connect_due = false;
-        let cause = self.exchange.connection.take_cause();
+        let cause = self.exchange.connection.end();
         let mut lost = Vec::new();
         self.exchange.suspend(|request| lost.push(request.ticket));
         let events = &mut self.exchange.events;
@@ -74,6 +105,9 @@ impl Session for ClientSession {
         self.exchange.connection.last_received = now;
         let result = match (self.phase, packet) {
             (Phase::Offline, _) => Ok(()),
+            (_, other) if self.connect_due => {
+                Err(unexpected(other.packet_type(), "before CONNECT"))
+            }
             (Phase::AwaitConnAck { .. }, Packet::ConnAck(connack)) => {
                 self.handle_connack(now, *connack)
             }
@@ -95,39 +129,14 @@ impl Session for ClientSession {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        if !self.exchange.connection.is_open() {
+            return;
+        }
         match self.phase {
             Phase::AwaitConnAck { deadline } if deadline <= now => {
-                self.exchange
-                    .connection
-                    .abort(None, DisconnectCause::ConnectTimeout);
+                self.abort(None, DisconnectCause::ConnectTimeout);
             }
-            Phase::Connected {
-                pong_deadline: Some(deadline),
-            } if deadline <= now => {
-                let patience = self.ping_patience();
-                let heard = self.exchange.connection.last_received;
-                if heard + patience > now {
-                    // The server is alive: its PINGRESP stands behind what it is sending.
-                    self.phase = Phase::Connected {
-                        pong_deadline: Some(heard + patience),
-                    };
-                    return;
-                }
-                // 0x8D is for servers to say.
-                let disconnect = Packet::Disconnect(Disconnect::new(ReasonCode::UnspecifiedError));
-                self.exchange
-                    .connection
-                    .abort(Some(disconnect), DisconnectCause::KeepAliveTimeout);
-            }
-            Phase::Connected {
-                pong_deadline: None,
-            } if self.ping_due().is_some_and(|due| due <= now) => {
-                // [MQTT-3.1.2-20] Nothing was sent for the Keep Alive: PINGREQ. Nothing heard is asked after in the same way.
-                self.exchange.connection.requests.push_back(Packet::PingReq);
-                self.phase = Phase::Connected {
-                    pong_deadline: Some(now + self.ping_patience()),
-                };
-            }
+            Phase::Connected { pong_deadline } => self.keep_alive(now, pong_deadline),
             _ => {}
         }
     }
@@ -160,7 +169,11 @@ impl Session for ClientSession {
                 from: last.next(),
                 max: LOAD,
             }),
-            _ => Restore::Done,
+            _ => {
+                let flows = &mut self.exchange.flows;
+                flows.sender.restored(&mut flows.log);
+                Restore::Done
+            }
         };
     }
 
@@ -201,7 +214,10 @@ impl Session for ClientSession {
         match self.phase {
             Phase::Offline => None,
             Phase::AwaitConnAck { deadline } => Some(deadline),
-            Phase::Connected { pong_deadline } => pong_deadline.or_else(|| self.ping_due()),
+            Phase::Connected { pong_deadline } => {
+                let ping_due = self.ping_due(pong_deadline.is_some());
+                pong_deadline.into_iter().chain(ping_due).min()
+            }
         }
     }
 

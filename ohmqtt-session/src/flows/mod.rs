@@ -5,7 +5,7 @@ mod ids;
 mod receiver;
 mod sender;
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use ohmqtt_codec::{AckProperties, Packet, Qos, ReasonCode};
 
 pub(crate) use self::receiver::{Arrival, Outlets, Receiver};
@@ -40,16 +40,17 @@ impl Flows {
         self.sender.queued()
     }
 
-    pub(crate) fn restore(&mut self, record: Record) {
+    /// Takes back one record that a store kept, of a session that is begun anew from it: before anything else, and in key order.
+    pub fn restore(&mut self, record: Record) {
         match record {
             Record::Received { packet_id } => self.receiver.restore(packet_id),
-            record => self.sender.restore(record),
+            record => self.sender.restore(&mut self.log, record),
         }
     }
 
     pub(crate) fn handle_stored(&mut self, upto: Lsn, events: &mut impl FnMut(FlowEvent)) {
         self.log.handle_stored(upto);
-        self.sender.handle_stored(upto, events);
+        self.sender.handle_stored(&self.log, events);
     }
 
     /// The store failed: messages that were only just accepted fail, protocol records are asked for again and hold their flow.
@@ -59,17 +60,25 @@ impl Flows {
         gated: &mut Gated,
         events: &mut impl FnMut(FlowEvent),
     ) {
-        for (old, op) in self.log.handle_failed(upto) {
+        let failed = self.log.handle_failed(upto);
+        // What a key is to hold in the end: of a failed operation that another one on its key follows, nothing is left to do.
+        let mut latest = BTreeMap::new();
+        for (lsn, op) in failed.iter().chain(self.log.unstored()) {
+            latest.insert(op.key(), *lsn);
+        }
+        for (old, op) in failed {
             if self.sender.fail_unstored(&mut self.log, old, &op, events) {
                 continue;
             }
-            let new = self.log.push(|| op.clone());
+            let follower = latest.get(&op.key()).copied().filter(|lsn| *lsn != old);
+            let new = follower.unwrap_or_else(|| self.log.push(|| op.clone()));
+            latest.insert(op.key(), new);
             match &op {
                 StoreOp::Put(Record::Received { packet_id }) => {
-                    self.receiver.regate(*packet_id, new);
+                    self.receiver.regate(*packet_id, old, new);
                 }
                 StoreOp::Put(Record::Released { packet_id, .. }) => {
-                    self.sender.regate(*packet_id, new);
+                    self.sender.regate(*packet_id, old, new);
                 }
                 StoreOp::Put(Record::Message { .. }) | StoreOp::Delete(_) => {}
             }
@@ -77,6 +86,7 @@ impl Flows {
                 *lsn = new;
             }
         }
+        self.sender.handle_failed(upto);
     }
 
     /// The other side has no session: what was sent under it fails, is sent anew, or all is cleared.
@@ -193,8 +203,8 @@ pub enum PublishError {
     /// The properties hold what the session itself adds.
     #[error("a published message has no {0} of its own: the session adds what a connection needs")]
     PropertyNotAllowed(&'static str),
-    /// The session has been closed.
-    #[error("the client is closed")]
+    /// The session has been closed, or at a server is not this client's any more.
+    #[error("the session is closed")]
     Closed,
 }
 

@@ -230,8 +230,10 @@ impl Receiver {
                 packet: "PUBREL",
             }),
             None => {
+                // It may have been released on an earlier connection, and the store not have forgotten it yet.
+                let lsn = log.latest(Key::Received(packet_id));
                 let unknown = Ack::with_reason(packet_id, ReasonCode::PacketIdentifierNotFound);
-                gated.push_back((Lsn::NONE, Packet::PubComp(unknown)));
+                gated.push_back((lsn, Packet::PubComp(unknown)));
                 Ok(())
             }
         }
@@ -258,9 +260,10 @@ impl Receiver {
     }
 
     /// A failed record has a new number: what is answered from now on waits for that.
-    pub(crate) fn regate(&mut self, packet_id: PacketId, new: Lsn) {
-        if let Some(Received::Taken { lsn, .. }) = self.received.get_mut(packet_id) {
-            *lsn = new;
+    pub(crate) fn regate(&mut self, packet_id: PacketId, old: Lsn, new: Lsn) {
+        match self.received.get_mut(packet_id) {
+            Some(Received::Taken { lsn, .. }) if *lsn == old => *lsn = new,
+            _ => {}
         }
     }
 
@@ -272,6 +275,14 @@ impl Receiver {
                 counted: false,
             },
         );
+    }
+
+    /// The receiver of a session that takes the place of this one.
+    pub(crate) fn begun_anew(self) -> Self {
+        Self {
+            last_receipt: self.last_receipt,
+            ..Self::default()
+        }
     }
 
     /// Handed to the application and not acknowledged.

@@ -10,8 +10,8 @@ use alloc::boxed::Box;
 use core::num::NonZeroU16;
 use core::time::Duration;
 use ohmqtt_codec::{
-    ConnAck, ConnAckProperties, Disconnect, MqttString, Packet, PacketId, PacketType, ReasonCode,
-    ReasonCodes, SubAck, SubAckProperties, Will,
+    ConnAck, ConnAckProperties, Disconnect, MqttString, Packet, PacketId, PacketType, Qos,
+    ReasonCode, ReasonCodes, SubAck, SubAckProperties, Will,
 };
 
 pub use self::config::{Accept, Routed, ServerConfig, Subscription};
@@ -21,8 +21,8 @@ use crate::connection::{Connection, PeerLimits};
 use crate::direction::{self, Role};
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::exchange::Exchange;
-use crate::flows::{Flows, Receipt, Rejected};
-use crate::message::{Message, PublishOptions};
+use crate::flows::{Flows, PublishError, Receipt, Rejected};
+use crate::message::{Message, PublishOptions, Ticket};
 
 /// One client's connection as its server sees it: the rules of MQTT 5.0 from CONNECT to the end, without any I/O.
 ///
@@ -37,6 +37,8 @@ pub struct ServerSession {
     connect_deadline: Instant,
     /// What of the CONNECT matters later.
     client: Client,
+    /// The client's flows are here: it was accepted, and they were not taken away.
+    holds_flows: bool,
 }
 
 /// What the connection awaits.
@@ -54,11 +56,14 @@ enum Phase {
     Connected,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Client {
     clean_start: bool,
     keep_alive: u16,
+    /// As CONNECT had it, or CONNACK told in its place, or DISCONNECT at last.
     session_expiry_interval: u32,
+    /// CONNECT had a Session Expiry Interval above 0.
+    may_prolong: bool,
     will: Option<Box<Will>>,
     /// The Authentication Method of CONNECT.
     method: Option<MqttString>,
@@ -66,6 +71,27 @@ struct Client {
     reauthenticating: bool,
     problem_information: bool,
     response_information: bool,
+    /// What was offered to it.
+    maximum_qos: Qos,
+    retain_available: bool,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            clean_start: false,
+            keep_alive: 0,
+            session_expiry_interval: 0,
+            may_prolong: false,
+            will: None,
+            method: None,
+            reauthenticating: false,
+            problem_information: true,
+            response_information: false,
+            maximum_qos: Qos::ExactlyOnce,
+            retain_available: true,
+        }
+    }
 }
 
 impl ServerSession {
@@ -82,6 +108,7 @@ impl ServerSession {
             phase: Phase::Offline,
             connect_deadline: now,
             client: Client::default(),
+            holds_flows: false,
             config,
         }
     }
@@ -106,19 +133,41 @@ impl ServerSession {
         self.exchange.flows.queued()
     }
 
+    /// Messages of QoS 1 and 2 that were sent on this connection and are not acknowledged.
+    pub fn in_flight(&self) -> usize {
+        self.exchange.flows.sender.in_flight()
+    }
+
+    /// Messages handed to the broker and not acknowledged by it.
+    pub fn unacknowledged(&self) -> usize {
+        self.exchange.flows.receiver.unacknowledged()
+    }
+
     /// Accepts the client that asked to connect: CONNACK with Success, then what its session still owes it.
     ///
-    /// Does nothing when no client is waiting for an answer.
+    /// What CONNACK says is what this side upholds from here on: its limits, its Keep Alive, how long the session is kept. A client
+    /// whose will is above what is offered is refused. When the connection has ended meanwhile nothing is said, but the flows are held
+    /// as after any end of a connection.
     pub fn accept(&mut self, now: Instant, accept: Accept) {
-        if self.phase != Phase::AwaitAccept || !self.exchange.connection.is_open() {
+        if self.phase == Phase::Connected {
             return;
         }
         // [MQTT-3.1.2-4] [MQTT-3.1.4-4] Clean Start begins a new session whatever there was. [MQTT-3.2.2-2] Session Present is 0 then,
         // [MQTT-3.2.2-3] and otherwise tells whether there was one. [MQTT-3.1.2-5] It goes on, or [MQTT-3.1.2-6] one begins.
-        let session = accept.session.filter(|_| !self.client.clean_start);
-        let session_present = session.is_some();
-        self.exchange.flows =
-            session.unwrap_or_else(|| Flows::new(self.config.outbox, self.config.durable));
+        let session = accept.session;
+        let session_present = session.is_some() && !self.client.clean_start;
+        self.exchange.flows = match session {
+            Some(flows) if session_present => flows,
+            // A receipt of the session that is gone must not mean a message of the new one.
+            old => Flows {
+                receiver: old.map(|old| old.receiver.begun_anew()).unwrap_or_default(),
+                ..Flows::new(self.config.outbox, self.config.durable)
+            },
+        };
+        self.holds_flows = true;
+        if self.phase != Phase::AwaitAccept || !self.exchange.connection.is_open() {
+            return;
+        }
         let mut properties = accept.properties;
         self.announce_limits(&mut properties);
         self.announce_method(&mut properties);
@@ -126,26 +175,51 @@ impl ServerSession {
             // [MQTT-3.1.2-28] A client that did not ask for Response Information is not given any.
             properties.remove_response_information();
         }
-        // [MQTT-3.2.2-22] Without a Server Keep Alive the client's counts.
-        let keep_alive = self
-            .config
-            .server_keep_alive
-            .unwrap_or(self.client.keep_alive);
-        let connection = &mut self.exchange.connection;
-        // [MQTT-3.1.2-22] Half as much again as the Keep Alive is how long silence lasts.
-        connection.keep_alive = Duration::from_millis(u64::from(keep_alive) * 1500);
-        connection.last_received = now;
+        if let Some(reason) = self.refuses_will(&properties) {
+            self.refuse(reason, ConnAckProperties::default());
+            return;
+        }
+        self.uphold(now, &properties);
         // [MQTT-3.1.4-5] [MQTT-3.2.0-1] CONNACK with Success is the first packet; [MQTT-3.2.0-2] there is one.
         let connack = ConnAck {
             session_present,
             reason: ReasonCode::Success,
             properties,
         };
-        connection
+        self.exchange
+            .connection
             .control
             .push_back(Packet::ConnAck(connack.into()));
         self.phase = Phase::Connected;
         self.exchange.resume();
+    }
+
+    // [MQTT-3.2.2-12] [MQTT-3.2.2-13] A will that could not be published as it asks is refused with its CONNECT.
+    fn refuses_will(&self, offered: &ConnAckProperties) -> Option<ReasonCode> {
+        let will = self.client.will.as_ref()?;
+        if will.qos > offered.maximum_qos().unwrap_or(Qos::ExactlyOnce) {
+            return Some(ReasonCode::QosNotSupported);
+        }
+        let refused = will.retain && !offered.retain_available().unwrap_or(true);
+        refused.then_some(ReasonCode::RetainNotSupported)
+    }
+
+    /// Takes over what CONNACK tells the client.
+    fn uphold(&mut self, now: Instant, told: &ConnAckProperties) {
+        let connection = &mut self.exchange.connection;
+        connection.receive_maximum = told.receive_maximum().unwrap_or(NonZeroU16::MAX).get();
+        connection.topic_alias_maximum = told.topic_alias_maximum().unwrap_or(0);
+        // [MQTT-3.2.2-22] Without a Server Keep Alive the client's counts.
+        let keep_alive = told.server_keep_alive().unwrap_or(self.client.keep_alive);
+        // [MQTT-3.1.2-22] Half as much again as the Keep Alive is how long silence lasts.
+        connection.keep_alive = Duration::from_millis(u64::from(keep_alive) * 1500);
+        connection.last_received = now;
+        if let Some(interval) = told.session_expiry_interval() {
+            self.client.session_expiry_interval = interval;
+        }
+        // [MQTT-3.2.2-9] What is not offered is told, and then not taken.
+        self.client.maximum_qos = told.maximum_qos().unwrap_or(Qos::ExactlyOnce);
+        self.client.retain_available = told.retain_available().unwrap_or(true);
     }
 
     fn announce_limits(&self, properties: &mut ConnAckProperties) {
@@ -191,7 +265,8 @@ impl ServerSession {
     /// Delivers a routed message to this client, as its matching subscriptions ask; at once, or when it comes back.
     ///
     /// The message becomes what they say: the lower of its QoS and the highest granted, the retain flag as asked, all their identifiers.
-    /// Without a connection QoS 0 is dropped. `Ok` also when no subscription wants it (No Local).
+    /// Without a connection QoS 0 is dropped. `Ok` also when no subscription wants it (No Local). Before a client is accepted, and once
+    /// its flows were taken, the message is given back with [`PublishError::Closed`]: another session serves the client.
     pub fn deliver(
         &mut self,
         now: Instant,
@@ -212,6 +287,9 @@ impl ServerSession {
         // [MQTT-3.3.2-3] The topic is the one it was published to. [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-20] What
         // its publisher said of the payload goes along as it is, [MQTT-3.3.2-17] [MQTT-3.3.2-18] user properties in their order.
         let mut message = message.clone();
+        if !self.holds_flows {
+            return Err(Rejected::new(message, PublishError::Closed).into());
+        }
         // [MQTT-3.8.4-8] [MQTT-3.3.4-2] The lower of the published QoS and the highest granted.
         message.qos = message.qos.min(granted);
         // [MQTT-3.3.1-12] [MQTT-3.3.1-13] Retain As Published decides on the flag, but for what was retained before.
@@ -220,6 +298,11 @@ impl ServerSession {
         for identifier in wanted().filter_map(|s| s.identifier) {
             // [MQTT-3.3.4-3] [MQTT-3.3.4-4] One copy with the identifiers of all.
             message.properties.add_subscription_identifier(identifier);
+        }
+        let dropped = !self.is_connected() && message.qos == Qos::AtMostOnce;
+        if dropped && !options.keep_offline && options.ticket == Ticket::NONE {
+            // Nobody asks, and nobody may be there to take the event for long.
+            return Ok(());
         }
         let Exchange { flows, events, .. } = &mut self.exchange;
         flows
@@ -267,7 +350,7 @@ impl ServerSession {
         }
     }
 
-    /// Ends the connection with a DISCONNECT, where one may be sent.
+    /// Ends the connection with a DISCONNECT, where one may be sent. What only a client may say is left out.
     pub fn disconnect(&mut self, disconnect: Disconnect) {
         let disconnect = direction::lawful(Role::Server, disconnect);
         let cause = DisconnectCause::ByUs(disconnect.reason);
@@ -275,10 +358,18 @@ impl ServerSession {
     }
 
     /// Takes the client's flows away: the connection ends with `reason`, and a new connection goes on with them.
+    ///
+    /// Messages that came on the old connection, those whose events still wait here too, are acknowledged at the session that has the
+    /// flows: receipts keep their meaning, and a word given here is lost.
     pub fn take_flows(&mut self, reason: ReasonCode) -> Flows {
         // [MQTT-3.1.4-3] The old connection is told that its session was taken over.
-        self.end(Disconnect::new(reason), DisconnectCause::ByUs(reason));
+        self.end(
+            direction::lawful(Role::Server, Disconnect::new(reason)),
+            DisconnectCause::ByUs(reason),
+        );
         self.exchange.suspend(|_| {});
+        self.exchange.flows.log.rewind();
+        self.holds_flows = false;
         core::mem::replace(
             &mut self.exchange.flows,
             Flows::new(self.config.outbox, false),
@@ -296,7 +387,7 @@ impl ServerSession {
 
     fn violate(&mut self, error: ProtocolError) {
         self.end(
-            direction::lawful(Role::Server, Disconnect::new(error.reason())),
+            direction::of_violation(Role::Server, error.reason()),
             DisconnectCause::Protocol(error),
         );
     }

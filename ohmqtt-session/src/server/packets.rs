@@ -12,18 +12,20 @@ use crate::exchange::Incoming;
 impl ServerSession {
     pub(super) fn handle_connect(&mut self, connect: Box<Connect>) {
         let said = &connect.properties;
+        let session_expiry_interval = said.session_expiry_interval().unwrap_or(0);
         self.client = Client {
             clean_start: connect.clean_start,
             keep_alive: connect.keep_alive,
-            session_expiry_interval: said.session_expiry_interval().unwrap_or(0),
+            session_expiry_interval,
+            may_prolong: session_expiry_interval > 0,
             // [MQTT-3.1.2-7] The will is stored with the session.
             will: connect.will.clone().map(Box::new),
             method: said
                 .authentication_method()
                 .and_then(|method| MqttString::try_from(method).ok()),
-            reauthenticating: false,
             response_information: said.request_response_information().unwrap_or(false),
             problem_information: said.request_problem_information().unwrap_or(true),
+            ..Client::default()
         };
         let default = PeerLimits::default();
         self.exchange.connection.met(PeerLimits {
@@ -89,6 +91,13 @@ impl ServerSession {
                 field: "Subscription Identifier",
             });
         }
+        if publish.delivery.qos() > self.client.maximum_qos {
+            let maximum = self.client.maximum_qos;
+            return Err(ProtocolError::QosNotSupported { maximum });
+        }
+        if publish.retain && !self.client.retain_available {
+            return Err(ProtocolError::RetainNotSupported);
+        }
         if let Some(Incoming { message, receipt }) = self.exchange.handle_publish(publish)? {
             self.exchange
                 .events
@@ -104,7 +113,7 @@ impl ServerSession {
         direction::check(Role::Client, &disconnect)?;
         if let Some(interval) = disconnect.properties.session_expiry_interval() {
             // 3.14.2.2.2: a session that was to end with the connection cannot be prolonged at its end.
-            if self.client.session_expiry_interval == 0 && interval != 0 {
+            if !self.client.may_prolong && interval != 0 {
                 return Err(unexpected(
                     PacketType::Disconnect,
                     "with a Session Expiry Interval after CONNECT had none",

@@ -19,6 +19,8 @@ impl Session for ServerSession {
     type Event = ServerEvent;
 
     fn handle_connected(&mut self, now: Instant) {
+        // One stream at a time: a new one means that the old one is gone.
+        self.handle_disconnected(now);
         self.exchange.connection = Connection::new(
             now,
             self.config.receive_maximum.get(),
@@ -33,10 +35,12 @@ impl Session for ServerSession {
         if self.phase == Phase::Offline {
             return;
         }
+        // A client that was not accepted has no will.
+        let will = self.client.will.take();
+        let will = will.filter(|_| self.phase == Phase::Connected);
         self.phase = Phase::Offline;
         self.exchange.suspend(|_| {});
-        let cause = self.exchange.connection.take_cause();
-        let will = self.client.will.take();
+        let cause = self.exchange.connection.end();
         let session_expiry_interval = self.client.session_expiry_interval;
         self.exchange.events.push_back(ServerEvent::Disconnected {
             cause,

@@ -70,6 +70,8 @@ impl Sender {
                 gated.push_back((release.lsn, Packet::PubRel(Ack::new(id))));
                 Ok(())
             }
+            // An error ends the flow, and there is none to end.
+            None if ack.reason.is_error() => Ok(()),
             None => {
                 let unknown = Ack::with_reason(id, ReasonCode::PacketIdentifierNotFound);
                 gated.push_back((Lsn::NONE, Packet::PubRel(unknown)));

@@ -67,6 +67,9 @@ pub(crate) enum RequestKind {
     Unsubscribe,
 }
 
+/// How many queued messages have recorded identifiers, so that they can be sent one behind the other.
+const ID_BATCH: usize = 256;
+
 #[derive(Debug, Default)]
 pub(crate) struct Sender {
     ids: IdTable<InUse>,
@@ -86,8 +89,12 @@ pub(crate) struct Sender {
     next_release: u64,
     /// A connection stands: identifiers are recorded with the message, because it is about to be sent.
     connected: bool,
-    /// Whose record is not stored yet, in order.
-    accepting: VecDeque<(Lsn, Ticket)>,
+    /// Messages, by number, whose record is not stored yet; in the order of their records.
+    accepting: VecDeque<(Lsn, u64)>,
+    /// What the store kept is not taken back yet: the numbers of new messages are not known.
+    restoring: bool,
+    /// Accepted while that is so.
+    staged: VecDeque<Outgoing>,
 }
 
 impl Sender {
@@ -101,6 +108,11 @@ impl Sender {
     /// Messages accepted and not finished, and their size in bytes.
     pub(crate) fn queued(&self) -> (usize, usize) {
         (self.messages, self.bytes)
+    }
+
+    /// From here on messages are only gathered, until `restored`: what the store kept comes before them.
+    pub(crate) fn begin_restoring(&mut self) {
+        self.restoring = true;
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -132,43 +144,53 @@ impl Sender {
             };
             return Err(Rejected::new(message, error).into());
         }
-        let seq = self.next_seq;
-        self.next_seq += 1;
         self.messages += 1;
         self.bytes += size;
-        let mut outgoing = Outgoing {
-            seq,
+        let outgoing = Outgoing {
+            seq: 0,
             ticket: options.ticket,
             accepted: now,
             deadline: options.deadline,
             keep_offline: options.keep_offline,
             alias: options.alias,
             lsn: Lsn::NONE,
-            recorded: false,
+            first: Lsn::NONE,
             packet_id: None,
             message,
         };
+        let offline = !self.connected && !outgoing.keep_offline;
+        if outgoing.message.qos == Qos::AtMostOnce && offline {
+            self.give_up0(&outgoing, LostMessage::Offline, events);
+        } else if self.restoring {
+            self.staged.push_back(outgoing);
+        } else {
+            self.enqueue(log, outgoing);
+        }
+        Ok(())
+    }
+
+    /// Puts a message that was counted at the end of its queue, and asks for its record.
+    fn enqueue(&mut self, log: &mut StoreLog, mut outgoing: Outgoing) {
+        outgoing.seq = self.next_seq;
+        self.next_seq = self.next_seq.saturating_add(1);
         if outgoing.message.qos == Qos::AtMostOnce {
-            if self.connected || outgoing.keep_offline {
-                self.queue0.push_back(outgoing);
-            } else {
-                self.give_up0(&outgoing, LostMessage::Offline, events);
-            }
-            return Ok(());
+            self.queue0.push_back(outgoing);
+            return;
         }
         if log.is_durable() {
             // The identifier is recorded before it is used, so that a crash cannot make two messages of one. Without a connection
-            // there is none yet: a message read back without an identifier was certainly not sent.
-            if self.connected {
+            // there is none yet: a message read back without an identifier was certainly not sent. Far from its turn it has none
+            // either: identifiers are for SUBSCRIBE too.
+            if self.connected && self.queue.len() < ID_BATCH {
                 outgoing.packet_id = self.reserve();
             }
             outgoing.lsn = log.push(|| StoreOp::Put(record(&outgoing)));
+            outgoing.first = outgoing.lsn;
             if outgoing.ticket.is_some() {
-                self.accepting.push_back((outgoing.lsn, outgoing.ticket));
+                self.accepting.push_back((outgoing.lsn, outgoing.seq));
             }
         }
         self.queue.push_back(outgoing);
-        Ok(())
     }
 
     fn reserve(&mut self) -> Option<PacketId> {
@@ -224,7 +246,9 @@ impl Sender {
             // A message of higher QoS waits for quota, for its record, and for what goes again before it. QoS 0 need not wait for it.
             // [MQTT-3.3.4-8] [MQTT-3.3.4-10] [MQTT-4.9.0-3] A full window delays these PUBLISHes and nothing else.
             let ready = self.queue.front().filter(|head| {
-                self.resend.is_empty() && self.has_quota(wire.peer) && log.is_stored(head.lsn)
+                let has_id = head.packet_id.is_some() || self.ids.len() < usize::from(u16::MAX);
+                let has_turn = self.resend.is_empty() && self.has_quota(wire.peer);
+                has_id && has_turn && log.is_stored(head.lsn)
             });
             let outgoing = match (ready, self.queue0.front()) {
                 (Some(head), Some(head0)) if head0.seq < head.seq => self.queue0.pop_front()?,
@@ -259,9 +283,6 @@ impl Sender {
             if let Some(publish) = self.send(now, log, wire, outgoing, events) {
                 return Some(publish);
             }
-            if self.ids.len() >= usize::from(u16::MAX) {
-                return None;
-            }
         }
     }
 
@@ -286,10 +307,15 @@ impl Sender {
         }
         // [MQTT-4.3.3-7] What was sent once does not expire any more.
         // [MQTT-3.3.1-1] What is delivered again has DUP 1. A message read back from a store may have been sent before.
-        let publish = match wire.publish(&flight.message, now, Some(id), true) {
+        let refused = wire.peer.refuses(&flight.message.message);
+        let sendable = match refused {
+            Some(why) => Err(why),
+            None => wire.publish(&flight.message, now, Some(id), true),
+        };
+        let publish = match sendable {
             Ok(publish) => publish,
             Err(why) => {
-                // The other side lowered its limit.
+                // The other side lowered its limits.
                 let (ticket, size) = (flight.message.ticket, flight.message.message.size());
                 self.ids.remove(id);
                 self.finish(log, seq, size);
@@ -311,17 +337,17 @@ impl Sender {
         outgoing: Outgoing,
         events: &mut impl FnMut(FlowEvent),
     ) -> Option<Publish> {
-        // [MQTT-4.3.2-1] [MQTT-4.3.3-1] Each new message has an identifier that is not in use.
-        let Some(id) = outgoing.packet_id.or_else(|| self.ids.next_free()) else {
-            self.queue.push_front(outgoing);
-            return None;
-        };
         if log.is_durable() && outgoing.packet_id.is_none() {
             // There was no identifier when it was accepted. It is recorded now, and the message waits for that.
             self.queue.push_front(outgoing);
             self.record_ids(log);
             return None;
         }
+        // [MQTT-4.3.2-1] [MQTT-4.3.3-1] Each new message has an identifier that is not in use.
+        let Some(id) = outgoing.packet_id.or_else(|| self.ids.next_free()) else {
+            self.queue.push_front(outgoing);
+            return None;
+        };
         // [MQTT-4.3.2-2] [MQTT-4.3.3-2] The first PUBLISH has that identifier and DUP 0.
         let publish = match wire.publish(&outgoing, now, Some(id), false) {
             Ok(publish) => publish,

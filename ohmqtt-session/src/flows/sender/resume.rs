@@ -94,11 +94,14 @@ impl Sender {
             }
         }
         if policy == SessionLoss::Clear {
-            for outgoing in self.queue.drain(..).chain(self.queue0.drain(..)) {
+            for outgoing in core::mem::take(&mut self.queue) {
                 if let Some(id) = outgoing.packet_id {
                     self.ids.remove(id);
                 }
                 failed.push((outgoing.seq, outgoing.ticket, outgoing.message.size()));
+            }
+            for outgoing in core::mem::take(&mut self.queue0) {
+                self.give_up0(&outgoing, LostMessage::SessionLost, events);
             }
         }
         failed.sort_unstable();

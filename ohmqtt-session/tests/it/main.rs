@@ -1,0 +1,19 @@
+//! The session's facts: each test names one. Both roles are driven by a scripted peer or by each other, with a clock and a store of the
+//! test's own.
+
+/// Runs a check of what both roles share for each of them.
+macro_rules! both_roles {
+    ($check:ident) => {
+        $check::<ohmqtt_session::ClientSession>();
+        $check::<ohmqtt_session::ServerSession>();
+    };
+}
+
+mod accept;
+mod connect;
+mod ids;
+mod keep_alive;
+mod order;
+mod peer;
+mod qos;
+mod quota;
