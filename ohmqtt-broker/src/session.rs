@@ -6,11 +6,20 @@ use std::time::Duration;
 use ohmqtt_codec::{MqttString, TopicFilter};
 use ohmqtt_driver::Handle;
 use ohmqtt_session::{
-    Instant, Message, PublishOptions, Routed, ServerSession, Session, Subscription,
+    AliasPolicy, Instant, Message, PublishOptions, Routed, ServerSession, Session, Subscription,
+    Ticket,
 };
 
 use crate::connections::ConnectionId;
 use crate::deadlines::Deadlines;
+
+/// Every delivery uses a topic alias where the client takes any.
+const OPTIONS: PublishOptions = PublishOptions {
+    alias: AliasPolicy::Try,
+    ticket: Ticket::NONE,
+    deadline: None,
+    keep_offline: false,
+};
 
 /// The name of one session, from the CONNECT that began it to its end. A client that starts anew gets another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,8 +209,7 @@ impl Entry {
             } else {
                 message.message
             };
-            let result =
-                session.deliver(now, given, subscriptions, routed, PublishOptions::default());
+            let result = session.deliver(now, given, subscriptions, routed, OPTIONS);
             if self.connection.is_none() {
                 // No driver asks for these, and they would gather.
                 while session.poll_event().is_some() {}

@@ -30,6 +30,28 @@ async fn properties_are_forwarded_unchanged() {
     assert_eq!(client.receive_message().await, message);
 }
 
+/// [MQTT-3.3.2-11] [MQTT-3.1.2-26] A client that takes aliases is spared the topic from the second message on; no alias is above its maximum.
+#[tokio::test]
+async fn a_topic_is_named_once_to_a_client_that_takes_aliases() {
+    let broker = broker().await;
+    let mut asks = connect("c");
+    asks.properties.set_topic_alias_maximum(1);
+    let (mut client, _) = Client::connect_with(&broker, asks).await;
+    client.subscribe("t/#", Qos::AtMostOnce).await;
+    for (name, named) in [("t/1", true), ("t/1", false), ("t/2", true), ("t/2", false)] {
+        client.publish(name, "x", Qos::AtMostOnce).await;
+        let forwarded = client.receive_message().await;
+        let alias = TopicAlias::new(1).unwrap();
+        assert_eq!(forwarded.properties.topic_alias(), Some(alias));
+        let want = if named {
+            PublishTopic::Name(TopicName::new(name).unwrap())
+        } else {
+            PublishTopic::Alias(alias)
+        };
+        assert_eq!(forwarded.topic, want);
+    }
+}
+
 /// [MQTT-3.3.2-17] [MQTT-3.3.2-3] User properties, and the topic that the filter matched.
 #[tokio::test]
 async fn a_queued_message_is_forwarded_unchanged() {
