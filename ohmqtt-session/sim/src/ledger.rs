@@ -1,0 +1,366 @@
+//! What each side's application was promised, and what came of it: one entry for each message that was published.
+
+use std::collections::BTreeMap;
+
+use ohmqtt_codec::{PacketId, Qos, ReasonCode};
+use ohmqtt_session::{LostMessage, SessionLoss, Ticket};
+
+use crate::side::Side;
+use crate::trace::{Result, rule};
+
+/// All messages of one sender, by their numbers.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    sender: Side,
+    entries: Vec<Entry>,
+    /// By QoS, the highest number that has arrived.
+    latest: [Option<u32>; 3],
+    /// QoS 2 messages that the receiver has and may forget in a crash.
+    tentative: BTreeMap<PacketId, u32>,
+    /// Losses reported of messages without a ticket, and deletions of records that only such a loss explains.
+    unnamed: u32,
+    unexplained: u32,
+}
+
+/// One message.
+#[derive(Debug)]
+struct Entry {
+    qos: Qos,
+    topic: String,
+    /// The sender's process that accepted it still runs and gave it a ticket.
+    ticketed: bool,
+    /// Its record was committed once.
+    committed: bool,
+    /// It may not arrive any more: it was never accepted.
+    dead: bool,
+    accepted: bool,
+    sent: bool,
+    /// The last acknowledgement has come.
+    ended: bool,
+    told: Option<Told>,
+    seen: bool,
+    /// How often the receiving application has it.
+    held: u32,
+    refused: bool,
+    /// The side that keeps the session threw it away.
+    gone: bool,
+    may_double: bool,
+}
+
+/// How the sender's application heard of the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Sent,
+    Acked,
+    Lost(LostMessage),
+}
+
+impl Ledger {
+    pub(crate) fn new(sender: Side) -> Self {
+        Self {
+            sender,
+            entries: Vec::new(),
+            latest: [None; 3],
+            tentative: BTreeMap::new(),
+            unnamed: 0,
+            unexplained: 0,
+        }
+    }
+
+    /// The number of the next message.
+    pub(crate) fn next(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The session took the message.
+    pub(crate) fn submit(&mut self, qos: Qos, topic: &str, ticketed: bool) {
+        self.entries.push(Entry {
+            qos,
+            topic: topic.to_owned(),
+            ticketed,
+            committed: false,
+            dead: false,
+            accepted: false,
+            sent: false,
+            ended: false,
+            told: None,
+            seen: false,
+            held: 0,
+            refused: false,
+            gone: false,
+            may_double: false,
+        });
+    }
+
+    /// The session did not take it: no event may come of it. Called behind `submit`.
+    pub(crate) fn withdraw(&mut self) -> Result {
+        let entry = self.entries.pop();
+        rule!(
+            entry.is_some_and(|entry| entry.told.is_none()),
+            "an event about a message that was rejected"
+        );
+        Ok(())
+    }
+
+    fn entry(&mut self, n: u32, what: &str) -> Result<&mut Entry> {
+        let sender = self.sender;
+        let entry = usize::try_from(n)
+            .ok()
+            .and_then(|n| self.entries.get_mut(n));
+        entry.ok_or_else(|| {
+            crate::trace::Failure(format!("{what} #{n}, which the {sender} never accepted"))
+        })
+    }
+
+    fn ticketed(&mut self, ticket: Ticket, what: &str) -> Result<&mut Entry> {
+        let n = u32::try_from(ticket.0.wrapping_sub(1)).unwrap_or(u32::MAX);
+        let entry = self.entry(n, what)?;
+        rule!(
+            entry.ticketed,
+            "{what} #{n}, whose ticket died with its process"
+        );
+        if let Some(told) = entry.told {
+            rule!(false, "{what} #{n} after it was told to be {told:?}");
+        }
+        Ok(entry)
+    }
+
+    pub(crate) fn told_accepted(&mut self, ticket: Ticket) -> Result {
+        let entry = self.ticketed(ticket, "accepted event of")?;
+        rule!(entry.committed, "{ticket:?} accepted before it was stored");
+        rule!(!entry.accepted, "{ticket:?} accepted twice");
+        entry.accepted = true;
+        Ok(())
+    }
+
+    pub(crate) fn told_sent(&mut self, ticket: Ticket) -> Result {
+        let entry = self.ticketed(ticket, "sent event of")?;
+        if entry.qos == Qos::AtMostOnce {
+            entry.told = Some(Told::Sent);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn told_acked(&mut self, ticket: Ticket, reason: ReasonCode) -> Result {
+        let entry = self.ticketed(ticket, "acked event of")?;
+        rule!(
+            entry.ended,
+            "{ticket:?} acked before an acknowledgement came"
+        );
+        rule!(
+            !reason.is_error() || entry.refused,
+            "{ticket:?} acked with {reason}, which nobody said"
+        );
+        rule!(
+            entry.seen,
+            "{ticket:?} acked and never handed to the application"
+        );
+        entry.told = Some(Told::Acked);
+        Ok(())
+    }
+
+    pub(crate) fn told_lost(
+        &mut self,
+        ticket: Ticket,
+        why: LostMessage,
+        policy: SessionLoss,
+    ) -> Result {
+        if ticket == Ticket::NONE {
+            self.unnamed += 1;
+            return Ok(());
+        }
+        let entry = self.ticketed(ticket, "lost event of")?;
+        match why {
+            LostMessage::SessionLost => rule!(
+                entry.sent || policy == SessionLoss::Clear,
+                "{ticket:?} lost with its session, and was never sent"
+            ),
+            LostMessage::StoreFailed => rule!(
+                !entry.committed,
+                "{ticket:?} lost to the store after it was stored"
+            ),
+            LostMessage::Offline => rule!(
+                entry.qos == Qos::AtMostOnce,
+                "{ticket:?} lost for want of a connection"
+            ),
+            _ => {}
+        }
+        entry.told = Some(Told::Lost(why));
+        Ok(())
+    }
+
+    /// The record of a message was committed.
+    pub(crate) fn committed(&mut self, n: u32) -> Result {
+        self.entry(n, "record of")?.committed = true;
+        Ok(())
+    }
+
+    /// The sender wants the record of a message removed.
+    pub(crate) fn deletes(&mut self, n: u32) -> Result {
+        let entry = self.entry(n, "deletion of")?;
+        if entry.ended || matches!(entry.told, Some(Told::Lost(_))) {
+            return Ok(());
+        }
+        rule!(
+            !entry.ticketed,
+            "the record of #{n} is deleted before it is acknowledged"
+        );
+        self.unexplained += 1;
+        rule!(
+            self.unexplained <= self.unnamed,
+            "the record of #{n} is deleted before it is acknowledged, and no loss is reported"
+        );
+        Ok(())
+    }
+
+    /// A PUBLISH leaves. Gives whether the message is finished already.
+    pub(crate) fn leaves(&mut self, n: u32, qos: Qos) -> Result<bool> {
+        let entry = self.entry(n, "PUBLISH of")?;
+        rule!(entry.qos == qos, "#{n} is sent with {qos:?}");
+        rule!(!entry.dead, "#{n} is sent, and was never accepted");
+        rule!(
+            !matches!(entry.told, Some(Told::Lost(_))),
+            "#{n} is sent after it was reported {:?}",
+            entry.told
+        );
+        entry.sent = true;
+        Ok(entry.ended)
+    }
+
+    /// The last acknowledgement of a message has come to its sender.
+    pub(crate) fn ends(&mut self, n: u32) -> Result {
+        self.entry(n, "acknowledgement of")?.ended = true;
+        Ok(())
+    }
+
+    /// The receiver hands a message to its application.
+    pub(crate) fn arrives(
+        &mut self,
+        n: u32,
+        qos: Qos,
+        topic: &str,
+        id: Option<PacketId>,
+        may_crash: bool,
+    ) -> Result {
+        let latest = self.latest[usize::from(u8::from(qos))];
+        let entry = self.entry(n, "arrival of")?;
+        rule!(entry.qos == qos, "#{n} arrives with {qos:?}");
+        rule!(
+            entry.topic == topic,
+            "#{n} was published to '{}' and arrives from '{topic}'",
+            entry.topic
+        );
+        rule!(!entry.dead, "#{n} arrives, and was never accepted");
+        rule!(entry.sent, "#{n} arrives, and was never sent");
+        rule!(
+            qos != Qos::AtMostOnce || entry.held == 0,
+            "#{n} at QoS 0 is delivered twice"
+        );
+        rule!(
+            qos != Qos::ExactlyOnce || entry.held == 0 || entry.may_double,
+            "#{n} at QoS 2 is delivered twice"
+        );
+        entry.held += 1;
+        if !entry.seen {
+            entry.seen = true;
+            rule!(
+                latest.is_none_or(|latest| latest < n),
+                "#{n} arrives for the first time after #{}",
+                latest.unwrap_or_default()
+            );
+            self.latest[usize::from(u8::from(qos))] = Some(n);
+        }
+        if let Some(id) = id.filter(|_| qos == Qos::ExactlyOnce && may_crash) {
+            self.tentative.insert(id, n);
+        }
+        Ok(())
+    }
+
+    /// The receiver's store knows that this identifier was received.
+    pub(crate) fn received(&mut self, id: PacketId) {
+        self.tentative.remove(&id);
+    }
+
+    /// The receiving application gave the message back with an error.
+    pub(crate) fn refuses(&mut self, n: u32) -> Result {
+        let entry = self.entry(n, "refusal of")?;
+        entry.refused = true;
+        entry.held = entry.held.saturating_sub(1);
+        self.tentative.retain(|_, tentative| *tentative != n);
+        Ok(())
+    }
+
+    /// The receiver's process ended: what its application held without a record it does not have any more.
+    pub(crate) fn receiver_crashed(&mut self) -> Result {
+        for n in std::mem::take(&mut self.tentative).into_values() {
+            let entry = self.entry(n, "message")?;
+            entry.held = entry.held.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// The receiver's identifiers mean nothing any more.
+    pub(crate) fn receiver_forgot(&mut self) {
+        self.tentative.clear();
+    }
+
+    /// The sender's process ended: what was not committed was never accepted, and tickets are gone.
+    pub(crate) fn sender_crashed(&mut self, durable: bool) {
+        for entry in &mut self.entries {
+            entry.ticketed = false;
+            if durable && !entry.committed && entry.qos != Qos::AtMostOnce {
+                entry.dead = true;
+            }
+            entry.gone |= !durable || entry.qos == Qos::AtMostOnce;
+        }
+    }
+
+    /// The session was thrown away at the side that sends these: what is not finished may never arrive.
+    pub(crate) fn gone(&mut self) {
+        for entry in &mut self.entries {
+            entry.gone = true;
+            entry.ticketed = false;
+        }
+    }
+
+    /// What is under way when the session is lost may arrive twice.
+    pub(crate) fn sent_anew(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.sent) {
+            entry.may_double = true;
+        }
+    }
+
+    /// At the end of a run in which all could be delivered.
+    pub(crate) fn finish(&self) -> Result {
+        let sender = self.sender;
+        let mut unnamed = 0;
+        for (n, entry) in self.entries.iter().enumerate() {
+            let explained = entry.dead
+                || entry.held > 0
+                || entry.refused
+                || entry.gone
+                || matches!(entry.told, Some(Told::Lost(_)));
+            if entry.ticketed {
+                rule!(
+                    entry.told.is_some(),
+                    "the {sender} never heard what became of #{n}"
+                );
+            }
+            if entry.qos == Qos::AtMostOnce || explained {
+                continue;
+            }
+            rule!(
+                !entry.ticketed,
+                "#{n} of the {sender} at {:?} is lost: {entry:?}",
+                entry.qos
+            );
+            unnamed += 1;
+            rule!(
+                unnamed <= self.unnamed,
+                "#{n} of the {sender} at {:?} is lost, and no loss is reported: {entry:?}",
+                entry.qos
+            );
+        }
+        Ok(())
+    }
+}

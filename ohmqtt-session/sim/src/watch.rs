@@ -1,0 +1,126 @@
+//! Somebody who reads the wire and both stores, and knows the specification, but nothing of how the sessions are written.
+//!
+//! What one connection must keep to is in [`Wire`]; what a session must keep to over all its connections is in [`Flights`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use ohmqtt_codec::{PacketId, Qos};
+use ohmqtt_session::{Instant, Record};
+
+use crate::disk::Disk;
+use crate::side::Sides;
+use crate::trace::number;
+
+/// What one side has under way: by Packet Identifier, over all connections of the session.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    pub(crate) by_id: BTreeMap<PacketId, Flight>,
+    releases: u64,
+}
+
+/// A message from its first PUBLISH to its last acknowledgement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flight {
+    pub(crate) n: u32,
+    pub(crate) qos: Qos,
+    pub(crate) state: State,
+    /// The connection of its last PUBLISH or PUBREL.
+    pub(crate) connection: u32,
+}
+
+/// What a flight waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// PUBACK or PUBREC.
+    Published,
+    /// PUBCOMP. The number is its place among the PUBRECs.
+    Released(u64),
+}
+
+impl Flights {
+    pub(crate) fn release(&mut self) -> u64 {
+        self.releases += 1;
+        self.releases
+    }
+
+    /// A process ended, and what its store holds is all that is known: every message with an identifier may have been sent.
+    pub(crate) fn restore(&mut self, disk: &Disk, numbers: &BTreeMap<u64, u32>) {
+        self.by_id.clear();
+        for record in disk.records() {
+            match record {
+                Record::Message {
+                    packet_id: Some(id),
+                    message,
+                    ..
+                } => {
+                    let flight = Flight {
+                        n: number(&message.payload).unwrap_or(u32::MAX),
+                        qos: message.qos,
+                        state: State::Published,
+                        connection: 0,
+                    };
+                    self.by_id.insert(*id, flight);
+                }
+                Record::Released { seq, packet_id } => {
+                    let flight = Flight {
+                        n: numbers.get(seq).copied().unwrap_or(u32::MAX),
+                        qos: Qos::ExactlyOnce,
+                        state: State::Released(self.release()),
+                        connection: 0,
+                    };
+                    self.by_id.insert(*packet_id, flight);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What a side of a connection accepts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepts {
+    pub(crate) receive_maximum: u16,
+    pub(crate) packet_size: u32,
+    pub(crate) alias_maximum: u16,
+}
+
+impl Default for Accepts {
+    fn default() -> Self {
+        Self {
+            receive_maximum: u16::MAX,
+            packet_size: u32::MAX,
+            alias_maximum: 0,
+        }
+    }
+}
+
+/// What was seen of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    pub(crate) id: u32,
+    pub(crate) connect: bool,
+    pub(crate) accepted: bool,
+    /// This side has sent its last packet.
+    pub(crate) over: Sides<bool>,
+    pub(crate) keep_alive: u16,
+    /// What each side said it accepts.
+    pub(crate) accepts: Sides<Accepts>,
+    /// By sender: what each alias stands for.
+    pub(crate) aliases: Sides<BTreeMap<u16, String>>,
+    /// By sender: identifiers of PUBLISHes that count against the other side's Receive Maximum.
+    pub(crate) unacknowledged: Sides<BTreeSet<PacketId>>,
+    /// By sender: the last message sent, at QoS 0 and above.
+    pub(crate) last: Sides<[Option<u32>; 2]>,
+    /// By sender: the place of the last PUBREL among the PUBRECs.
+    pub(crate) last_release: Sides<u64>,
+    /// By receiver: PUBLISHes of QoS 1, of QoS 2, and PUBRELs that wait for their answers.
+    pub(crate) to_ack: Sides<VecDeque<PacketId>>,
+    pub(crate) to_rec: Sides<VecDeque<PacketId>>,
+    pub(crate) to_comp: Sides<Vec<PacketId>>,
+    /// Identifiers of SUBSCRIBE and UNSUBSCRIBE without their answers, as the client sees it.
+    pub(crate) requests: BTreeSet<PacketId>,
+    /// The last PINGREQ, and whether its answer is out.
+    pub(crate) ping: Option<(Instant, bool)>,
+    /// Of the client.
+    pub(crate) last_sent: Instant,
+}
