@@ -1,8 +1,12 @@
 //! Interoperability with a real Mosquitto 2. Each test starts one of its own.
 
+mod commands;
 mod exchange;
+mod restart;
+mod sessions;
 mod subscriptions;
 
+use bytes::Bytes;
 use ohmqtt_client::{Client, Message, Qos, ReasonCode, Subscription};
 
 use crate::support::mosquitto::Mosquitto;
@@ -21,8 +25,8 @@ async fn subscribe(client: &Client, filter: &str) -> Subscription {
 }
 
 /// Publishes and waits for the acknowledgement.
-async fn publish(client: &Client, topic: &str, text: &'static str, qos: Qos) -> ReasonCode {
-    let publication = soon(client.publish(topic, text).qos(qos)).await.unwrap();
+async fn publish(client: &Client, topic: &str, payload: impl Into<Bytes>, qos: Qos) -> ReasonCode {
+    let publication = soon(client.publish(topic, payload).qos(qos)).await.unwrap();
     soon(publication.acked()).await.unwrap().reason
 }
 

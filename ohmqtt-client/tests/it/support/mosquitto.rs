@@ -87,7 +87,19 @@ impl Mosquitto {
     /// Stops it in order: it saves its sessions and is gone when this returns.
     pub(crate) fn stop(&mut self) {
         let mut process = self.process.take().expect("mosquitto runs");
-        terminate(&process);
+        signal(&process, "TERM");
+        process.wait().unwrap();
+    }
+
+    /// Holds it still: what is sent to it waits in the network.
+    pub(crate) fn pause(&self) {
+        signal(self.process.as_ref().expect("mosquitto runs"), "STOP");
+    }
+
+    /// Ends it as a crash does: nothing is saved.
+    pub(crate) fn crash(&mut self) {
+        let mut process = self.process.take().expect("mosquitto runs");
+        process.kill().unwrap();
         process.wait().unwrap();
     }
 
@@ -146,7 +158,8 @@ impl Mosquitto {
                 .try_for_each(|bytes| line.send(String::from_utf8_lossy(&bytes).into_owned()))
         });
         self.process = Some(process);
-        self.lines = lines;
+        let before = std::mem::replace(&mut self.lines, lines);
+        self.log.extend(before);
         self.logs(" running")
     }
 
@@ -182,10 +195,15 @@ impl Drop for Mosquitto {
     }
 }
 
-/// Asks a process to end. It is a child that was not waited for, so the number is still its own.
-fn terminate(process: &Child) {
+/// Sends a signal to a process. It is a child that was not waited for, so the number is still its own.
+fn signal(process: &Child, name: &str) {
     let status = Command::new("sh")
-        .args(["-c", "kill -TERM \"$0\"", &process.id().to_string()])
+        .args([
+            "-c",
+            "kill -s \"$0\" \"$1\"",
+            name,
+            &process.id().to_string(),
+        ])
         .status();
     assert!(status.unwrap().success());
 }
