@@ -11,9 +11,17 @@ macro_rules! both_roles {
 
 mod accept;
 mod connect;
+mod deliver;
+mod disconnect;
 mod ids;
 mod keep_alive;
+mod loss;
 mod order;
+mod outbox;
 mod peer;
 mod qos;
 mod quota;
+mod resume;
+mod subscribe;
+mod violations;
+mod will;
