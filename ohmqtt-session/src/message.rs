@@ -93,6 +93,9 @@ impl Ticket {
     /// Nobody asks: no event is made for the milestones of this message.
     pub const NONE: Self = Self(0);
 
+    /// The ticket of every message that was read back from a store. Whoever published it is gone; its end still makes room.
+    pub const RESTORED: Self = Self(u64::MAX);
+
     pub(crate) fn is_some(self) -> bool {
         self != Self::NONE
     }

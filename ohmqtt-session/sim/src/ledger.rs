@@ -134,6 +134,9 @@ impl Ledger {
     }
 
     pub(crate) fn told_sent(&mut self, ticket: Ticket) -> Result {
+        if ticket == Ticket::RESTORED {
+            return Ok(());
+        }
         let entry = self.ticketed(ticket, "sent event of")?;
         if entry.qos == Qos::AtMostOnce {
             entry.told = Some(Told::Sent);
@@ -142,6 +145,9 @@ impl Ledger {
     }
 
     pub(crate) fn told_acked(&mut self, ticket: Ticket, reason: ReasonCode) -> Result {
+        if ticket == Ticket::RESTORED {
+            return Ok(());
+        }
         let entry = self.ticketed(ticket, "acked event of")?;
         rule!(
             entry.ended,
@@ -165,7 +171,7 @@ impl Ledger {
         why: LostMessage,
         policy: SessionLoss,
     ) -> Result {
-        if ticket == Ticket::NONE {
+        if matches!(ticket, Ticket::NONE | Ticket::RESTORED) {
             self.unnamed += 1;
             return Ok(());
         }

@@ -118,7 +118,7 @@ impl Sender {
             } => {
                 let outgoing = Outgoing {
                     seq,
-                    ticket: Ticket::NONE,
+                    ticket: Ticket::RESTORED,
                     accepted,
                     deadline,
                     keep_offline: true,
@@ -135,7 +135,7 @@ impl Sender {
                 self.messages += 1;
                 let release = Release {
                     seq,
-                    ticket: Ticket::NONE,
+                    ticket: Ticket::RESTORED,
                     order: self.next_release,
                     size: 0,
                     lsn: Lsn::NONE,
