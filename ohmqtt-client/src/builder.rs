@@ -37,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) backoff: BackoffLimits,
     pub(crate) seed: u64,
     pub(crate) max_packet_size: u32,
+    pub(crate) receive_maximum: u16,
     pub(crate) store: Option<StoreLink>,
 }
 
@@ -242,6 +243,8 @@ impl ClientBuilder {
                 .properties
                 .set_maximum_packet_size(size);
         }
+        let receive_maximum = self.session.connect.properties.receive_maximum();
+        let receive_maximum = receive_maximum.unwrap_or(NonZeroU16::MAX);
         let settings = Settings {
             endpoint,
             connector: self.connector,
@@ -249,6 +252,7 @@ impl ClientBuilder {
             backoff: self.backoff,
             seed: self.seed,
             max_packet_size: self.max_packet_size,
+            receive_maximum: receive_maximum.get(),
             store,
         };
         let handle = Handle::new(ClientSession::new(self.session), Clock::new());

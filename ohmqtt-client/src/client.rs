@@ -1,15 +1,15 @@
 //! The client that users hold.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{Filters, TopicName, UnsubscribeProperties};
+use ohmqtt_codec::{Filters, Qos, TopicName};
 use ohmqtt_driver::{Cell, Handle};
 use ohmqtt_session::{
     ClientSession, DisconnectCause, Instant, LostMessage, Message, PublishError as NotTaken,
-    PublishOptions, Ticket,
+    PublishOptions,
 };
 use ohmqtt_transport::Endpoint;
 
@@ -56,11 +56,19 @@ pub struct Client {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) handle: Handle<ClientSession>,
-    pub(crate) publications: Publications,
+    pub(crate) publications: Arc<Publications>,
     pub(crate) routes: Mutex<Routes>,
     pub(crate) status: Cell<Status>,
+    /// Asked to close, and when to stop waiting for the outbox.
+    pub(crate) closing: Cell<Option<Instant>>,
+    /// Counted up whenever room may have come into the outbox, or none will ever come.
+    room: Cell<u64>,
+    /// A SUBSCRIBE or UNSUBSCRIBE waits until a Packet Identifier is free.
+    short_of_ids: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) address: String,
+    /// Messages of QoS 1 and 2 are accepted once a store has them.
+    durable: bool,
     /// Why the last connection ended, between the session's event and the task's look at it.
     cause: Mutex<Option<DisconnectCause>>,
     /// Whoever waits for room in the outbox waits for this first, so that they are served in order.
@@ -73,10 +81,6 @@ pub(crate) struct Status {
     pub(crate) connection: ConnectionState,
     /// Whether the first attempt is over.
     pub(crate) tried: bool,
-    /// Asked to close, and when to stop waiting for the outbox.
-    pub(crate) closing: Option<Instant>,
-    /// Room may have come into the outbox: counted up at each message that is done.
-    pub(crate) room: u64,
     /// The task has ended.
     pub(crate) ended: bool,
 }
@@ -134,15 +138,17 @@ impl Client {
                 last_error: None,
             },
             tried: false,
-            closing: None,
-            room: 0,
             ended: false,
         };
         let shared = Arc::new(Shared {
             handle,
-            publications: Publications::default(),
-            routes: Mutex::new(Routes::new(settings.seed)),
+            durable: settings.store.is_some(),
+            publications: Arc::default(),
+            routes: Mutex::new(Routes::new(settings.seed, settings.receive_maximum)),
             status: Cell::new(status),
+            closing: Cell::new(None),
+            room: Cell::new(0),
+            short_of_ids: AtomicBool::new(false),
             address: settings.endpoint.to_string(),
             counters: Counters::default(),
             cause: Mutex::new(None),
@@ -263,35 +269,23 @@ impl Client {
         options: PublishOptions,
     ) -> Result<Publication, PublishError> {
         let shared = &self.shared;
-        if shared
-            .status
-            .read(|status| status.closing.is_some() || status.ended)
-        {
+        if shared.closing.read(Option::is_some) {
             return Err(PublishError::Closed(Box::new(message)));
         }
-        let (ticket, publication) = shared.publications.open(message.qos);
+        let accepted = message.qos == Qos::AtMostOnce || !shared.durable;
+        let Some(publication) = shared.publications.open(message.qos, accepted) else {
+            return Err(PublishError::Closed(Box::new(message)));
+        };
+        let ticket = publication.ticket();
         let options = PublishOptions { ticket, ..options };
-        let taken = shared.handle.with(|session, now| {
-            let is_durable = session.is_durable();
-            let qos = message.qos;
-            session
-                .publish(now, message, options)
-                .map(|()| !is_durable || qos == ohmqtt_codec::Qos::AtMostOnce)
-        });
-        match taken {
-            Ok(true) => {
-                shared.publications.accepted(ticket);
-                Ok(publication)
-            }
-            Ok(false) => Ok(publication),
-            Err(rejected) => {
-                shared.publications.cancel(ticket);
-                Err(match rejected.error {
-                    NotTaken::Full { .. } => PublishError::Full(rejected),
-                    _ => PublishError::Refused(rejected),
-                })
-            }
-        }
+        shared
+            .handle
+            .with(|session, now| session.publish(now, message, options))
+            .map_err(|rejected| match rejected.error {
+                NotTaken::Full { .. } => PublishError::Full(rejected),
+                _ => PublishError::Refused(rejected),
+            })?;
+        Ok(publication)
     }
 
     pub(crate) async fn publish_waiting(
@@ -301,13 +295,13 @@ impl Client {
     ) -> Result<Publication, PublishError> {
         let turn = self.shared.turn.lock().await;
         let publication = loop {
-            let room = self.shared.status.read(|status| status.room);
+            let room = self.shared.room.read(|room| *room);
             match self.try_publish(message, options) {
                 Err(PublishError::Full(rejected)) => message = rejected.message,
                 other => break other?,
             }
-            let changed = |status: &mut Status| (status.room != room || status.ended).then_some(());
-            self.shared.status.until(changed).await;
+            let changed = |now: &mut u64| (*now != room).then_some(());
+            self.shared.room.until(changed).await;
         };
         drop(turn);
         publication.accepted().await?;
@@ -319,28 +313,19 @@ impl Client {
         filters: Filters,
         queue: Arc<Queue>,
     ) -> Result<(u64, Awaited), SubscribeError> {
-        if self
-            .shared
-            .status
-            .read(|status| status.closing.is_some() || status.ended)
-        {
+        if self.shared.closing.read(Option::is_some) {
             return Err(SubscribeError::Closed);
         }
         let mut routes = self.shared.routes();
-        let added = routes.add(filters, queue);
-        routes.reconcile(&self.shared.handle);
+        let added = routes.add(filters, queue).ok_or(SubscribeError::Closed)?;
+        self.shared.reconcile(&mut routes);
         Ok(added)
     }
 
     pub(crate) fn undeclare(&self, number: u64) {
-        let Some(filters) = self.shared.routes().remove(number) else {
-            return;
-        };
-        // Without a connection the server learns of it when the next one is reconciled; a session that goes on may still deliver
-        // what is claimed by nobody then.
-        let _ = self.shared.handle.with(|session, _| {
-            session.unsubscribe(filters, UnsubscribeProperties::default(), Ticket::NONE)
-        });
+        let mut routes = self.shared.routes();
+        routes.remove(number);
+        self.shared.reconcile(&mut routes);
     }
 }
 
@@ -349,9 +334,24 @@ impl Shared {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room may have come into the outbox.
+    /// Asks the server for what the subscriptions need.
+    pub(crate) fn reconcile(&self, routes: &mut Routes) {
+        let short = routes.reconcile(&self.handle);
+        self.short_of_ids.store(short, Ordering::Relaxed);
+    }
+
+    /// A message is done, or was sent: there may be room in the outbox, or a Packet Identifier.
     pub(crate) fn made_room(&self) {
-        self.status.update(|status| status.room += 1);
+        self.room.update(|room| *room += 1);
+        if self.short_of_ids.load(Ordering::Relaxed) {
+            self.reconcile(&mut self.routes());
+        }
+    }
+
+    /// Waits until nothing is left to be delivered.
+    pub(crate) async fn delivered(&self) {
+        let is_done = |_: &mut u64| (self.handle.read(ClientSession::queued).0 == 0).then_some(());
+        self.room.until(is_done).await;
     }
 
     pub(crate) fn put_cause(&self, cause: DisconnectCause) {
@@ -370,13 +370,11 @@ impl Shared {
     /// Asks the task to close. A later call may only shorten the wait.
     fn start_closing(&self, timeout: Duration) {
         let deadline = self.handle.clock().now() + timeout;
-        self.status.update(|status| {
-            status.closing = Some(
-                status
-                    .closing
-                    .map_or(deadline, |earlier| earlier.min(deadline)),
-            );
+        self.closing.update(|closing| {
+            *closing = Some(closing.map_or(deadline, |earlier| earlier.min(deadline)));
         });
+        // Whoever waits for room waits in vain.
+        self.room.update(|room| *room += 1);
     }
 
     /// The task has ended: everyone who waits is told.
@@ -388,6 +386,7 @@ impl Shared {
             status.tried = true;
             status.ended = true;
         });
+        self.room.update(|room| *room += 1);
     }
 
     pub(crate) fn error(&self, kind: ConnectErrorKind) -> ConnectError {

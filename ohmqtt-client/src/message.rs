@@ -24,10 +24,16 @@ pub struct Message {
     /// Content type, response topic, user properties and so on.
     pub properties: PublishProperties,
     ack: Option<Arc<Ack>>,
+    /// Its place in the order of arrival.
+    number: u64,
 }
 
 impl Message {
-    pub(crate) fn new(message: ohmqtt_session::Message, ack: Option<Arc<Ack>>) -> Self {
+    pub(crate) fn new(
+        message: ohmqtt_session::Message,
+        number: u64,
+        ack: Option<Arc<Ack>>,
+    ) -> Self {
         let ohmqtt_session::Message {
             topic,
             qos,
@@ -42,7 +48,27 @@ impl Message {
             retain,
             properties,
             ack,
+            number,
         }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// About what it occupies, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.topic.len() + self.properties.wire_len() + self.payload.len()
+    }
+
+    pub(crate) fn wants_ack(&self) -> bool {
+        self.ack.is_some()
+    }
+
+    /// Gives up this message's share in its acknowledgement.
+    pub(crate) fn release(&mut self) {
+        self.handed_over();
+        self.ack = None;
     }
 
     /// Says that the application has taken the message, where the subscription leaves that to it. At QoS 0, or a second time, it

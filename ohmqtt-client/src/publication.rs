@@ -1,12 +1,12 @@
 //! The handle of one published message, and the table that finds it again when the session speaks of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ohmqtt_codec::{AckProperties, Qos, ReasonCode};
 use ohmqtt_driver::Cell;
 use ohmqtt_session::{LostMessage, Ticket};
-use slab::Slab;
 
 use crate::error::WaitError;
 
@@ -47,10 +47,27 @@ impl Progress {
 
 /// A message that was taken into the outbox, and its three milestones: *accepted*, *sent*, *acked*.
 ///
-/// Any number of tasks and threads may wait on it. Dropping it never cancels the message.
+/// Any number of tasks and threads may wait on it. Dropping it never cancels the message, and a message whose handle is dropped costs
+/// nothing here.
 #[derive(Clone, Debug)]
 pub struct Publication {
-    progress: Arc<Cell<Progress>>,
+    held: Arc<Held>,
+}
+
+/// What all clones of a publication share.
+#[derive(Debug)]
+struct Held {
+    progress: Cell<Progress>,
+    ticket: Ticket,
+    table: Weak<Publications>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(table) = self.table.upgrade() {
+            table.take(self.ticket);
+        }
+    }
 }
 
 impl Publication {
@@ -58,14 +75,17 @@ impl Publication {
     ///
     /// Cancel safety: nothing happens when the future is dropped; it can be called again.
     pub async fn accepted(&self) -> Result<(), LostMessage> {
-        self.progress.until(|progress| progress.accepted()).await
+        self.held
+            .progress
+            .until(|progress| progress.accepted())
+            .await
     }
 
     /// Waits until the message was given to a connection.
     ///
     /// Cancel safety: nothing happens when the future is dropped; it can be called again.
     pub async fn sent(&self) -> Result<(), LostMessage> {
-        self.progress.until(|progress| progress.sent()).await
+        self.held.progress.until(|progress| progress.sent()).await
     }
 
     /// Waits until the server has acknowledged the message; at QoS 0, until it was sent. An error code of the server's is in the
@@ -73,7 +93,10 @@ impl Publication {
     ///
     /// Cancel safety: nothing happens when the future is dropped; it can be called again.
     pub async fn acked(&self) -> Result<Acknowledgement, LostMessage> {
-        self.progress.until(|progress| progress.end.clone()).await
+        self.held
+            .progress
+            .until(|progress| progress.end.clone())
+            .await
     }
 
     /// As [`accepted`](Self::accepted), blocking the thread for at most `timeout`. Not for use inside a runtime.
@@ -97,6 +120,7 @@ impl Publication {
         ready: impl Fn(&Progress) -> Option<Result<R, LostMessage>>,
     ) -> Result<R, WaitError> {
         let result = self
+            .held
             .progress
             .until_blocking(Some(timeout), |progress| ready(progress));
         Ok(result.ok_or(WaitError::TimedOut)??)
@@ -106,37 +130,51 @@ impl Publication {
 /// The publications somebody may still ask about, by ticket.
 #[derive(Debug, Default)]
 pub(crate) struct Publications {
-    held: Mutex<Slab<Arc<Cell<Progress>>>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    held: HashMap<u64, Weak<Held>>,
+    last: u64,
+    /// The client is gone: nothing will be heard of any message.
+    ended: bool,
 }
 
 impl Publications {
-    pub(crate) fn open(&self, qos: Qos) -> (Ticket, Publication) {
-        let ends_when_sent = qos == Qos::AtMostOnce;
-        let progress = Arc::new(Cell::new(Progress {
-            ends_when_sent,
-            ..Progress::default()
-        }));
-        let key = self.lock().insert(Arc::clone(&progress));
-        (Ticket(key as u64 + 1), Publication { progress })
-    }
-
-    /// Forgets a publication that was never made.
-    pub(crate) fn cancel(&self, ticket: Ticket) {
-        self.take(ticket);
+    /// Opens a publication; `None` once the client is gone. `accepted`: there is no store to wait for.
+    pub(crate) fn open(self: &Arc<Self>, qos: Qos, accepted: bool) -> Option<Publication> {
+        let mut table = self.lock();
+        if table.ended {
+            return None;
+        }
+        // Tickets are not used again: whoever dropped a handle is not to hear of another message.
+        table.last += 1;
+        let held = Arc::new(Held {
+            progress: Cell::new(Progress {
+                ends_when_sent: qos == Qos::AtMostOnce,
+                accepted,
+                ..Progress::default()
+            }),
+            ticket: Ticket(table.last),
+            table: Arc::downgrade(self),
+        });
+        let number = table.last;
+        table.held.insert(number, Arc::downgrade(&held));
+        Some(Publication { held })
     }
 
     pub(crate) fn accepted(&self, ticket: Ticket) {
-        if let Some(progress) = self.get(ticket) {
-            progress.update(|progress| progress.accepted = true);
+        if let Some(held) = self.get(ticket) {
+            held.progress.update(|progress| progress.accepted = true);
         }
     }
 
-    /// The message was sent; true when nothing more will be heard of it.
-    pub(crate) fn sent(&self, ticket: Ticket) -> bool {
-        let Some(progress) = self.get(ticket) else {
-            return false;
+    pub(crate) fn sent(&self, ticket: Ticket) {
+        let Some(held) = self.get(ticket) else {
+            return;
         };
-        let ends = progress.update(|progress| {
+        let ends = held.progress.update(|progress| {
             progress.sent = true;
             if progress.ends_when_sent {
                 let properties = AckProperties::default();
@@ -150,35 +188,91 @@ impl Publications {
         if ends {
             self.take(ticket);
         }
-        ends
     }
 
     pub(crate) fn end(&self, ticket: Ticket, end: Result<Acknowledgement, LostMessage>) {
-        if let Some(progress) = self.take(ticket) {
-            progress.update(|progress| progress.end = Some(end));
+        if let Some(held) = self.take(ticket) {
+            held.progress.update(|progress| progress.end = Some(end));
         }
     }
 
     /// The client is gone: nothing more will be heard of any message.
     pub(crate) fn end_all(&self, why: LostMessage) {
-        for progress in std::mem::take(&mut *self.lock()).drain() {
-            progress.update(|progress| progress.end = Some(Err(why)));
+        let held = {
+            let mut table = self.lock();
+            table.ended = true;
+            std::mem::take(&mut table.held)
+        };
+        for held in held.into_values().filter_map(|held| held.upgrade()) {
+            held.progress
+                .update(|progress| progress.end = Some(Err(why)));
         }
     }
 
-    fn get(&self, ticket: Ticket) -> Option<Arc<Cell<Progress>>> {
-        self.lock().get(key(ticket)?).cloned()
+    // What is looked up here may be the last to hold it, and its end locks the table: it leaves the lock first.
+    fn get(&self, ticket: Ticket) -> Option<Arc<Held>> {
+        self.lock().held.get(&ticket.0)?.upgrade()
     }
 
-    fn take(&self, ticket: Ticket) -> Option<Arc<Cell<Progress>>> {
-        self.lock().try_remove(key(ticket)?)
+    fn take(&self, ticket: Ticket) -> Option<Arc<Held>> {
+        self.lock().held.remove(&ticket.0)?.upgrade()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slab<Arc<Cell<Progress>>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn key(ticket: Ticket) -> Option<usize> {
-    usize::try_from(ticket.0.checked_sub(1)?).ok()
+impl Publication {
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.held.ticket
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_handle_leaves_nothing_behind() {
+        let table = Arc::new(Publications::default());
+        let publication = table.open(Qos::AtLeastOnce, true).unwrap();
+        let (clone, ticket) = (publication.clone(), publication.ticket());
+        drop(publication);
+        assert_eq!(table.lock().held.len(), 1);
+        drop(clone);
+        assert_eq!(table.lock().held.len(), 0);
+        // What is heard of it later is about nobody, and so is the next message.
+        let next = table.open(Qos::AtLeastOnce, true).unwrap();
+        table.end(ticket, Err(LostMessage::Expired));
+        assert!(next.held.progress.read(|progress| progress.end.is_none()));
+    }
+
+    #[test]
+    fn a_finished_message_is_forgotten_while_its_handle_is_held() {
+        let table = Arc::new(Publications::default());
+        let publication = table.open(Qos::AtMostOnce, true).unwrap();
+        table.sent(publication.ticket());
+        assert_eq!(table.lock().held.len(), 0);
+        assert!(
+            publication
+                .held
+                .progress
+                .read(|progress| progress.end.is_some())
+        );
+    }
+
+    #[test]
+    fn a_client_that_is_gone_opens_no_publication() {
+        let table = Arc::new(Publications::default());
+        let publication = table.open(Qos::AtMostOnce, true).unwrap();
+        table.end_all(LostMessage::Closed);
+        assert!(
+            publication
+                .held
+                .progress
+                .read(|progress| progress.end.is_some())
+        );
+        assert!(table.open(Qos::AtMostOnce, true).is_none());
+    }
 }

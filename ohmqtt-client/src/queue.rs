@@ -8,7 +8,10 @@ use ohmqtt_driver::Cell;
 
 use crate::message::Message;
 
-/// Messages between the driver and one reader.
+/// How many bytes of QoS 0 messages may wait in one queue.
+const BYTES: usize = 64 * 1024 * 1024;
+
+/// Messages between the driver and one reader, in the order they came.
 ///
 /// QoS 1 and 2 are bounded by our Receive Maximum, because an unread message is not acknowledged. QoS 0 has this queue's bound:
 /// beyond it the newest is dropped and counted.
@@ -24,8 +27,9 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     messages: VecDeque<Message>,
-    /// How many of them are QoS 0.
+    /// How many of them are QoS 0, and their size.
     unacked: usize,
+    unacked_bytes: usize,
     dropped: u64,
     ended: bool,
 }
@@ -46,13 +50,15 @@ impl Queue {
                 return false;
             }
             if message.qos == Qos::AtMostOnce {
-                if state.unacked >= self.capacity {
+                let bytes = state.unacked_bytes.saturating_add(message.size());
+                if state.unacked >= self.capacity || bytes > BYTES {
                     state.dropped += 1;
                     return false;
                 }
                 state.unacked += 1;
+                state.unacked_bytes = bytes;
             }
-            state.messages.push_back(message);
+            state.insert(message);
             true
         })
     }
@@ -88,8 +94,15 @@ impl Queue {
     pub(crate) fn drain(&self) -> VecDeque<Message> {
         self.cell.update(|state| {
             state.unacked = 0;
+            state.unacked_bytes = 0;
             std::mem::take(&mut state.messages)
         })
+    }
+
+    /// Has what waits acknowledged, and keeps it.
+    pub(crate) fn release(&self) {
+        self.cell
+            .update(|state| state.messages.iter_mut().for_each(Message::release));
     }
 
     /// No more messages will come.
@@ -114,11 +127,25 @@ enum Next {
 }
 
 impl State {
+    /// What was handed from one queue to another stands before what came later.
+    fn insert(&mut self, message: Message) {
+        let at = match self.messages.back() {
+            Some(last) if last.number() > message.number() => self
+                .messages
+                .partition_point(|other| other.number() <= message.number()),
+            _ => self.messages.len(),
+        };
+        self.messages.insert(at, message);
+    }
+
     /// What comes next, or `None`: wait.
     fn pop(&mut self) -> Option<Next> {
         match self.messages.pop_front() {
             Some(message) => {
-                self.unacked -= usize::from(message.qos == Qos::AtMostOnce);
+                if message.qos == Qos::AtMostOnce {
+                    self.unacked -= 1;
+                    self.unacked_bytes -= message.size();
+                }
                 Some(Next::Message(message))
             }
             None => self.ended.then_some(Next::End),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ohmqtt_codec::{
     Filters, ReasonCode, SubscribeProperties, SubscriptionId, TopicFilter, TopicName,
-    UnsubscribeFilters,
+    UnsubscribeFilters, UnsubscribeProperties,
 };
 use ohmqtt_driver::{Cell, Handle};
 use ohmqtt_session::{ClientSession, Receipt, SubscribeError as NotSubscribed, Ticket};
@@ -20,22 +20,40 @@ const UNCLAIMED: usize = 1000;
 const IDENTIFIERS: u64 = 268_435_455;
 
 /// What the server said to one subscription.
-pub(crate) type Answer = Result<Vec<ReasonCode>, NotSubscribed>;
+pub(crate) type Answer = Result<Vec<ReasonCode>, Unanswered>;
+
+/// Why there is no answer, and will be none.
+#[derive(Clone, Debug)]
+pub(crate) enum Unanswered {
+    /// It was not asked.
+    NotSent(NotSubscribed),
+    /// The client is gone.
+    Closed,
+}
 
 /// Where that is awaited.
 pub(crate) type Awaited = Arc<Cell<Option<Answer>>>;
 
-/// All subscriptions of a client, by number; the number is also the ticket of its SUBSCRIBE.
+/// All subscriptions of a client, by number; the number is also the ticket of its SUBSCRIBE and of its UNSUBSCRIBE.
 #[derive(Debug)]
 pub(crate) struct Routes {
     entries: BTreeMap<u64, Entry>,
+    /// What nobody wants any more, and the server may still have.
+    leaving: BTreeMap<u64, Leaving>,
     next: u64,
     /// The Subscription Identifier of number 0. A session may outlive this client, and its next one counts from elsewhere.
     base: u64,
+    /// Our Receive Maximum.
+    receive_maximum: usize,
     /// What no subscription claimed, and the catch-all stream reads.
     pub(crate) unclaimed: Arc<Queue>,
+    /// Whether something in there may hold back acknowledgements.
+    holding: bool,
+    /// Messages that came.
+    arrived: u64,
     /// Messages that found no room anywhere, or nobody to read them.
     pub(crate) dropped: u64,
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +62,17 @@ struct Entry {
     queue: Arc<Queue>,
     answer: Awaited,
     state: State,
+    /// The server's session may hold it.
+    asked: bool,
+    /// How many messages had come before it.
+    since: u64,
+}
+
+#[derive(Debug)]
+struct Leaving {
+    filters: Vec<TopicFilter>,
+    /// An UNSUBSCRIBE is under way.
+    requested: bool,
 }
 
 /// What the server knows of a subscription.
@@ -58,68 +87,126 @@ enum State {
 }
 
 impl Routes {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, receive_maximum: u16) -> Self {
         Self {
             entries: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             next: 1,
             base: seed % IDENTIFIERS,
+            receive_maximum: receive_maximum.into(),
             unclaimed: Arc::new(Queue::new(UNCLAIMED, false)),
+            holding: false,
+            arrived: 0,
             dropped: 0,
+            ended: false,
         }
     }
 
-    /// Adds a subscription; it is asked for when there is a connection. Messages that came before it and are for it go to it now.
-    pub(crate) fn add(&mut self, filters: Filters, queue: Arc<Queue>) -> (u64, Awaited) {
+    /// Adds a subscription; it is asked for by [`reconcile`](Self::reconcile). Messages that came before it and are for it go to it now.
+    /// `None` once the client is gone.
+    pub(crate) fn add(&mut self, filters: Filters, queue: Arc<Queue>) -> Option<(u64, Awaited)> {
+        if self.ended {
+            return None;
+        }
         let number = self.next;
         self.next += 1;
         let answer = Arc::new(Cell::new(None));
         for message in self.unclaimed.drain() {
             let wanted = claims(&filters, &message.topic);
             let to = if wanted { &queue } else { &self.unclaimed };
-            to.push(message);
+            self.dropped += u64::from(!to.push(message));
         }
         let entry = Entry {
             filters,
             queue,
             answer: Arc::clone(&answer),
             state: State::Wanted,
+            asked: false,
+            since: self.arrived,
         };
         self.entries.insert(number, entry);
-        (number, answer)
+        Some((number, answer))
     }
 
-    /// Removes a subscription, and returns the filters that no other one needs. What it had not handed over waits for another.
-    pub(crate) fn remove(&mut self, number: u64) -> Option<UnsubscribeFilters> {
-        let entry = self.entries.remove(&number)?;
+    /// Removes a subscription; what the server has of it is taken back by [`reconcile`](Self::reconcile). What it had not handed over
+    /// goes to those that came later, or waits for one.
+    pub(crate) fn remove(&mut self, number: u64) {
+        let Some(entry) = self.entries.remove(&number) else {
+            return;
+        };
         entry.queue.end();
         for message in entry.queue.drain() {
-            self.keep_unclaimed(message);
+            self.pass_on(message);
         }
-        let needed = |filter: &TopicFilter| {
-            let mut others = self.entries.values().flat_map(|other| other.filters.iter());
-            others.any(|(other, _)| other == *filter)
-        };
-        let mut unneeded = entry
-            .filters
-            .iter()
-            .map(|(filter, _)| filter)
-            .filter(|filter| !needed(filter));
-        let mut filters = UnsubscribeFilters::new(&unneeded.next()?);
-        unneeded.for_each(|filter| filters.push(&filter));
-        (entry.state != State::Wanted).then_some(filters)
+        if entry.asked {
+            let filters = entry.filters.iter().map(|(filter, _)| filter).collect();
+            let requested = false;
+            self.leaving.insert(number, Leaving { filters, requested });
+        }
+    }
+
+    /// Finds new readers for a message that a subscription leaves behind.
+    fn pass_on(&mut self, message: Message) {
+        let (mut had, mut later) = (false, None);
+        for entry in self.entries.values() {
+            if claims(&entry.filters, &message.topic) {
+                let came_before = entry.since < message.number();
+                had |= came_before;
+                later = later.or((!came_before).then(|| Arc::clone(&entry.queue)));
+            }
+        }
+        match later {
+            Some(queue) => self.dropped += u64::from(!queue.push(message)),
+            // Another one has a message of its own: this one is only in its way.
+            None if had => message.handed_over(),
+            None => self.keep_unclaimed(message),
+        }
     }
 
     /// The connection stands: without a session of ours at the server, it knows no subscription.
     pub(crate) fn connected(&mut self, session_present: bool) {
         if !session_present {
-            self.entries
-                .values_mut()
-                .for_each(|entry| entry.state = State::Wanted);
+            self.leaving.clear();
+            for entry in self.entries.values_mut() {
+                entry.state = State::Wanted;
+                entry.asked = false;
+            }
         }
     }
 
-    /// Asks for every subscription the server does not know.
-    pub(crate) fn reconcile(&mut self, handle: &Handle<ClientSession>) {
+    /// Asks for every subscription the server does not know, and takes back what nobody wants any more. Without a connection that waits
+    /// for one. True when it has to wait for Packet Identifiers to become free.
+    pub(crate) fn reconcile(&mut self, handle: &Handle<ClientSession>) -> bool {
+        self.relieve(handle);
+        let mut short = false;
+        let wanted: Vec<_> = self
+            .entries
+            .values()
+            .flat_map(|entry| entry.filters.iter().map(|(filter, _)| filter))
+            .collect();
+        self.leaving.retain(|number, leaving| {
+            if leaving.requested {
+                return true;
+            }
+            // What somebody wants is asked for again or was never meant to go.
+            let mut filters = leaving.filters.iter().filter(|own| !wanted.contains(own));
+            let Some(first) = filters.next() else {
+                return false;
+            };
+            let mut unsubscribed = UnsubscribeFilters::new(first);
+            filters.for_each(|filter| unsubscribed.push(filter));
+            let result = handle.with(|session, _| {
+                session.unsubscribe(
+                    unsubscribed,
+                    UnsubscribeProperties::default(),
+                    Ticket(*number),
+                )
+            });
+            leaving.requested = result.is_ok();
+            short |= matches!(result, Err(NotSubscribed::NoPacketId));
+            // What cannot be asked at all stays with the server until its session ends.
+            !matches!(result, Err(NotSubscribed::TooLarge { .. }))
+        });
         for (number, entry) in self
             .entries
             .iter_mut()
@@ -135,14 +222,20 @@ impl Routes {
                 }
                 session.subscribe(filters, properties, ticket)
             }) {
-                Ok(_) => entry.state = State::Requested,
-                Err(NotSubscribed::NotConnected | NotSubscribed::NoPacketId) => {}
+                Ok(_) => {
+                    entry.state = State::Requested;
+                    entry.asked = true;
+                }
+                Err(NotSubscribed::NotConnected) => {}
+                Err(NotSubscribed::NoPacketId) => short = true,
                 Err(error) => {
                     entry.state = State::Known;
-                    entry.answer.update(|answer| *answer = Some(Err(error)));
+                    let answer = Unanswered::NotSent(error);
+                    entry.answer.update(|slot| *slot = Some(Err(answer)));
                 }
             }
         }
+        short
     }
 
     /// The server answered.
@@ -153,10 +246,18 @@ impl Routes {
         }
     }
 
+    /// The server has taken a subscription back.
+    pub(crate) fn left(&mut self, ticket: Ticket) {
+        self.leaving.remove(&ticket.0);
+    }
+
     /// The connection ended before the server answered.
     pub(crate) fn lost(&mut self, ticket: Ticket) {
         if let Some(entry) = self.entries.get_mut(&ticket.0) {
             entry.state = State::Wanted;
+        }
+        if let Some(leaving) = self.leaving.get_mut(&ticket.0) {
+            leaving.requested = false;
         }
     }
 
@@ -167,12 +268,16 @@ impl Routes {
         mut message: ohmqtt_session::Message,
         receipt: Option<Receipt>,
     ) {
+        self.arrived += 1;
         let named = self.named(&message);
         // They are between this client and the server; a message that is published on has none.
         message.properties.remove_subscription_identifiers();
-        let matches = |entry: &&Entry| match named.is_empty() {
-            true => claims(&entry.filters, &message.topic),
-            false => entry.filters.iter().any(|(own, _)| named.contains(&own)),
+        let matches = |entry: &&Entry| {
+            if named.is_empty() {
+                claims(&entry.filters, &message.topic)
+            } else {
+                entry.filters.iter().any(|(own, _)| named.contains(&own))
+            }
         };
         let queues: Vec<_> = self
             .entries
@@ -182,14 +287,17 @@ impl Routes {
             .collect();
         let shares = queues.len().max(1);
         let ack = receipt.map(|receipt| Arc::new(Ack::new(handle.clone(), receipt, shares)));
-        let message = Message::new(message, ack);
-        let Some((last, others)) = queues.split_last() else {
-            return self.keep_unclaimed(message);
-        };
-        for queue in others {
-            self.dropped += u64::from(!queue.push(message.clone()));
+        let message = Message::new(message, self.arrived, ack);
+        match queues.split_last() {
+            Some((last, others)) => {
+                for queue in others {
+                    self.dropped += u64::from(!queue.push(message.clone()));
+                }
+                self.dropped += u64::from(!last.push(message));
+            }
+            None => self.keep_unclaimed(message),
         }
-        self.dropped += u64::from(!last.push(message));
+        self.relieve(handle);
     }
 
     /// The filters for which the server sent this message, where it says so. For overlapping ones it may send a message each
@@ -215,16 +323,30 @@ impl Routes {
             message.handed_over();
             return;
         }
+        self.holding |= message.wants_ack();
         self.dropped += u64::from(!self.unclaimed.push(message));
+    }
+
+    /// Acknowledgements leave in order: a message that nobody claims holds back those of all behind it, and once as many wait as we
+    /// accept, nothing comes any more. Before that it is acknowledged, and waits on.
+    fn relieve(&mut self, handle: &Handle<ClientSession>) {
+        if self.holding && handle.read(ClientSession::unacknowledged) * 2 >= self.receive_maximum {
+            tracing::warn!(
+                "messages that no subscription claims are acknowledged, to let others pass"
+            );
+            self.unclaimed.release();
+            self.holding = false;
+        }
     }
 
     /// The client is gone.
     pub(crate) fn end(&mut self) {
+        self.ended = true;
         self.unclaimed.end();
         for entry in self.entries.values() {
             entry.queue.end();
             entry.answer.update(|answer| {
-                answer.get_or_insert(Err(NotSubscribed::NotConnected));
+                answer.get_or_insert(Err(Unanswered::Closed));
             });
         }
     }

@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::error::SubscribeError;
 use crate::message::Message;
 use crate::queue::Queue;
-use crate::routes::Awaited;
+use crate::routes::{Awaited, Unanswered};
 
 /// How many QoS 0 messages wait for a reader, when nothing else is said.
 const CAPACITY: usize = 1000;
@@ -156,7 +156,11 @@ impl Subscription {
     ///
     /// Cancel safety: nothing happens when the future is dropped; it can be called again.
     pub async fn granted(&self) -> Result<Vec<ReasonCode>, SubscribeError> {
-        let codes = self.answer.until(|answer| answer.clone()).await?;
+        let codes = match self.answer.until(|answer| answer.clone()).await {
+            Ok(codes) => codes,
+            Err(Unanswered::NotSent(error)) => return Err(error.into()),
+            Err(Unanswered::Closed) => return Err(SubscribeError::Closed),
+        };
         let refused = codes
             .iter()
             .zip(self.filters.iter())

@@ -1,13 +1,14 @@
 //! The client's one task: it connects, runs the driver, passes events on, and connects again.
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ohmqtt_codec::{Disconnect, Limits, ReasonCode};
 use ohmqtt_driver::Driver;
-use ohmqtt_session::{Backoff, ClientEvent, ClientSession, DisconnectCause};
+use ohmqtt_session::{Backoff, ClientEvent, ClientSession, DisconnectCause, Instant};
 use ohmqtt_transport::Transport;
 use tracing::Instrument;
 
@@ -25,7 +26,10 @@ pub(crate) fn run(shared: Arc<Shared>, settings: Settings) -> impl Future<Output
     let span = tracing::info_span!("mqtt", address = %settings.endpoint);
     let error = shared.error(ConnectErrorKind::Closed);
     let mut end = End { shared, error };
-    let run = async move { end.error = attempts(&end.shared, settings).await };
+    let run = async move {
+        end.error = serve(&end.shared, settings).await;
+        drop(end);
+    };
     run.instrument(span)
 }
 
@@ -41,7 +45,7 @@ impl Drop for End {
     }
 }
 
-async fn attempts(shared: &Arc<Shared>, settings: Settings) -> ConnectError {
+async fn serve(shared: &Shared, settings: Settings) -> ConnectError {
     let limits = Limits::new(settings.max_packet_size);
     let on_event = |event| handle_event(shared, event);
     let mut driver = Driver::new(
@@ -50,6 +54,17 @@ async fn attempts(shared: &Arc<Shared>, settings: Settings) -> ConnectError {
         limits,
         on_event,
     );
+    let error = attempts(shared, &settings, &mut driver).await;
+    // What was accepted is kept, whatever the process does next.
+    driver.settle().await;
+    error
+}
+
+async fn attempts<F: FnMut(ClientEvent)>(
+    shared: &Shared,
+    settings: &Settings,
+    driver: &mut Driver<ClientSession, F>,
+) -> ConnectError {
     let mut backoff = Backoff::new(settings.backoff, settings.seed);
     let mut attempt = 0;
     let mut last_error = None;
@@ -60,8 +75,9 @@ async fn attempts(shared: &Arc<Shared>, settings: Settings) -> ConnectError {
             last_error: last_error.clone(),
         };
         shared.status.update(|status| status.connection = state);
+        let connect_deadline = tokio::time::Instant::now() + settings.connect_timeout;
         let stream = tokio::select! {
-            stream = connect(&settings) => stream,
+            stream = connect(settings, connect_deadline) => stream,
             never = driver.idle() => match never {},
             () = closing_time(shared) => return shared.error(ConnectErrorKind::Closed),
         };
@@ -71,15 +87,24 @@ async fn attempts(shared: &Arc<Shared>, settings: Settings) -> ConnectError {
                 let began = tokio::time::Instant::now();
                 let result = tokio::select! {
                     result = driver.run(stream) => result,
+                    () = overdue(shared, connect_deadline) => Err(io::ErrorKind::TimedOut.into()),
                     never = drain(shared) => match never {},
                 };
-                if began.elapsed() >= STABLE {
+                driver.disconnected();
+                if is_connected(shared) {
                     attempt = 0;
-                    backoff.reset();
+                    if began.elapsed() >= STABLE {
+                        backoff.reset();
+                    }
                 }
                 match (shared.take_cause(), result) {
                     (DisconnectCause::Requested, _) => {
                         return shared.error(ConnectErrorKind::Closed);
+                    }
+                    (DisconnectCause::StreamEnded, Err(error))
+                        if error.kind() == io::ErrorKind::TimedOut && !is_connected(shared) =>
+                    {
+                        ConnectErrorKind::Session(DisconnectCause::ConnectTimeout)
                     }
                     (DisconnectCause::StreamEnded, Err(error)) => {
                         ConnectErrorKind::Stream(Arc::new(error))
@@ -111,37 +136,43 @@ async fn attempts(shared: &Arc<Shared>, settings: Settings) -> ConnectError {
     }
 }
 
-async fn connect(settings: &Settings) -> Result<Box<dyn Transport>, ConnectErrorKind> {
-    match tokio::time::timeout(
-        settings.connect_timeout,
-        settings.connector.connect(&settings.endpoint),
-    )
-    .await
-    {
+async fn connect(
+    settings: &Settings,
+    deadline: tokio::time::Instant,
+) -> Result<Box<dyn Transport>, ConnectErrorKind> {
+    let connect = settings.connector.connect(&settings.endpoint);
+    match tokio::time::timeout_at(deadline, connect).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(ConnectErrorKind::Transport(Arc::new(error))),
         Err(_) => Err(ConnectErrorKind::TimedOut),
     }
 }
 
-/// Whether nothing is left to be delivered.
-fn is_done(shared: &Shared) -> bool {
-    shared.handle.read(ClientSession::queued).0 == 0
+/// Whether the server has accepted the connection that stands, or stood last.
+fn is_connected(shared: &Shared) -> bool {
+    shared
+        .status
+        .read(|status| matches!(status.connection, ConnectionState::Connected { .. }))
+}
+
+/// Ends when the server has not accepted the connection in time: resolving, connecting and CONNACK share one deadline.
+async fn overdue(shared: &Shared, deadline: tokio::time::Instant) {
+    tokio::time::sleep_until(deadline).await;
+    if is_connected(shared) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Ends when the client is asked to close and has nothing to deliver, or has waited long enough.
 async fn closing_time(shared: &Shared) {
+    let mut deadline = shared.closing.until(|closing| *closing).await;
     loop {
-        let deadline = shared.status.until(|status| status.closing).await;
-        // A second call may have shortened the wait.
-        let changed = shared
-            .status
-            .until(|status| (is_done(shared) || status.closing != Some(deadline)).then_some(()));
-        let in_time = tokio::time::timeout_at(shared.handle.clock().deadline(deadline), changed)
-            .await
-            .is_ok();
-        if !in_time || is_done(shared) {
-            return;
+        // A second call may shorten the wait.
+        let sooner = |closing: &mut Option<Instant>| closing.filter(|other| *other != deadline);
+        tokio::select! {
+            () = shared.delivered() => return,
+            () = tokio::time::sleep_until(shared.handle.clock().deadline(deadline)) => return,
+            other = shared.closing.until(sooner) => deadline = other,
         }
     }
 }
@@ -164,7 +195,7 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
             {
                 let mut routes = shared.routes();
                 routes.connected(session_present);
-                routes.reconcile(&shared.handle);
+                shared.reconcile(&mut routes);
             }
             shared.counters.connections.fetch_add(1, Ordering::Relaxed);
             shared.status.update(|status| {
@@ -179,9 +210,8 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
         }
         ClientEvent::Accepted { ticket } => shared.publications.accepted(ticket),
         ClientEvent::Sent { ticket } => {
-            if shared.publications.sent(ticket) {
-                shared.made_room();
-            }
+            shared.publications.sent(ticket);
+            shared.made_room();
         }
         ClientEvent::Acked {
             ticket,
@@ -202,7 +232,7 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
             .routes()
             .answered(ticket, suback.codes.iter().collect()),
         ClientEvent::RequestLost { ticket } => shared.routes().lost(ticket),
-        ClientEvent::Unsubscribed { .. } => {}
+        ClientEvent::Unsubscribed { ticket, .. } => shared.routes().left(ticket),
         other => tracing::debug!(event = ?other, "not handled"),
     }
 }
