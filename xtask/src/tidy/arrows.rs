@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ohmqtt-broker", BELOW_FACADES),
     ("ohmqtt-cli", BELOW_PROGRAMS),
     ("ohmqtt-py", BELOW_PROGRAMS),
+    ("ohmqtt-session/sim", &["ohmqtt-codec", "ohmqtt-session"]),
     ("benches", BELOW_PROGRAMS),
     ("xtask", &[]),
 ];

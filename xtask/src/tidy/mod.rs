@@ -26,9 +26,15 @@ pub(crate) struct File {
     pub(crate) text: String,
 }
 
+/// The crate that stands in the folder of the one it simulates, and has its own arrows and habits.
+const SIMULATOR: &str = "ohmqtt-session/sim";
+
 impl File {
     /// The folder at the root in which it stands, which is the name of its crate if it is in one.
     pub(crate) fn top(&self) -> &str {
+        if self.path.starts_with(SIMULATOR) {
+            return SIMULATOR;
+        }
         self.path.split('/').next().unwrap_or_default()
     }
 
