@@ -50,13 +50,22 @@ impl<E: From<FlowEvent>> Exchange<E> {
         let receipt = match publish.delivery.packet_id() {
             None => None,
             Some(packet_id) => {
-                let (maximum, gated) =
-                    (self.connection.receive_maximum, &mut self.connection.gated);
-                match self
-                    .flows
-                    .receiver
-                    .handle_publish(packet_id, qos, maximum, gated)?
-                {
+                let Self {
+                    flows, connection, ..
+                } = &mut *self;
+                let maximum = connection.receive_maximum;
+                let mut out = Outlets {
+                    control: &mut connection.control,
+                    gated: &mut connection.gated,
+                };
+                let arrival = flows.receiver.handle_publish(
+                    packet_id,
+                    qos,
+                    maximum,
+                    &mut flows.log,
+                    &mut out,
+                )?;
+                match arrival {
                     Arrival::Duplicate => return Ok(None),
                     Arrival::New(receipt) => Some(receipt),
                 }
@@ -214,7 +223,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
     /// The connection ended. QoS 0 messages that were not asked to be kept go with it.
     pub(crate) fn suspend(&mut self, lost_request: impl FnMut(crate::flows::Request)) {
         let Self { flows, events, .. } = self;
-        flows.receiver.suspend();
+        flows.receiver.suspend(&mut flows.log);
         flows
             .sender
             .suspend(lost_request, &mut |event| events.push_back(event.into()));

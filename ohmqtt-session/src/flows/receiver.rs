@@ -32,6 +32,9 @@ struct Unacknowledged {
     answer: Option<ReasonCode>,
 }
 
+/// In place of the receipt of a message that the application has taken: no message has it.
+const TAKEN: Receipt = Receipt(0);
+
 /// What to do with an incoming PUBLISH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -58,36 +61,35 @@ impl Receiver {
         packet_id: PacketId,
         qos: Qos,
         receive_maximum: u16,
-        gated: &mut Gated,
+        log: &mut StoreLog,
+        out: &mut Outlets<'_>,
     ) -> Result<Arrival, ProtocolError> {
-        if qos == Qos::ExactlyOnce {
+        if qos == Qos::ExactlyOnce
+            && let Some(received) = self.received.get(packet_id)
+        {
             // [MQTT-4.3.3-10] Until the PUBREL, the same identifier is the same message: PUBREC again, no second delivery.
-            match self.received.get_mut(packet_id) {
-                Some(Received::Taken { lsn, counted }) => {
-                    self.unreleased += usize::from(!*counted);
-                    *counted = true;
-                    gated.push_back((*lsn, Packet::PubRec(Ack::new(packet_id))));
+            let (receipt, answer) = match *received {
+                Received::Held(receipt) => (receipt, None),
+                Received::Taken { lsn, counted: true } => {
+                    out.gated
+                        .push_back((lsn, Packet::PubRec(Ack::new(packet_id))));
                     return Ok(Arrival::Duplicate);
                 }
-                Some(Received::Held(receipt)) => {
-                    let receipt = *receipt;
-                    if !self
-                        .waiting
-                        .iter()
-                        .any(|waiting| waiting.receipt == receipt)
-                    {
-                        self.admit(receive_maximum)?;
-                        self.waiting.push_back(Unacknowledged {
-                            receipt,
-                            packet_id,
-                            qos,
-                            answer: None,
-                        });
-                    }
-                    return Ok(Arrival::Duplicate);
-                }
-                None => {}
+                // The application's word is known, and waits for its turn like any other.
+                Received::Taken { counted: false, .. } => (TAKEN, Some(ReasonCode::Success)),
+            };
+            let mut waiting = self.waiting.iter();
+            if !waiting.any(|waiting| waiting.qos == qos && waiting.packet_id == packet_id) {
+                self.admit(receive_maximum)?;
+                self.waiting.push_back(Unacknowledged {
+                    receipt,
+                    packet_id,
+                    qos,
+                    answer,
+                });
+                self.answer_in_order(log, out);
             }
+            return Ok(Arrival::Duplicate);
         }
         // [MQTT-4.3.2-5] At QoS 1, an identifier that was acknowledged means a new message, whatever its DUP says.
         self.admit(receive_maximum)?;
@@ -130,7 +132,11 @@ impl Receiver {
         let waiting = &mut self.waiting[at];
         // The first word counts.
         waiting.answer.get_or_insert(answer);
-        // [MQTT-4.6.0-2] PUBACKs and [MQTT-4.6.0-3] PUBRECs leave in the order of the PUBLISHes.
+        self.answer_in_order(log, out);
+    }
+
+    // [MQTT-4.6.0-2] PUBACKs and [MQTT-4.6.0-3] PUBRECs leave in the order of the PUBLISHes.
+    fn answer_in_order(&mut self, log: &mut StoreLog, out: &mut Outlets<'_>) {
         while let Some(&Unacknowledged {
             packet_id,
             qos,
@@ -177,7 +183,10 @@ impl Receiver {
             return;
         }
         // [MQTT-4.3.3-8] PUBREC once the application owns the message, and the store knows.
-        let lsn = log.push(|| StoreOp::Put(Record::Received { packet_id }));
+        let lsn = match self.received.get(packet_id) {
+            Some(Received::Taken { lsn, .. }) => *lsn,
+            _ => log.push(|| StoreOp::Put(Record::Received { packet_id })),
+        };
         self.received
             .insert(packet_id, Received::Taken { lsn, counted: true });
         self.unreleased += 1;
@@ -193,6 +202,10 @@ impl Receiver {
         else {
             return;
         };
+        self.remember(log, packet_id, answer);
+    }
+
+    fn remember(&mut self, log: &mut StoreLog, packet_id: PacketId, answer: ReasonCode) {
         if answer.is_error() {
             self.received.remove(packet_id);
             return;
@@ -217,7 +230,14 @@ impl Receiver {
         match self.received.get(packet_id) {
             // [MQTT-4.3.3-13] The exchange goes on to its end whatever has become of the message, which expires or not elsewhere.
             Some(Received::Taken { counted, .. }) => {
-                self.unreleased -= usize::from(*counted);
+                if *counted {
+                    self.unreleased -= 1;
+                } else {
+                    // It came again, and the other side does not wait for the PUBREC.
+                    self.waiting.retain(|waiting| {
+                        waiting.receipt != TAKEN || waiting.packet_id != packet_id
+                    });
+                }
                 self.received.remove(packet_id);
                 let lsn = log.push(|| StoreOp::Delete(Key::Received(packet_id)));
                 // [MQTT-4.3.3-11] [MQTT-2.2.1-5] PUBCOMP has the identifier of the PUBREL. [MQTT-4.3.3-12] Then it means a new message.
@@ -239,9 +259,17 @@ impl Receiver {
         }
     }
 
-    /// The connection ended: QoS 1 messages will come again; QoS 2 ones are remembered by their identifiers.
-    pub(crate) fn suspend(&mut self) {
-        self.waiting = VecDeque::new();
+    /// The connection ended: QoS 1 messages will come again; QoS 2 ones are remembered by their identifiers, and so are words on them
+    /// that waited for those on earlier messages.
+    pub(crate) fn suspend(&mut self, log: &mut StoreLog) {
+        for waiting in core::mem::take(&mut self.waiting) {
+            let (id, held) = (waiting.packet_id, Received::Held(waiting.receipt));
+            if let Some(answer) = waiting.answer
+                && self.received.get(id) == Some(&held)
+            {
+                self.remember(log, id, answer);
+            }
+        }
         self.unreleased = 0;
         self.received.shrink();
         for (_, received) in self.received.iter_mut() {
@@ -253,7 +281,7 @@ impl Receiver {
 
     /// The other side has no session: its identifiers mean nothing any more.
     pub(crate) fn lose_session(&mut self, log: &mut StoreLog) {
-        self.suspend();
+        self.suspend(log);
         for (packet_id, _) in self.received.drain() {
             log.push(|| StoreOp::Delete(Key::Received(packet_id)));
         }

@@ -13,6 +13,7 @@ mod accept;
 mod connect;
 mod deliver;
 mod disconnect;
+mod found;
 mod ids;
 mod keep_alive;
 mod loss;

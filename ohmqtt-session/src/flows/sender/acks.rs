@@ -106,8 +106,11 @@ impl Sender {
         self.unacknowledged = self.unacknowledged.saturating_sub(1);
         self.finish(log, release.seq, release.size);
         if release.ticket.is_some() {
-            // PUBREC told what became of the message; PUBCOMP adds something only when it is an error.
-            let (reason, properties) = if ack.reason.is_error() {
+            // PUBREC told what became of the message; PUBCOMP adds something only when it is an error. That the identifier is unknown
+            // is none when the PUBREL was sent again (3.7.2.1): the first one has done its work.
+            let again = release.order < self.first_release
+                && ack.reason == ReasonCode::PacketIdentifierNotFound;
+            let (reason, properties) = if ack.reason.is_error() && !again {
                 (ack.reason, ack.properties.detached())
             } else {
                 (release.reason, release.properties)

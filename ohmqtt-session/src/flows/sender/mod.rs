@@ -87,6 +87,8 @@ pub(crate) struct Sender {
     unacknowledged: usize,
     next_seq: u64,
     next_release: u64,
+    /// The first release of the connection that stands now: PUBRELs of those before it were sent again.
+    first_release: u64,
     /// A connection stands: identifiers are recorded with the message, because it is about to be sent.
     connected: bool,
     /// Messages, by number, whose record is not stored yet; in the order of their records.

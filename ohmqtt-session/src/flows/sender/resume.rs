@@ -26,6 +26,7 @@ impl Sender {
         published.sort_unstable();
         released.sort_unstable();
         self.connected = true;
+        self.first_release = self.next_release;
         self.unacknowledged = released.len();
         self.resend = published.into();
         for (_, id, lsn) in released {

@@ -1,0 +1,75 @@
+//! What the simulator found: each a bug once.
+
+use ohmqtt_codec::*;
+
+use crate::peer::*;
+
+#[test]
+fn a_word_that_waits_for_an_earlier_one_outlives_the_connection() {
+    fn check<S: Side>() {
+        let mut script = S::open(10);
+        script.receive(publish(QOS2, 1, "a"));
+        script.receive(publish(QOS2, 2, "b"));
+        script.events();
+        script.answer(1);
+        assert_eq!(script.sent(), [""; 0]);
+        assert_eq!(S::resume(&mut script, 10), [""; 0]);
+        script.events();
+        // Only the first one is still the application's to answer.
+        script.receive(again(publish(QOS2, 1, "a")));
+        script.receive(again(publish(QOS2, 2, "b")));
+        assert_eq!(script.events(), [""; 0]);
+        script.answer(0);
+        assert_eq!(script.sent(), ["PUBREC #1", "PUBREC #2"]);
+    }
+    both_roles!(check);
+}
+
+/// [MQTT-4.6.0-3] A PUBREC of what was taken on an earlier connection waits for those of the messages before it.
+#[test]
+fn pubrecs_leave_in_order_when_some_messages_were_taken_before() {
+    fn check<S: Side>() {
+        let mut script = S::open(10);
+        for (n, text) in [(1, "a"), (2, "b"), (3, "c")] {
+            script.receive(publish(QOS2, n, text));
+        }
+        script.events();
+        S::resume(&mut script, 10);
+        script.answer(1);
+        for (n, text) in [(1, "a"), (2, "b"), (3, "c")] {
+            script.receive(again(publish(QOS2, n, text)));
+        }
+        assert_eq!(script.sent(), [""; 0]);
+        script.answer(2);
+        script.answer(0);
+        assert_eq!(script.sent(), ["PUBREC #1", "PUBREC #2", "PUBREC #3"]);
+        assert_eq!(
+            script.exchange([pubrel(2), pubrel(1), pubrel(3)]),
+            ["PUBCOMP #2", "PUBCOMP #1", "PUBCOMP #3"]
+        );
+    }
+    both_roles!(check);
+}
+
+#[test]
+fn a_pubcomp_that_answers_a_pubrel_sent_again_is_no_error_when_it_does_not_know_the_identifier() {
+    fn check<S: Side>() {
+        let mut script = S::open(10);
+        script.submit(message(QOS2, "a"), 7);
+        script.sent();
+        assert_eq!(script.exchange([pubrec(1)]), ["PUBREL #1"]);
+        assert_eq!(S::resume(&mut script, 10), ["PUBREL #1"]);
+        script.events();
+        let unknown = ReasonCode::PacketIdentifierNotFound;
+        script.receive(Packet::PubComp(Ack::with_reason(id(1), unknown)));
+        assert_eq!(script.events(), ["acked 7"]);
+        // On the connection of the PUBREC it is one.
+        script.submit(message(QOS2, "b"), 8);
+        script.sent();
+        script.exchange([pubrec(2)]);
+        script.events();
+        script.receive(Packet::PubComp(Ack::with_reason(id(2), unknown)));
+        assert_eq!(script.events(), ["acked 8 0x92"]);
+    }
+    both_roles!(check);
+}
