@@ -4,7 +4,7 @@ use ohmqtt_codec::{
     ConnAckProperties, Disconnect, Qos, ReasonCode, ReasonCodes, SubscriptionOptions,
 };
 use ohmqtt_session::{
-    Accept, DisconnectCause, Key, Load, Routed, ServerSession, Session, Subscription,
+    Accept, DisconnectCause, Flows, Routed, ServerSession, Session, Subscription,
 };
 
 use crate::client::check_rejection;
@@ -133,10 +133,6 @@ impl World {
     fn accept(&mut self, at: usize, clean_start: bool) -> Result {
         let id = self.connections[at].wire.id;
         self.context.activity += 1;
-        // A session that ended meanwhile takes no answer.
-        if self.connections[at].server.is_ready() {
-            return Ok(());
-        }
         let rates = self.context.setup.rates;
         let loses = !self.peace && self.context.chance(rates.lose_session);
         let mut flows = None;
@@ -144,6 +140,7 @@ impl World {
             let server = &mut self.connections[old].server;
             self.context.settle(Side::Server, server)?;
             flows = Some(server.take_flows(ReasonCode::SessionTakenOver));
+            self.context.disks[Side::Server].orphan();
             self.context.settle(Side::Server, server)?;
             self.hear_server(old)?;
         }
@@ -268,9 +265,14 @@ impl World {
             flights,
             disks,
             numbers,
+            ledgers,
             ..
         } = &mut self.context;
-        flights[Side::Server].restore(&disks[Side::Server], &numbers[Side::Server]);
+        flights[Side::Server].restore(
+            &disks[Side::Server],
+            &numbers[Side::Server],
+            &mut ledgers[Side::Server],
+        )?;
         self.restore_server();
         self.notice_ends()
     }
@@ -278,11 +280,16 @@ impl World {
     /// The session is read back, and waits for its client.
     fn restore_server(&mut self) {
         let config = self.context.setup.server(&mut self.context.rng);
+        let mut flows = Flows::new(config.outbox, config.durable);
+        for record in self.context.disks[Side::Server].records() {
+            flows.restore(record.clone());
+        }
         let mut server = ServerSession::new(self.context.now, config);
-        server.handle_loaded(self.context.disks[Side::Server].load(Load {
-            from: Key::Outgoing(0),
-            max: usize::MAX,
-        }));
+        let accept = Accept {
+            session: Some(flows),
+            ..Accept::default()
+        };
+        server.accept(self.context.now, accept);
         self.last_connection += 1;
         let id = self.last_connection;
         self.owner = Some(id);

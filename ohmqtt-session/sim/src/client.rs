@@ -74,6 +74,8 @@ impl World {
         self.hear_client()?;
         if self.client.poll_close() {
             self.leave_client()?;
+        } else if most == usize::MAX {
+            self.check_keep_alive()?;
         }
         Ok(())
     }
@@ -282,9 +284,14 @@ impl World {
             flights,
             disks,
             numbers,
+            ledgers,
             ..
         } = &mut self.context;
-        flights[Side::Client].restore(&disks[Side::Client], &numbers[Side::Client]);
+        flights[Side::Client].restore(
+            &disks[Side::Client],
+            &numbers[Side::Client],
+            &mut ledgers[Side::Client],
+        )?;
         self.told = false;
         let mut config = self.context.setup.client();
         // Without a store nothing is left to resume.

@@ -219,7 +219,8 @@ impl Context {
         S: Session,
         Happening: From<S::Event>,
     {
-        if !session.is_ready() {
+        // What comes while the end is under way is read by nobody.
+        if !session.is_ready() || session.is_ending() {
             return Ok(false);
         }
         let limits = Limits::new(wire.accepts[side].packet_size);

@@ -16,6 +16,8 @@ pub(crate) struct Disk {
     open: Batch,
     /// Written one after the other, each whole or not at all.
     batches: VecDeque<Batch>,
+    /// How many of the first batches were handed over by a session that does not listen any more.
+    orphans: usize,
     /// Words that the session has not heard yet.
     answers: VecDeque<(Lsn, bool)>,
 }
@@ -35,9 +37,7 @@ impl Disk {
     /// Writes the next batch and gives its operations.
     pub(crate) fn commit(&mut self) -> Option<Batch> {
         let batch = self.batches.pop_front()?;
-        if let Some((upto, _)) = batch.last() {
-            self.answers.push_back((*upto, true));
-        }
+        self.answered(&batch, true);
         self.apply(&batch);
         Some(batch)
     }
@@ -45,9 +45,23 @@ impl Disk {
     /// Fails the next batch.
     pub(crate) fn fail(&mut self) -> Option<Lsn> {
         let batch = self.batches.pop_front()?;
-        let (upto, _) = batch.last()?;
-        self.answers.push_back((*upto, false));
-        Some(*upto)
+        self.answered(&batch, false);
+        batch.last().map(|(upto, _)| *upto)
+    }
+
+    fn answered(&mut self, batch: &[(Lsn, StoreOp)], stored: bool) {
+        if self.orphans > 0 {
+            self.orphans -= 1;
+        } else if let Some((upto, _)) = batch.last() {
+            self.answers.push_back((*upto, stored));
+        }
+    }
+
+    /// The flows move to another session: what was handed over is written, and nobody hears of it.
+    pub(crate) fn orphan(&mut self) {
+        self.seal();
+        self.orphans = self.batches.len();
+        self.answers.clear();
     }
 
     pub(crate) fn answer(&mut self) -> Option<(Lsn, bool)> {
@@ -65,6 +79,7 @@ impl Disk {
         self.batches.clear();
         self.open.clear();
         self.answers.clear();
+        self.orphans = 0;
         done
     }
 

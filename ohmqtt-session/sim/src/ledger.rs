@@ -45,6 +45,8 @@ struct Entry {
     /// The side that keeps the session threw it away.
     gone: bool,
     may_double: bool,
+    /// A process of the sender ended, and another read it back.
+    restored: bool,
 }
 
 /// How the sender's application heard of the end.
@@ -89,6 +91,7 @@ impl Ledger {
             refused: false,
             gone: false,
             may_double: false,
+            restored: false,
         });
     }
 
@@ -134,6 +137,9 @@ impl Ledger {
     }
 
     pub(crate) fn told_sent(&mut self, ticket: Ticket) -> Result {
+        if is_unnamed(ticket) {
+            return Ok(());
+        }
         if ticket == Ticket::RESTORED {
             return Ok(());
         }
@@ -145,6 +151,9 @@ impl Ledger {
     }
 
     pub(crate) fn told_acked(&mut self, ticket: Ticket, reason: ReasonCode) -> Result {
+        if is_unnamed(ticket) {
+            return Ok(());
+        }
         if ticket == Ticket::RESTORED {
             return Ok(());
         }
@@ -219,8 +228,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// A PUBLISH leaves. Gives whether the message is finished already.
-    pub(crate) fn leaves(&mut self, n: u32, qos: Qos) -> Result<bool> {
+    /// A PUBLISH leaves, for the first time under its identifier if it is `new`.
+    pub(crate) fn leaves(&mut self, n: u32, qos: Qos, new: bool, dup: bool) -> Result {
         let entry = self.entry(n, "PUBLISH of")?;
         rule!(entry.qos == qos, "#{n} is sent with {qos:?}");
         rule!(!entry.dead, "#{n} is sent, and was never accepted");
@@ -229,8 +238,29 @@ impl Ledger {
             "#{n} is sent after it was reported {:?}",
             entry.told
         );
+        // 3.3.1.1: DUP tells of an earlier attempt, or what may be one.
+        rule!(
+            !new || !dup || entry.restored,
+            "#{n} goes for the first time with DUP 1"
+        );
+        rule!(!entry.ended, "#{n} goes again after it was acknowledged");
         entry.sent = true;
-        Ok(entry.ended)
+        Ok(())
+    }
+
+    pub(crate) fn was_sent(&self, n: u32) -> bool {
+        let entry = usize::try_from(n).ok().and_then(|n| self.entries.get(n));
+        entry.is_some_and(|entry| entry.sent)
+    }
+
+    /// A new process of the sender reads the message back: what the old one knew of its end is not known.
+    pub(crate) fn restored(&mut self, n: u32) -> Result {
+        let entry = self.entry(n, "record of")?;
+        (entry.restored, entry.ended) = (true, false);
+        if let Some(Told::Lost(_)) = entry.told.take() {
+            entry.gone = true;
+        }
+        Ok(())
     }
 
     /// The last acknowledgement of a message has come to its sender.
@@ -369,4 +399,9 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// Nobody asked for events of the message, or whoever did is gone with its process.
+fn is_unnamed(ticket: Ticket) -> bool {
+    ticket == Ticket::NONE || ticket == Ticket::RESTORED
 }

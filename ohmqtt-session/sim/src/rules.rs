@@ -104,7 +104,11 @@ fn sent_publish(context: &mut Context, side: Side, wire: &mut Wire, publish: &Pu
         return Err(Failure("PUBLISH of a payload that nobody published".into()));
     };
     let qos = publish.delivery.qos();
-    let finished = context.ledgers[side].leaves(n, qos)?;
+    let new = publish
+        .delivery
+        .packet_id()
+        .is_none_or(|id| !context.flights[side].by_id.contains_key(&id));
+    context.ledgers[side].leaves(n, qos, new, publish.delivery.dup())?;
     // 4.6: in order, what goes again among it.
     let last = &mut wire.last[side][usize::from(qos != Qos::AtMostOnce)];
     rule!(
@@ -121,16 +125,12 @@ fn sent_publish(context: &mut Context, side: Side, wire: &mut Wire, publish: &Pu
     let flights = &mut context.flights[side].by_id;
     match flights.get_mut(&id) {
         None => {
-            // 3.3.1.1: DUP tells of an earlier attempt.
-            rule!(!dup, "#{n} goes for the first time with DUP 1");
-            rule!(!finished, "#{n} goes again after it was acknowledged");
             rule!(
                 !flights.values().any(|flight| flight.n == n),
                 "#{n} goes under a second identifier"
             );
             let flight = Flight {
                 n,
-                qos,
                 state: State::Published,
                 connection: wire.id,
             };

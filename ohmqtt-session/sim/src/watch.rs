@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ohmqtt_codec::{PacketId, Qos};
+use ohmqtt_codec::PacketId;
 use ohmqtt_session::{Instant, Record};
 
 use crate::disk::Disk;
+use crate::ledger::Ledger;
 use crate::side::Sides;
-use crate::trace::number;
+use crate::trace::{Failure, Result, number};
 
 /// What one side has under way: by Packet Identifier, over all connections of the session.
 #[derive(Debug, Default)]
@@ -22,7 +23,6 @@ pub(crate) struct Flights {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flight {
     pub(crate) n: u32,
-    pub(crate) qos: Qos,
     pub(crate) state: State,
     /// The connection of its last PUBLISH or PUBREL.
     pub(crate) connection: u32,
@@ -43,28 +43,37 @@ impl Flights {
         self.releases
     }
 
-    /// A process ended, and what its store holds is all that is known: every message with an identifier may have been sent.
-    pub(crate) fn restore(&mut self, disk: &Disk, numbers: &BTreeMap<u64, u32>) {
+    /// A process ended, and what its store holds is all that is known. Gives the messages that are read back.
+    pub(crate) fn restore(
+        &mut self,
+        disk: &Disk,
+        numbers: &BTreeMap<u64, u32>,
+        ledger: &mut Ledger,
+    ) -> Result {
         self.by_id.clear();
         for record in disk.records() {
+            let n = match record {
+                Record::Message { message, .. } => number(&message.payload),
+                Record::Released { seq, .. } => numbers.get(seq).copied(),
+                Record::Received { .. } => continue,
+            };
+            let n = n.ok_or_else(|| Failure(format!("a record of no message: {record:?}")))?;
+            ledger.restored(n)?;
             match record {
                 Record::Message {
                     packet_id: Some(id),
-                    message,
                     ..
-                } => {
+                } if ledger.was_sent(n) => {
                     let flight = Flight {
-                        n: number(&message.payload).unwrap_or(u32::MAX),
-                        qos: message.qos,
+                        n,
                         state: State::Published,
                         connection: 0,
                     };
                     self.by_id.insert(*id, flight);
                 }
-                Record::Released { seq, packet_id } => {
+                Record::Released { packet_id, .. } => {
                     let flight = Flight {
-                        n: numbers.get(seq).copied().unwrap_or(u32::MAX),
-                        qos: Qos::ExactlyOnce,
+                        n,
                         state: State::Released(self.release()),
                         connection: 0,
                     };
@@ -73,6 +82,7 @@ impl Flights {
                 _ => {}
             }
         }
+        Ok(())
     }
 }
 

@@ -399,15 +399,14 @@ impl World {
                 "the server's outbox holds {messages} messages and {bytes} bytes"
             );
         }
-        self.check_keep_alive()?;
         if self.told && self.context.disks[Side::Client].is_idle() {
             self.unheard = false;
         }
         Ok(())
     }
 
-    /// 3.1.2.10: the client is never silent for longer than the Keep Alive.
-    fn check_keep_alive(&self) -> Result {
+    /// 3.1.2.10: the client is never silent for longer than the Keep Alive. Behind a write of all there is.
+    pub(crate) fn check_keep_alive(&self) -> Result {
         let Some(at) = self.client_at() else {
             return Ok(());
         };
