@@ -3,4 +3,5 @@
 mod bad_input;
 #[cfg(unix)]
 mod mosquitto;
+mod publish;
 mod support;

@@ -2,9 +2,13 @@
 
 #[cfg(unix)]
 pub(crate) mod mosquitto;
+pub(crate) mod script;
 
 use std::future::IntoFuture;
 use std::time::Duration;
+
+use ohmqtt_broker::Broker;
+use ohmqtt_client::{Client, Message, Subscription};
 
 /// What is awaited in a test comes within this time, or never.
 const SOON: Duration = Duration::from_secs(20);
@@ -15,4 +19,35 @@ pub(crate) async fn soon<F: IntoFuture>(awaited: F) -> F::Output {
         Ok(output) => output,
         Err(_) => panic!("not within {SOON:?}"),
     }
+}
+
+/// An embedded broker.
+pub(crate) async fn broker() -> Broker {
+    let broker = Broker::builder().listen("mqtt://127.0.0.1:0");
+    broker.start().await.unwrap()
+}
+
+/// A connected client of it.
+pub(crate) async fn client(broker: &Broker) -> Client {
+    soon(Client::connect(broker.url())).await.unwrap()
+}
+
+/// The next message of a subscription.
+pub(crate) async fn next(inbox: &mut Subscription) -> Message {
+    soon(inbox.recv()).await.expect("an open client")
+}
+
+/// The payload of a message, as text.
+pub(crate) fn text(message: &Message) -> &str {
+    std::str::from_utf8(&message.payload).unwrap()
+}
+
+/// Waits until something is so that no event tells of. The last resort.
+pub(crate) async fn eventually(mut is_so: impl FnMut() -> bool) {
+    soon(async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
 }
