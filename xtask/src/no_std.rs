@@ -8,7 +8,7 @@ use lexopt::Parser;
 use crate::error::{Result, no_more};
 use crate::project::{self, cargo, target};
 
-const PROOFS: &[&str] = &["ohmqtt-codec/no_std_proof"];
+const PROOFS: &[&str] = &["ohmqtt-codec/no_std_proof", "ohmqtt-session/no_std_proof"];
 
 /// Builds every proof.
 pub(crate) fn run(args: &mut Parser) -> Result {

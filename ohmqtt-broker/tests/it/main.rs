@@ -3,6 +3,7 @@
 mod bounds;
 mod client;
 mod connecting;
+mod examples;
 mod forwarding;
 mod lifecycle;
 mod qos;
