@@ -4,4 +4,5 @@ mod bad_input;
 #[cfg(unix)]
 mod mosquitto;
 mod publish;
+mod subscribe;
 mod support;

@@ -1,0 +1,574 @@
+//! Subscriptions: how they come to the server and leave it, which stream a message goes to, and who acknowledges.
+
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+use ohmqtt_client::{Client, ConnectionState, Qos, ReasonCode, RetainHandling, SubscribeError};
+use ohmqtt_codec::{Ack, ConnAckProperties, Packet, PacketId, Publish, SubscriptionId, TopicName};
+
+use crate::support::script::{Conn, Script};
+use crate::support::{broker, client, eventually, next, soon, text};
+
+/// A connected client with one subscription that was granted.
+async fn subscribed(script: &Script, filter: &str) -> (Client, Conn, ohmqtt_client::Subscription) {
+    let (client, mut conn) = script.pair().await;
+    let inbox = client.subscribe(filter).send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    soon(inbox.granted()).await.unwrap();
+    (client, conn, inbox)
+}
+
+fn filters(subscribe: &ohmqtt_codec::Subscribe) -> Vec<String> {
+    let filters = subscribe.filters.iter();
+    filters
+        .map(|(filter, _)| filter.as_str().to_owned())
+        .collect()
+}
+
+fn left(unsubscribe: &ohmqtt_codec::Unsubscribe) -> Vec<String> {
+    let filters = unsubscribe.filters.iter();
+    filters.map(|filter| filter.as_str().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn several_filters_come_in_one_subscribe_with_their_options() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let inbox = client
+        .subscribe("a")
+        .and("b/+")
+        .and("c/#")
+        .qos(Qos::AtLeastOnce)
+        .no_local(true)
+        .retain_as_published(true)
+        .retain_handling(RetainHandling::DoNotSend)
+        .send()
+        .unwrap();
+    let subscribe = conn.subscribe().await;
+    assert_eq!(filters(&subscribe), ["a", "b/+", "c/#"]);
+    for (_, options) in subscribe.filters.iter() {
+        assert_eq!(options.qos, Qos::AtLeastOnce);
+        assert!(options.no_local && options.retain_as_published);
+        assert_eq!(options.retain_handling, RetainHandling::DoNotSend);
+    }
+    let granted = [
+        ReasonCode::Success,
+        ReasonCode::GrantedQos1,
+        ReasonCode::Success,
+    ];
+    conn.suback(subscribe.packet_id, granted).await;
+    assert_eq!(soon(inbox.granted()).await.unwrap(), granted);
+}
+
+#[tokio::test]
+async fn one_stream_has_the_messages_of_all_its_filters() {
+    let broker = broker().await;
+    let client = client(&broker).await;
+    let mut inbox = soon(client.subscribe("a").and("b/#")).await.unwrap();
+    for topic in ["a", "b", "b/c", "c", "a"] {
+        soon(client.publish(topic, topic)).await.unwrap();
+    }
+    for topic in ["a", "b", "b/c", "a"] {
+        assert_eq!(next(&mut inbox).await.topic.as_str(), topic);
+    }
+    assert!(inbox.try_recv().is_none());
+}
+
+#[tokio::test]
+async fn a_refused_filter_is_told_and_the_others_are_taken_back() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let waits = tokio::spawn(async move { client.subscribe("mine").and("theirs").await.map(drop) });
+    let subscribe = conn.subscribe().await;
+    let codes = [ReasonCode::GrantedQos2, ReasonCode::NotAuthorized];
+    conn.suback(subscribe.packet_id, codes).await;
+    let error = soon(waits).await.unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "subscribe to 'theirs': refused by the server: Not authorized (0x87)"
+    );
+    let SubscribeError::Refused { filter, reason } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(
+        (filter.as_str(), reason),
+        ("theirs", ReasonCode::NotAuthorized)
+    );
+    let unsubscribe = conn.unsubscribe().await;
+    assert_eq!(left(&unsubscribe), ["mine", "theirs"]);
+}
+
+#[tokio::test]
+async fn a_subscription_may_be_declared_before_the_connection() {
+    let script = Script::start().await;
+    let client = script.client().start().unwrap();
+    let mut inbox = client.subscribe("t").send().unwrap();
+    let mut conn = script.accept().await;
+    let subscribe = conn.subscribe().await;
+    assert_eq!(filters(&subscribe), ["t"]);
+    conn.grant(&subscribe).await;
+    conn.deliver("t", "x", Qos::AtMostOnce, 0).await;
+    assert_eq!(text(&next(&mut inbox).await), "x");
+}
+
+#[tokio::test]
+async fn a_new_session_is_subscribed_again_and_an_old_one_is_not() {
+    let script = Script::start().await;
+    let (client, conn, mut inbox) = subscribed(&script, "t").await;
+    drop(conn);
+    let mut conn = script.resume().await;
+    assert_eq!(conn.before_echo().await, []);
+    conn.deliver("t", "1", Qos::AtMostOnce, 0).await;
+    assert_eq!(text(&next(&mut inbox).await), "1");
+    drop(conn);
+    let mut conn = script.accept().await;
+    let subscribe = conn.subscribe().await;
+    assert_eq!(filters(&subscribe), ["t"]);
+    conn.grant(&subscribe).await;
+    conn.deliver("t", "2", Qos::AtMostOnce, 0).await;
+    assert_eq!(text(&next(&mut inbox).await), "2");
+    assert_eq!(client.metrics().connections, 3);
+}
+
+#[tokio::test]
+async fn a_subscribe_that_was_not_answered_is_sent_again_in_the_old_session() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let inbox = client.subscribe("t").send().unwrap();
+    conn.subscribe().await;
+    drop(conn);
+    let mut conn = script.resume().await;
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    assert_eq!(
+        soon(inbox.granted()).await.unwrap(),
+        [ReasonCode::GrantedQos2]
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_subscription_leaves_the_server() {
+    let script = Script::start().await;
+    let (client, mut conn, inbox) = subscribed(&script, "t").await;
+    drop(inbox);
+    let unsubscribe = conn.unsubscribe().await;
+    assert_eq!(left(&unsubscribe), ["t"]);
+    conn.unsuback(&unsubscribe).await;
+    // And is not remembered.
+    drop(conn);
+    let mut conn = script.resume().await;
+    assert_eq!(conn.before_echo().await, []);
+    drop(client);
+}
+
+#[tokio::test]
+async fn a_subscription_dropped_without_a_connection_leaves_the_server_at_the_next_one() {
+    let script = Script::start().await;
+    let (client, conn, inbox) = subscribed(&script, "t").await;
+    drop(conn);
+    let (mut conn, _) = script.connect().await;
+    drop(inbox);
+    conn.connack(true).await;
+    let unsubscribe = conn.unsubscribe().await;
+    assert_eq!(left(&unsubscribe), ["t"]);
+    // It is not answered, so it is said once more.
+    drop(conn);
+    let mut conn = script.resume().await;
+    let unsubscribe = conn.unsubscribe().await;
+    conn.unsuback(&unsubscribe).await;
+    drop(conn);
+    let mut conn = script.resume().await;
+    assert_eq!(conn.before_echo().await, []);
+    drop(client);
+}
+
+#[tokio::test]
+async fn a_new_session_needs_no_unsubscribe() {
+    let script = Script::start().await;
+    let (client, conn, inbox) = subscribed(&script, "t").await;
+    drop(conn);
+    let (mut conn, _) = script.connect().await;
+    drop(inbox);
+    conn.connack(false).await;
+    assert_eq!(conn.before_echo().await, []);
+    drop(client);
+}
+
+#[tokio::test]
+async fn a_filter_that_another_subscription_needs_stays_with_the_server() {
+    let script = Script::start().await;
+    let (client, mut conn, first) = subscribed(&script, "t").await;
+    let mut second = client.subscribe("t").and("u").send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    soon(second.granted()).await.unwrap();
+    drop(first);
+    assert_eq!(conn.before_echo().await, []);
+    conn.deliver("t", "x", Qos::AtMostOnce, 0).await;
+    assert_eq!(text(&next(&mut second).await), "x");
+    drop(second);
+    let unsubscribe = conn.unsubscribe().await;
+    assert_eq!(left(&unsubscribe), ["t", "u"]);
+}
+
+#[tokio::test]
+async fn what_a_server_does_not_offer_is_a_local_error() {
+    let script = Script::start().await;
+    let mut properties = ConnAckProperties::default();
+    properties.set_wildcard_subscription_available(false);
+    properties.set_shared_subscription_available(false);
+    let connect = tokio::spawn(script.client().connect());
+    let (mut conn, _) = script.connect().await;
+    conn.answer(false, ReasonCode::Success, properties).await;
+    let client = soon(connect).await.unwrap().unwrap();
+    for (filter, told) in [("a/#", "wildcard"), ("$share/g/t", "shared")] {
+        let error = soon(client.subscribe(filter)).await.unwrap_err();
+        assert!(matches!(error, SubscribeError::NotSent(_)), "{error:?}");
+        assert!(error.to_string().contains(told), "{error}");
+    }
+    assert_eq!(conn.before_echo().await, []);
+}
+
+#[tokio::test]
+async fn a_malformed_filter_is_a_local_error() {
+    let script = Script::start().await;
+    let client = script.client().start().unwrap();
+    for filter in ["", "a#", "a/+b", "$share/g", "$share//t"] {
+        let error = client.subscribe(filter).send().unwrap_err();
+        assert!(
+            matches!(error, SubscribeError::Filter(_)),
+            "{filter}: {error:?}"
+        );
+    }
+    // No Local is not for shared subscriptions.
+    let shared = client.subscribe("$share/g/t").no_local(true);
+    assert!(matches!(shared.send(), Err(SubscribeError::Filter(_))));
+}
+
+/// [MQTT-3.3.4-3] [MQTT-3.3.4-4] Whether the broker sends one message or one for each, each stream has one.
+#[tokio::test]
+async fn overlapping_subscriptions_each_have_a_message_once() {
+    let broker = broker().await;
+    let client = client(&broker).await;
+    let mut all = soon(client.subscribe("a/#")).await.unwrap();
+    let mut one = soon(client.subscribe("a/b")).await.unwrap();
+    let mut other = soon(client.subscribe("a/c")).await.unwrap();
+    for (n, topic) in ["a/b", "a/c", "a/b"].into_iter().enumerate() {
+        let publish = client.publish(topic, n.to_string()).qos(Qos::ExactlyOnce);
+        soon(publish).await.unwrap();
+    }
+    for (inbox, want) in [
+        (&mut all, vec!["0", "1", "2"]),
+        (&mut one, vec!["0", "2"]),
+        (&mut other, vec!["1"]),
+    ] {
+        for text in want {
+            assert_eq!(next(inbox).await.payload, text);
+        }
+        assert!(inbox.try_recv().is_none());
+    }
+    eventually(|| client.metrics().unacknowledged == 0).await;
+}
+
+#[tokio::test]
+async fn a_message_is_acknowledged_when_the_last_stream_has_handed_it_over() {
+    let script = Script::start().await;
+    let (client, mut conn, mut first) = subscribed(&script, "a/#").await;
+    let mut second = client.subscribe("a/b").send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    soon(second.granted()).await.unwrap();
+    conn.deliver("a/b", "x", Qos::AtLeastOnce, 1).await;
+    next(&mut first).await;
+    assert_eq!(conn.before_echo().await, []);
+    next(&mut second).await;
+    assert_eq!(conn.puback(1).await, ReasonCode::Success);
+}
+
+#[tokio::test]
+async fn unclaimed_messages_wait_for_a_subscription_that_claims_them() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair_of(script.client().clean_start(false)).await;
+    for (id, topic) in [(1, "a"), (2, "b"), (3, "a")] {
+        conn.deliver(topic, &id.to_string(), Qos::AtLeastOnce, id)
+            .await;
+    }
+    assert_eq!(conn.before_echo().await, []);
+    let mut inbox = client.subscribe("a").send().unwrap();
+    assert_eq!(text(&next(&mut inbox).await), "1");
+    assert_eq!(text(&next(&mut inbox).await), "3");
+    // What is left is in the catch-all stream.
+    let message = soon(client.unclaimed().recv()).await.unwrap();
+    assert_eq!(text(&message), "2");
+    let mut packets = conn.before_echo().await;
+    packets.retain(|packet| !matches!(packet, Packet::Subscribe(_)));
+    let acks = [1, 2, 3].map(|id| Packet::PubAck(Ack::new(PacketId::new(id).unwrap())));
+    assert_eq!(packets, acks);
+}
+
+#[tokio::test]
+async fn messages_that_nobody_claims_do_not_hold_up_the_others() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair_of(script.client().receive_maximum(4)).await;
+    let mut inbox = client.subscribe("mine").send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    conn.deliver("nobody's", "0", Qos::AtLeastOnce, 1).await;
+    assert_eq!(conn.before_echo().await, []);
+    // Acknowledgements leave in order: that of the first stands before all others.
+    let mut sent = HashSet::from([1]);
+    for n in 0..100 {
+        let id = n % 4 + 2;
+        while sent.len() == 4 || sent.contains(&id) {
+            let Packet::PubAck(ack) = conn.recv().await else {
+                panic!("not PUBACK");
+            };
+            sent.remove(&ack.packet_id.get());
+        }
+        conn.deliver("mine", &n.to_string(), Qos::AtLeastOnce, id)
+            .await;
+        sent.insert(id);
+        assert_eq!(text(&next(&mut inbox).await), n.to_string());
+    }
+    // It is still there for who wants it.
+    let message = soon(client.unclaimed().recv()).await.unwrap();
+    assert_eq!(text(&message), "0");
+}
+
+#[tokio::test]
+async fn unread_messages_of_a_dropped_subscription_do_not_hold_up_the_others() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair_of(script.client().receive_maximum(2)).await;
+    let unread = client.subscribe("unread").send().unwrap();
+    let mut inbox = client.subscribe("mine").send().unwrap();
+    for _ in 0..2 {
+        let subscribe = conn.subscribe().await;
+        conn.grant(&subscribe).await;
+    }
+    conn.deliver("unread", "1", Qos::AtLeastOnce, 1).await;
+    conn.deliver("unread", "2", Qos::AtLeastOnce, 2).await;
+    assert_eq!(conn.before_echo().await, []);
+    drop(unread);
+    let mut acked = 0;
+    while acked < 2 {
+        match conn.recv().await {
+            Packet::PubAck(_) => acked += 1,
+            Packet::Unsubscribe(unsubscribe) => conn.unsuback(&unsubscribe).await,
+            other => panic!("{other:?}"),
+        }
+    }
+    conn.deliver("mine", "x", Qos::AtLeastOnce, 1).await;
+    assert_eq!(text(&next(&mut inbox).await), "x");
+}
+
+#[tokio::test]
+async fn unread_messages_go_to_a_later_subscription_in_their_order() {
+    let script = Script::start().await;
+    let (client, mut conn, old) = subscribed(&script, "t").await;
+    conn.deliver("t", "1", Qos::AtLeastOnce, 1).await;
+    conn.deliver("t", "2", Qos::AtLeastOnce, 2).await;
+    conn.before_echo().await;
+    let mut new = client.subscribe("t").send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    conn.deliver("t", "3", Qos::AtLeastOnce, 3).await;
+    conn.before_echo().await;
+    // The third went to both; it is not to come twice.
+    drop(old);
+    for n in ["1", "2", "3"] {
+        assert_eq!(text(&next(&mut new).await), n);
+    }
+    for id in 1..=3 {
+        conn.puback(id).await;
+    }
+    assert!(new.try_recv().is_none());
+}
+
+#[tokio::test]
+async fn manual_acknowledgements_leave_in_the_order_of_the_messages() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let mut inbox = client.subscribe("t").manual_ack().send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    let mut messages = Vec::new();
+    for id in 1..=3 {
+        conn.deliver("t", &id.to_string(), Qos::AtLeastOnce, id)
+            .await;
+        messages.push(next(&mut inbox).await);
+    }
+    assert_eq!(client.metrics().unacknowledged, 3);
+    messages[2].ack();
+    messages[1].reject(ReasonCode::QuotaExceeded);
+    assert_eq!(conn.before_echo().await, []);
+    messages[0].ack();
+    // The first word counts.
+    messages[0].reject(ReasonCode::UnspecifiedError);
+    assert_eq!(conn.puback(1).await, ReasonCode::Success);
+    assert_eq!(conn.puback(2).await, ReasonCode::QuotaExceeded);
+    assert_eq!(conn.puback(3).await, ReasonCode::Success);
+    assert_eq!(conn.before_echo().await, []);
+}
+
+#[tokio::test]
+async fn a_message_dropped_without_a_word_is_not_acknowledged() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let mut inbox = client.subscribe("t").manual_ack().send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    conn.deliver("t", "x", Qos::AtLeastOnce, 1).await;
+    drop(next(&mut inbox).await);
+    assert_eq!(conn.before_echo().await, []);
+    assert_eq!(client.metrics().unacknowledged, 1);
+    // It comes again with the next connection, and is another message then.
+    drop(conn);
+    let mut conn = script.resume().await;
+    conn.deliver("t", "x", Qos::AtLeastOnce, 1).await;
+    next(&mut inbox).await.ack();
+    conn.puback(1).await;
+}
+
+#[tokio::test]
+async fn a_rejected_qos_2_message_ends_with_its_pubrec() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let mut inbox = client.subscribe("t").manual_ack().send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    conn.deliver("t", "x", Qos::ExactlyOnce, 1).await;
+    next(&mut inbox).await.reject(ReasonCode::NotAuthorized);
+    let Packet::PubRec(ack) = conn.recv().await else {
+        panic!("not PUBREC");
+    };
+    assert_eq!(ack.reason, ReasonCode::NotAuthorized);
+    assert_eq!(client.metrics().unacknowledged, 0);
+}
+
+#[tokio::test]
+async fn an_acknowledgement_of_an_earlier_connection_harms_nothing() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let mut inbox = client.subscribe("t").manual_ack().send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    conn.deliver("t", "1", Qos::AtLeastOnce, 1).await;
+    conn.deliver("t", "2", Qos::ExactlyOnce, 2).await;
+    let (first, second) = (next(&mut inbox).await, next(&mut inbox).await);
+    drop(conn);
+    let mut conn = script.resume().await;
+    first.ack();
+    second.ack();
+    assert_eq!(conn.before_echo().await, []);
+    // Of QoS 2 the word is remembered: the message does not come a second time.
+    conn.deliver("t", "2", Qos::ExactlyOnce, 2).await;
+    let id = PacketId::new(2).unwrap();
+    assert_eq!(conn.recv().await, Packet::PubRec(Ack::new(id)));
+    conn.send(Packet::PubRel(Ack::new(id))).await;
+    assert_eq!(conn.recv().await, Packet::PubComp(Ack::new(id)));
+    assert!(inbox.try_recv().is_none());
+}
+
+#[tokio::test]
+async fn a_subscription_is_a_stream() {
+    let script = Script::start().await;
+    let (client, mut conn, mut inbox) = subscribed(&script, "t").await;
+    conn.deliver("t", "1", Qos::AtLeastOnce, 1).await;
+    let message = std::future::poll_fn(|cx| Pin::new(&mut inbox).poll_next(cx));
+    assert_eq!(text(&soon(message).await.unwrap()), "1");
+    conn.puback(1).await;
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut inbox).poll_next(&mut cx).is_pending());
+    let close = client.close(std::time::Duration::from_secs(5));
+    let (_, end) = tokio::join!(soon(close), async {
+        conn.goodbye().await;
+        drop(conn);
+        soon(std::future::poll_fn(|cx| {
+            Pin::new(&mut inbox).poll_next(cx)
+        }))
+        .await
+    });
+    assert!(end.is_none());
+    assert!(matches!(
+        Pin::new(&mut inbox).poll_next(&mut cx),
+        Poll::Ready(None)
+    ));
+}
+
+#[tokio::test]
+async fn a_subscription_of_a_closed_client_ends_and_says_so() {
+    let script = Script::start().await;
+    let client = script.client().start().unwrap();
+    let mut inbox = client.subscribe("t").send().unwrap();
+    let waits = {
+        let client = client.clone();
+        tokio::spawn(async move { client.subscribe("u").await.map(drop) })
+    };
+    tokio::task::yield_now().await;
+    soon(client.close(std::time::Duration::ZERO)).await;
+    assert!(soon(inbox.recv()).await.is_none());
+    assert!(matches!(
+        soon(inbox.granted()).await,
+        Err(SubscribeError::Closed)
+    ));
+    assert!(matches!(
+        soon(waits).await.unwrap(),
+        Err(SubscribeError::Closed)
+    ));
+    assert!(matches!(
+        client.subscribe("v").send(),
+        Err(SubscribeError::Closed)
+    ));
+    assert!(matches!(client.state(), ConnectionState::Closed { .. }));
+}
+
+#[tokio::test]
+async fn a_retained_message_comes_to_a_new_subscription() {
+    let broker = broker().await;
+    let client = client(&broker).await;
+    let retained = client
+        .publish("t", "kept")
+        .qos(Qos::AtLeastOnce)
+        .retain(true);
+    soon(soon(retained).await.unwrap().acked()).await.unwrap();
+    let mut inbox = soon(client.subscribe("t")).await.unwrap();
+    let message = next(&mut inbox).await;
+    assert_eq!((text(&message), message.retain), ("kept", true));
+    let not = client
+        .subscribe("t")
+        .retain_handling(RetainHandling::DoNotSend);
+    let mut other = soon(not).await.unwrap();
+    soon(client.publish("t", "new")).await.unwrap();
+    assert_eq!(text(&next(&mut other).await), "new");
+}
+
+/// A broker that sends one message for each overlapping subscription, each with its identifier.
+#[tokio::test]
+async fn a_message_with_an_identifier_is_for_its_own_subscription() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let mut all = client.subscribe("a/#").send().unwrap();
+    let mut one = client.subscribe("a/b").send().unwrap();
+    let mut identifiers = Vec::new();
+    for _ in 0..2 {
+        let subscribe = conn.subscribe().await;
+        identifiers.push(subscribe.properties.subscription_identifier().unwrap());
+        conn.grant(&subscribe).await;
+    }
+    for (n, id) in identifiers.into_iter().enumerate() {
+        conn.send(with_identifier("a/b", n, id)).await;
+    }
+    assert_eq!(text(&next(&mut all).await), "0");
+    assert_eq!(text(&next(&mut one).await), "1");
+    conn.before_echo().await;
+    assert!(all.try_recv().is_none() && one.try_recv().is_none());
+}
+
+fn with_identifier(topic: &str, n: usize, id: SubscriptionId) -> Packet {
+    let mut publish = Publish::new(TopicName::new(topic).unwrap(), n.to_string());
+    publish.properties.add_subscription_identifier(id);
+    Packet::Publish(publish)
+}
