@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lexopt::Parser;
 
 use crate::error::{Result, failed, no_more};
-use crate::{bench, docs, lint, no_std, test, tidy};
+use crate::{bench, docs, lint, no_std, simulate, statements, test, tidy};
 
 type Step = (
     &'static str,
@@ -21,7 +21,9 @@ const STEPS: &[Step] = &[
     ("clippy", lint::clippy, &[]),
     ("docs", docs::run, &[]),
     ("no-std", no_std::run, &[]),
+    ("statements", statements::run, &[]),
     ("test", test::run, &[]),
+    ("simulate", simulate::run, &["--seeds", "5000"]),
     ("bench codec", bench::run, &["codec", "--check"]),
 ];
 

@@ -11,6 +11,7 @@ mod error;
 mod lint;
 mod no_std;
 mod project;
+mod simulate;
 mod statements;
 mod test;
 mod tidy;
@@ -59,6 +60,11 @@ const TASKS: &[Task] = &[
         name: "statements",
         about: "pair each normative statement with its code and its test",
         run: statements::run,
+    },
+    Task {
+        name: "simulate",
+        about: "simulate --seeds N | --seed S | --planted: both sessions against each other",
+        run: simulate::run,
     },
     Task {
         name: "no-std",

@@ -141,6 +141,7 @@ fn an_identifier_that_was_finished_means_a_new_message() {
 }
 
 /// [MQTT-4.3.3-9] Behind a PUBREC of 0x80 or more the identifier means a new message.
+/// [MQTT-4.5.0-2] A message the application does not want is answered as its QoS asks all the same.
 #[test]
 fn a_message_that_is_refused_is_told_so_and_its_identifier_is_free() {
     fn check<S: Side>() {
