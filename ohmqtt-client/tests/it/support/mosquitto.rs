@@ -168,7 +168,7 @@ impl Mosquitto {
         // Started as root it would become a user who cannot read the folder.
         let mut conf = format!(
             "listener {port} 127.0.0.1\nuser root\npersistence true\npersistence_location {folder}/\n\
-             max_queued_messages 0\nlog_dest stderr\nlog_type all\n"
+             max_queued_messages 0\nset_tcp_nodelay true\nlog_dest stderr\nlog_type all\n"
         );
         if !self.settings.iter().any(|line| line.contains("anonymous")) {
             conf.push_str("allow_anonymous true\n");
