@@ -81,6 +81,11 @@ enum End {
     Open,
     /// What is queued leaves, then this packet if there is one, then the stream is to end.
     Draining(Option<Packet>),
+    /// These packets leave and nothing else, whatever is still queued; then the stream is to end.
+    Aborted {
+        connack: Option<Packet>,
+        last: Option<Packet>,
+    },
     /// All is said.
     Closed,
 }
@@ -148,13 +153,12 @@ impl Connection {
     // [MQTT-4.13.1-1] [MQTT-4.13.2-1] An error ends the connection, whether or not it can be told.
     pub(crate) fn abort(&mut self, last: Option<Packet>, cause: DisconnectCause) {
         if self.is_open() {
+            let mut control = core::mem::take(&mut self.control).into_iter();
             // [MQTT-3.14.0-1] But the CONNACK that makes a DISCONNECT possible.
-            self.control
-                .retain(|packet| matches!(packet, Packet::ConnAck(_)));
-            self.requests.clear();
-            self.gated.clear();
+            let connack = control.find(|packet| matches!(packet, Packet::ConnAck(_)));
+            self.end = End::Aborted { connack, last };
+            self.cause = Some(cause);
         }
-        self.finish(last, cause);
     }
 
     /// The stream has ended, and why.
@@ -176,8 +180,10 @@ impl Connection {
 
     /// The next packet that waits for nothing but the store, or the last one.
     pub(crate) fn poll(&mut self, is_stored: impl Fn(Lsn) -> bool) -> Option<Packet> {
-        if self.end == End::Closed {
-            return None;
+        match &mut self.end {
+            End::Open | End::Draining(_) => {}
+            End::Aborted { connack, last } => return connack.take().or_else(|| last.take()),
+            End::Closed => return None,
         }
         let answer = self.control.pop_front();
         if let Some(packet) = answer.or_else(|| self.requests.pop_front()) {
@@ -200,6 +206,7 @@ impl Connection {
         match &self.end {
             End::Open | End::Draining(Some(_)) => false,
             End::Draining(None) => self.control.is_empty() && self.requests.is_empty(),
+            End::Aborted { connack, last } => connack.is_none() && last.is_none(),
             End::Closed => true,
         }
     }

@@ -1,6 +1,7 @@
 //! What the simulator found: each a bug once.
 
 use ohmqtt_codec::*;
+use ohmqtt_session::*;
 
 use crate::peer::*;
 
@@ -72,4 +73,49 @@ fn a_pubcomp_that_answers_a_pubrel_sent_again_is_no_error_when_it_does_not_know_
         assert_eq!(script.events(), ["acked 8 0x92"]);
     }
     both_roles!(check);
+}
+
+/// [MQTT-4.6.0-2] What is acknowledged while the end is under way does not leave in place of what was dropped.
+#[test]
+fn words_behind_a_violation_are_not_sent() {
+    fn check<S: Side>() {
+        let mut script = S::open(10);
+        script.receive(publish(QOS1, 1, "a"));
+        script.receive(publish(QOS1, 2, "b"));
+        script.events();
+        script.answer(0);
+        script.receive(Packet::Connect(connect().into()));
+        script.answer(1);
+        assert_eq!(script.violated(), ["DISCONNECT 0x82"]);
+    }
+    both_roles!(check);
+}
+
+#[test]
+fn a_record_that_may_be_stored_is_removed_when_its_message_fails_after_a_take_over() {
+    let mut config = ServerConfig::default();
+    config.durable = true;
+    let mut old = Script::server_with(config.clone(), connect(), Accept::default());
+    old.submit(message(QOS1, "a"), 7);
+    let (lsn, _) = old.session.poll_store().unwrap();
+    let flows = old.session.take_flows(ReasonCode::SessionTakenOver);
+    let mut new = ServerSession::new(START, config);
+    let accept = Accept {
+        session: Some(flows),
+        ..Accept::default()
+    };
+    new.accept(START, accept);
+    assert_eq!(new.poll_store().unwrap().0, lsn);
+    // The old batch was stored, and nobody here heard of it; this one fails.
+    new.handle_store_failed(lsn);
+    let lost = new.poll_event().unwrap();
+    assert!(matches!(
+        lost,
+        ServerEvent::Lost {
+            ticket: Ticket(7),
+            ..
+        }
+    ));
+    let (_, op) = new.poll_store().unwrap();
+    assert_eq!(op, StoreOp::Delete(Key::Outgoing(0)));
 }

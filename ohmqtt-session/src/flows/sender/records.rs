@@ -94,6 +94,9 @@ impl Sender {
         }
         self.messages -= 1;
         self.bytes -= outgoing.message.size();
+        if log.is_in_doubt() {
+            log.push(|| StoreOp::Delete(Key::Outgoing(outgoing.seq)));
+        }
         lose(outgoing.ticket, LostMessage::StoreFailed, events);
         true
     }
