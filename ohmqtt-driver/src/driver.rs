@@ -48,6 +48,8 @@ pub struct Driver<S: Session, F> {
     unflushed: bool,
     /// The peer has ended its side of the stream.
     ended: bool,
+    /// The session had something to say at the end.
+    said_goodbye: bool,
     /// When a session that asked for the end is not waited for any more.
     give_up: Option<Instant>,
     timer: Timer,
@@ -84,6 +86,7 @@ where
             write: EncodeBuf::new(),
             unflushed: false,
             ended: false,
+            said_goodbye: false,
             give_up: None,
             timer: Timer::default(),
         }
@@ -101,11 +104,13 @@ where
         self.write.clear();
         self.unflushed = false;
         self.ended = false;
+        self.said_goodbye = false;
         self.give_up = None;
         self.handle.with(S::handle_connected);
         let result = poll_fn(|cx| self.poll_stream(cx, &mut stream)).await;
         self.disconnected();
-        if result.is_ok() {
+        // What ends by the other side's word or without one needs no care.
+        if result.is_ok() && self.said_goodbye {
             let mut closing = pin!(close(stream));
             poll_fn(|cx| {
                 self.poll_idle(cx);
@@ -254,6 +259,9 @@ where
         {
             session.handle_timeout(now);
         }
+        if connected {
+            self.said_goodbye |= poll_packets(session, now, &mut self.write);
+        }
         let mut budget = PACKETS_PER_LOCK;
         let mut reads = self.read.is_empty();
         while connected && budget > 0 && session.is_ready() && !reads {
@@ -274,19 +282,16 @@ where
             upto = lsn;
             self.ops.push(op);
         }
-        // The last packets come out in any case: from then on the end has its deadline.
-        while connected && (self.write.len() < WRITE_HIGH || session.is_ending()) {
-            let Some(packet) = session.poll_packet(now) else {
-                break;
-            };
-            tracing::trace!(packet = %packet.packet_type(), "send");
-            if let Err(error) = packet.encode(&mut self.write) {
-                // The session measures what it accepts, so this is no peer's doing and no user's.
-                tracing::error!(%error, packet = %packet.packet_type(), "a packet could not be encoded and is dropped");
-            }
-        }
         while let Some(event) = session.poll_event() {
             self.events.push(event);
+        }
+        // What the caller says to an event goes out before what the session goes on with: subscriptions of a new session before
+        // messages that have waited for it.
+        if connected && self.events.is_empty() {
+            self.said_goodbye |= poll_packets(session, now, &mut self.write);
+            while let Some(event) = session.poll_event() {
+                self.events.push(event);
+            }
         }
         let mut look = Look {
             close: session.poll_close(),
@@ -372,6 +377,24 @@ where
         }
         Poll::Ready(Ok(n))
     }
+}
+
+/// Encodes what the session has to say, as long as there is room. True when these were last words.
+fn poll_packets<S: Session>(session: &mut S, now: Instant, write: &mut EncodeBuf) -> bool {
+    let is_ending = session.is_ending();
+    let mut any = false;
+    // The last packets come out in any case: from then on the end has its deadline.
+    while (write.len() < WRITE_HIGH || is_ending)
+        && let Some(packet) = session.poll_packet(now)
+    {
+        any = true;
+        tracing::trace!(packet = %packet.packet_type(), "send");
+        if let Err(error) = packet.encode(write) {
+            // The session measures what it accepts, so this is no peer's doing and no user's.
+            tracing::error!(%error, packet = %packet.packet_type(), "a packet could not be encoded and is dropped");
+        }
+    }
+    is_ending && any
 }
 
 /// Ends a stream in order: what was written arrives, and the other side's end is awaited for a while, because to drop a stream with

@@ -151,3 +151,18 @@ async fn what_was_sent_last_is_not_taken_back_by_what_was_not_read() {
     drop(far);
     client.end().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_has_said_goodbye_is_not_waited_for() {
+    let (near, far) = duplex(1024);
+    let mut client = Side::client(near);
+    let mut raw = Raw::new(far);
+    raw.accept().await;
+    client.connected().await;
+    let shutting_down = Disconnect::new(ReasonCode::ServerShuttingDown);
+    let before = Instant::now();
+    raw.send(Packet::Disconnect(shutting_down)).await;
+    client.end().await.unwrap();
+    assert!(before.elapsed() < Duration::from_millis(10));
+    assert_eq!(raw.next().await, None);
+}

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use ohmqtt_codec::{Delivery, Disconnect, Limits, MqttString, Packet, Qos, ReasonCode};
+use ohmqtt_codec::{
+    Delivery, Disconnect, Filters, Limits, MqttString, Packet, Qos, ReasonCode,
+    SubscribeProperties, SubscriptionOptions, TopicFilter,
+};
 use ohmqtt_driver::{Clock, Driver, Handle};
 use ohmqtt_session::{
-    Accept, ClientConfig, ClientEvent, ClientSession, DisconnectCause, ServerConfig, ServerEvent,
-    ServerSession,
+    Accept, ClientConfig, ClientEvent, ClientSession, DisconnectCause, PublishOptions,
+    ServerConfig, ServerEvent, ServerSession, Ticket,
 };
 use tokio::io::{AsyncWriteExt, duplex};
 
@@ -274,4 +277,30 @@ async fn half_a_packet_of_an_old_stream_is_not_seen_on_the_next_one() {
     assert!(handle.read(ClientSession::is_connected));
     drop(raw);
     within(runs).await.unwrap();
+}
+
+/// Subscriptions of a new session are made in answer to its event, and stand before messages that have waited for it.
+#[tokio::test]
+async fn what_is_said_to_an_event_goes_out_before_what_has_waited() {
+    let (near, far) = duplex(1024);
+    let session = ClientSession::new(ClientConfig::new(MqttString::default()));
+    let handle = Handle::new(session, Clock::new());
+    let waiting = message(Qos::AtLeastOnce, "x");
+    handle
+        .with(|session, now| session.publish(now, waiting, PublishOptions::default()))
+        .unwrap();
+    let _client = Side::spawn(handle, None, near, |handle, event| {
+        if matches!(event, ClientEvent::Connected(_)) {
+            let filter = TopicFilter::new("t").unwrap();
+            let filters = Filters::new(&filter, SubscriptionOptions::default()).unwrap();
+            let properties = SubscribeProperties::default();
+            handle
+                .with(|session, _| session.subscribe(filters, properties, Ticket::NONE))
+                .unwrap();
+        }
+    });
+    let mut raw = Raw::new(far);
+    raw.accept().await;
+    assert!(matches!(raw.next().await, Some(Packet::Subscribe(_))));
+    assert!(matches!(raw.next().await, Some(Packet::Publish(_))));
 }
