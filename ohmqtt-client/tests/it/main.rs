@@ -4,5 +4,6 @@ mod bad_input;
 #[cfg(unix)]
 mod mosquitto;
 mod publish;
+mod reconnect;
 mod subscribe;
 mod support;

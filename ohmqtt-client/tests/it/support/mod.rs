@@ -15,10 +15,8 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// Waits for something that comes soon.
 pub(crate) async fn soon<F: IntoFuture>(awaited: F) -> F::Output {
-    match tokio::time::timeout(SOON, awaited.into_future()).await {
-        Ok(output) => output,
-        Err(_) => panic!("not within {SOON:?}"),
-    }
+    let output = tokio::time::timeout(SOON, awaited.into_future()).await;
+    output.unwrap_or_else(|_| panic!("not within {SOON:?}"))
 }
 
 /// An embedded broker.

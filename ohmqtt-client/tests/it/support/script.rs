@@ -1,17 +1,24 @@
 //! A server whose every packet is the test's own.
 
+use std::io;
 use std::net::Ipv4Addr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use ohmqtt_client::{Client, ClientBuilder, Qos, ReasonCode};
+use ohmqtt_client::{
+    Client, ClientBuilder, Connect as Connector, Endpoint, Qos, ReasonCode, Transport,
+    TransportError,
+};
 use ohmqtt_codec::{
     Ack, ConnAck, ConnAckProperties, Connect, Delivery, Disconnect, EncodeBuf, Limits, Packet,
     PacketId, Publish, ReasonCodes, SubAck, SubAckProperties, Subscribe, TopicName, Unsubscribe,
     decode,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use ohmqtt_transport::Phase;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 use super::soon;
 
@@ -42,8 +49,7 @@ impl Script {
     pub(crate) async fn stream(&self) -> Conn {
         let (stream, _) = soon(self.listener.accept()).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let read = BytesMut::new();
-        Conn { stream, read }
+        Conn::new(stream)
     }
 
     /// The next connection, and its CONNECT.
@@ -79,14 +85,55 @@ impl Script {
     }
 }
 
-/// One connection, from the server's side. Dropping it cuts it.
+/// Connects by streams in memory, so that the clock can be the test's own.
 #[derive(Debug)]
+pub(crate) struct Wire {
+    streams: mpsc::UnboundedSender<DuplexStream>,
+    /// How long connecting takes.
+    pub(crate) takes: Duration,
+}
+
+impl Wire {
+    /// A connector, and the far ends of its streams.
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<DuplexStream>) {
+        let (streams, ends) = mpsc::unbounded_channel();
+        let takes = Duration::ZERO;
+        (Self { streams, takes }, ends)
+    }
+}
+
+impl Connector for Wire {
+    /// Nobody listens once the receiver is gone.
+    fn connect<'a>(
+        &'a self,
+        to: &'a Endpoint,
+    ) -> Pin<Box<dyn Future<Output = Result<Box<dyn Transport>, TransportError>> + Send + 'a>> {
+        Box::pin(async move {
+            tokio::time::sleep(self.takes).await;
+            let (near, far) = duplex(64 * 1024);
+            self.streams.send(far).map_err(|_| {
+                let refused = io::ErrorKind::ConnectionRefused.into();
+                TransportError::from_io(Phase::Connect, to, refused)
+            })?;
+            Ok(Box::new(near) as Box<dyn Transport>)
+        })
+    }
+}
+
+/// One connection, from the server's side. Dropping it cuts it.
 pub(crate) struct Conn {
-    stream: TcpStream,
+    stream: Box<dyn Transport>,
     read: BytesMut,
 }
 
 impl Conn {
+    pub(crate) fn new(stream: impl Transport) -> Self {
+        Self {
+            stream: Box::new(stream),
+            read: BytesMut::new(),
+        }
+    }
+
     /// The next packet, or `None` at the end of the stream, however it ends.
     pub(crate) async fn next(&mut self) -> Option<Packet> {
         loop {
