@@ -2,6 +2,7 @@
 
 mod commands;
 mod exchange;
+mod limits;
 mod restart;
 mod sessions;
 mod subscriptions;
