@@ -18,7 +18,7 @@ type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match quickstart().await {
+    match quickstart(std::env::args().nth(1)).await {
         Ok(()) => {
             println!("quickstart: ok");
             ExitCode::SUCCESS
@@ -30,9 +30,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn quickstart() -> Result<()> {
+pub(crate) async fn quickstart(address: Option<String>) -> Result<()> {
     // A broker of our own, unless an address is given. It stops when it is dropped.
-    let (_broker, url) = match std::env::args().nth(1) {
+    let (_broker, url) = match address {
         Some(url) => (None, url),
         None => {
             let broker = Broker::builder()
@@ -83,7 +83,10 @@ async fn publish(client: &Client, topic: &str, text: &'static str, qos: Qos) -> 
         u8::from(qos),
         ack.reason
     );
-    Ok(())
+    match ack.reason.is_error() {
+        true => Err(format!("the broker refused '{text}': {}", ack.reason).into()),
+        false => Ok(()),
+    }
 }
 
 /// Waits for the next message, which is to be this one.
