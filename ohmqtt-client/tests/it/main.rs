@@ -4,6 +4,7 @@ mod bad_input;
 #[cfg(unix)]
 mod mosquitto;
 mod publish;
+mod quickstart;
 mod reconnect;
 mod subscribe;
 mod support;
