@@ -150,7 +150,7 @@ fn the_will_of_a_client_that_was_not_accepted_is_not_handed_over() {
 /// [MQTT-3.2.2-12] [MQTT-3.2.2-13] A will above what is offered is refused with its CONNECT.
 #[test]
 fn a_client_whose_will_is_above_what_is_offered_is_refused() {
-    let mut check = |will: Connect, accept: Accept, want: &str| {
+    let check = |will: Connect, accept: Accept, want: &str| {
         let mut script = requested(will);
         script.session.accept(START, accept);
         assert_eq!(script.sent(), [want]);

@@ -314,13 +314,17 @@ fn messages_sent_before_are_lost_when_the_server_lowers_its_limits() {
     script.dial();
     assert_eq!(
         script.exchange([Packet::ConnAck(connack.into())]),
-        ["PUBLISH 1 #4 dup fits"]
+        ["PUBLISH 1 #4 dup fits", "PUBREL #1"],
+        "the server may hold the identifier of what is given up"
     );
     let events = script.events();
     assert!(events.contains(&"lost 1 QosNotSupported { maximum: AtLeastOnce }".into()));
     assert!(events.contains(&"lost 2 RetainNotSupported".into()));
     assert!(events.contains(&"lost 3 TooLarge { size: 58, limit: 30 }".into()));
-    assert_eq!(script.session.in_flight(), 1);
+    assert_eq!(script.session.in_flight(), 2);
+    script.exchange([pubcomp(1), puback(4)]);
+    assert_eq!(script.session.queued(), (0, 0));
+    assert_eq!(script.session.in_flight(), 0);
 }
 
 #[test]

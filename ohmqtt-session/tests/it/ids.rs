@@ -51,12 +51,12 @@ fn no_identifier_is_used_again_while_it_is_in_use_after_the_ring_has_wrapped() {
         let mut n = 0_u32;
         for _ in 0..150_000 {
             n += 1;
-            let qos = if n % 2 == 0 { QOS1 } else { QOS2 };
+            let qos = if n.is_multiple_of(2) { QOS1 } else { QOS2 };
             script.submit(message(qos, ""), 0);
             let packets = script.packets();
             let used = sent_id(&packets[0]);
             assert!(used != 0 && in_use.insert(used), "{used} is in use");
-            if n % 1000 == 0 {
+            if n.is_multiple_of(1000) {
                 continue;
             }
             if qos == QOS1 {

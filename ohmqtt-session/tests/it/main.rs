@@ -11,9 +11,12 @@ macro_rules! both_roles {
 
 mod accept;
 mod connect;
+mod crash;
 mod deliver;
 mod disconnect;
+mod durable;
 mod found;
+mod hostile;
 mod ids;
 mod keep_alive;
 mod loss;
@@ -22,6 +25,7 @@ mod outbox;
 mod peer;
 mod qos;
 mod quota;
+mod random;
 mod resume;
 mod subscribe;
 mod violations;

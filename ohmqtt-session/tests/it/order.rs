@@ -1,10 +1,8 @@
 //! Message ordering (section 4.6).
 
-use ohmqtt_session::*;
-
 use crate::peer::*;
 
-/// [MQTT-4.6.0-2] [MQTT-4.6.0-3] PUBACKs and PUBRECs leave in the order of the PUBLISHes, whatever the order of the words.
+/// [MQTT-4.6.0-2] [MQTT-4.6.0-3] PUBACKs and PUBRECs leave in the order of the messages, whatever the order of the words.
 #[test]
 fn acknowledgements_leave_in_the_order_of_the_messages() {
     fn check<S: Side>() {

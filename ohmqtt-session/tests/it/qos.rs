@@ -251,6 +251,25 @@ fn unknown_identifiers_are_answered_with_0x92_where_there_is_an_answer() {
     both_roles!(check);
 }
 
+/// [MQTT-4.3.3-11] The other side gives a message up that it does not send again: its identifier means another one from then on.
+#[test]
+fn a_release_of_a_message_that_the_application_holds_is_completed() {
+    fn check<S: Side>() {
+        let mut script = S::open(10);
+        script.receive(publish(QOS2, 1, "a"));
+        script.events();
+        assert_eq!(script.exchange([pubrel(1)]), ["PUBCOMP #1"]);
+        assert_eq!(script.session.unacknowledged(), 0);
+        script.receive(publish(QOS2, 1, "b"));
+        assert_eq!(script.events(), ["message b"]);
+        script.answer(0);
+        assert_eq!(script.sent(), [""; 0]);
+        script.answer(1);
+        assert_eq!(script.sent(), ["PUBREC #1"]);
+    }
+    both_roles!(check);
+}
+
 /// [MQTT-3.3.1-3] DUP of an incoming message does not travel on.
 #[test]
 fn what_is_forwarded_has_a_dup_of_its_own() {

@@ -1,11 +1,10 @@
 //! What is sent again, and when (section 4.4), and what is not delivered twice.
 
 use ohmqtt_codec::*;
-use ohmqtt_session::*;
 
 use crate::peer::*;
 
-/// [MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-4.6.0-1] PUBRELs, then PUBLISHes with DUP in their order, then what is new.
+/// [MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-4.6.0-1] PUBRELs, then the messages with DUP in their order, then what is new.
 #[test]
 fn releases_go_first_then_messages_in_their_order_then_new_ones() {
     fn check<S: Side>() {
@@ -174,6 +173,30 @@ fn a_word_on_a_message_of_an_earlier_connection_is_remembered_at_qos2_and_nothin
         assert_eq!(script.sent(), [""; 0], "an old receipt");
         script.answer(2);
         assert_eq!(script.sent(), ["PUBACK #2"]);
+    }
+    both_roles!(check);
+}
+
+#[test]
+fn a_word_that_waits_for_an_earlier_message_is_remembered_when_the_connection_ends() {
+    fn check<S: Side>() {
+        let mut script = S::open(10);
+        for n in 1..=3 {
+            script.receive(publish(QOS2, n, "a"));
+        }
+        script.events();
+        script.answer(1);
+        let receipt = script.receipts[2];
+        script.session.answer(receipt, ReasonCode::QuotaExceeded);
+        assert_eq!(script.sent(), [""; 0]);
+        S::resume(&mut script, 10);
+        script.events();
+        let repeat = (1..=3).map(|n| again(publish(QOS2, n, "a")));
+        assert_eq!(script.exchange(repeat), [""; 0], "PUBRECs have an order");
+        // The first is still held; the third was refused, and so comes again.
+        assert_eq!(script.events(), ["message a"]);
+        script.answer(0);
+        assert_eq!(script.sent(), ["PUBREC #1", "PUBREC #2"]);
     }
     both_roles!(check);
 }

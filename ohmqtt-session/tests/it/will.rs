@@ -167,3 +167,26 @@ fn what_the_store_did_not_answer_before_a_take_over_is_asked_for_again() {
     assert_eq!(script.sent(), ["PUBLISH 2 #1 a"]);
     assert_eq!(script.events(), ["accepted 1", "sent 1"]);
 }
+
+#[test]
+fn a_record_that_was_asked_for_twice_and_fails_is_taken_back() {
+    let mut script = ServerSession::durable();
+    script.store.held = true;
+    script.submit(message(QOS2, "a"), 1);
+    script.serve();
+    let flows = script.session.take_flows(ReasonCode::SessionTakenOver);
+    // It is stored, and the answer is nobody's.
+    script.store.store(1);
+    let mut config = ServerConfig::default();
+    config.durable = true;
+    let mut again = connect();
+    again.clean_start = false;
+    script.come_back(config, again, Some(flows));
+    assert_eq!(script.store.asked(), ["put message 0 #1"]);
+    script.store.fail(&mut script.session, 1);
+    assert_eq!(script.events(), ["lost 1 StoreFailed"]);
+    script.serve();
+    assert_eq!(script.store.asked(), ["delete 0"]);
+    script.store.confirm(&mut script.session, 1);
+    assert!(script.store.kept.is_empty());
+}

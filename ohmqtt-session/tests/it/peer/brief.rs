@@ -57,11 +57,9 @@ fn error(reason: ReasonCode) -> String {
 }
 
 fn codes(answer: &SubAck) -> String {
-    answer
-        .codes
-        .iter()
-        .map(|code| format!(" {:02X}", u8::from(code)))
-        .collect()
+    answer.codes.iter().fold(String::new(), |text, code| {
+        format!("{text} {:02X}", u8::from(code))
+    })
 }
 
 /// Such as `acked 7 0x97` or `lost 7 SessionLost`.

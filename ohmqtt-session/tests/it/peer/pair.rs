@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use ohmqtt_codec::*;
 use ohmqtt_session::*;
 
-use super::{EVERYTHING, START, Side, Store, brief, payload, text, ticket};
+use super::{EVERYTHING, START, Side, Store, brief, text};
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,9 @@ pub(crate) struct Pair {
     client_config: ClientConfig,
     server_config: ServerConfig,
     connected: bool,
-    /// The client's flows at the server, while there is no connection.
+    /// A client was accepted once, and so there are flows.
+    accepted: bool,
+    /// The client's flows at the server, from a new stream until its CONNECT.
     flows: Option<Flows>,
 }
 
@@ -93,6 +95,7 @@ impl Pair {
             client_config,
             server_config,
             connected: false,
+            accepted: false,
             flows: None,
         }
     }
@@ -104,6 +107,11 @@ impl Pair {
         pair
     }
 
+    /// The client's flows are between two sessions, and no word on a message can be given.
+    pub(crate) fn in_handshake(&self) -> bool {
+        self.flows.is_some()
+    }
+
     pub(crate) fn is_connected(&self) -> bool {
         self.connected
     }
@@ -112,6 +120,13 @@ impl Pair {
     pub(crate) fn dial(&mut self) {
         assert!(!self.connected);
         self.connected = true;
+        if self.accepted {
+            self.flows = Some(self.server.session.take_flows(ReasonCode::SessionTakenOver));
+            // Of what the old session asked for some is stored, and the answers are nobody's.
+            let asked = self.server.store.pending.len();
+            self.server.store.store(asked / 2);
+            self.server.store.crash();
+        }
         self.server.session = ServerSession::new(self.now, self.server_config.clone());
         self.client.session.handle_connected(self.now);
         self.server.session.handle_connected(self.now);
@@ -133,14 +148,22 @@ impl Pair {
         self.client.session.handle_disconnected(self.now);
         self.server.session.handle_disconnected(self.now);
         self.events();
-        self.keep_flows();
+        if let Some(session) = self.flows.take() {
+            // The handshake did not get so far.
+            self.hold(session);
+        }
     }
 
-    /// What the server keeps of the client while it is away.
-    fn keep_flows(&mut self) {
-        if self.flows.is_none() {
-            self.flows = Some(self.server.session.take_flows(ReasonCode::SessionTakenOver));
-        }
+    /// A session without a connection holds the client's flows.
+    fn hold(&mut self, session: Flows) {
+        self.server.session = ServerSession::new(self.now, self.server_config.clone());
+        let mut properties = ConnAckProperties::default();
+        properties.set_session_expiry_interval(u32::MAX);
+        let accept = Accept {
+            session: Some(session),
+            properties,
+        };
+        self.server.session.accept(self.now, accept);
     }
 
     /// The client's process ends and begins anew on what its store kept.
@@ -158,10 +181,13 @@ impl Pair {
         self.cut();
         self.server.store.crash();
         self.server.receipts.clear();
+        if !self.accepted {
+            return;
+        }
         let mut flows = Flows::new(self.server_config.outbox, true);
         let records = self.server.store.kept.values();
         records.for_each(|record| flows.restore(record.clone()));
-        self.flows = Some(flows);
+        self.hold(flows);
     }
 
     pub(crate) fn crash(&mut self, who: From) {
@@ -173,19 +199,23 @@ impl Pair {
 
     /// Sends a message that must be accepted.
     pub(crate) fn submit(&mut self, from: From, message: Message) {
-        self.try_submit(from, message).unwrap();
+        self.try_submit(from, message, 1).unwrap();
     }
 
-    pub(crate) fn try_submit(&mut self, from: From, message: Message) -> Result<(), Box<Rejected>> {
+    pub(crate) fn try_submit(
+        &mut self,
+        from: From,
+        message: Message,
+        ticket: u64,
+    ) -> Result<(), Box<Rejected>> {
+        let options = super::ticket(ticket);
         match from {
-            From::Client => self.client.session.publish(self.now, message, ticket(1)),
-            From::Server => self.server.session.deliver(
-                self.now,
-                &message,
-                &[EVERYTHING],
-                Routed::Published,
-                ticket(1),
-            ),
+            From::Client => self.client.session.publish(self.now, message, options),
+            From::Server => {
+                let (now, routed) = (self.now, Routed::Published);
+                let session = &mut self.server.session;
+                session.deliver(now, &message, &[EVERYTHING], routed, options)
+            }
         }
     }
 
@@ -194,6 +224,36 @@ impl Pair {
         match from {
             From::Client => &self.server.got,
             From::Server => &self.client.got,
+        }
+    }
+
+    /// Everything that happened at one end, in short.
+    pub(crate) fn happened(&self, who: From) -> &[String] {
+        match who {
+            From::Client => &self.client.events,
+            From::Server => &self.server.events,
+        }
+    }
+
+    /// Both stores take what they are asked for.
+    pub(crate) fn serve(&mut self) {
+        self.client.store.serve(&mut self.client.session);
+        self.server.store.serve(&mut self.server.session);
+    }
+
+    /// A store confirms the first `n` operations that wait.
+    pub(crate) fn confirm(&mut self, who: From, n: usize) {
+        match who {
+            From::Client => self.client.store.confirm(&mut self.client.session, n),
+            From::Server => self.server.store.confirm(&mut self.server.session, n),
+        }
+    }
+
+    /// A store fails the first `n` operations that wait.
+    pub(crate) fn fail(&mut self, who: From, n: usize) {
+        match who {
+            From::Client => self.client.store.fail(&mut self.client.session, n),
+            From::Server => self.server.store.fail(&mut self.server.session, n),
         }
     }
 
@@ -263,12 +323,13 @@ impl Pair {
                     ..Accept::default()
                 };
                 self.server.session.accept(self.now, accept);
+                self.accepted = true;
             }
         }
         while self.acknowledging && !self.client.receipts.is_empty() {
             self.client.acknowledge(0);
         }
-        while self.acknowledging && !self.server.receipts.is_empty() {
+        while self.acknowledging && !self.in_handshake() && !self.server.receipts.is_empty() {
             self.server.acknowledge(0);
         }
         any

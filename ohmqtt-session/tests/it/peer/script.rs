@@ -27,11 +27,17 @@ impl<S: Side> Script<S> {
     }
 
     /// The store does its work, if it is not held.
-    pub(crate) fn serve(&mut self) {
+    pub(crate) fn serve(&mut self) -> bool {
+        let any = self.store.serve(&mut self.session);
         while self.store.serve(&mut self.session) {}
+        any
     }
 
     /// A packet comes.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a list of packets reads better without borrows"
+    )]
     pub(crate) fn receive(&mut self, packet: Packet) {
         self.session.handle_packet(self.now, over_the_wire(&packet));
     }
@@ -51,13 +57,11 @@ impl<S: Side> Script<S> {
     pub(crate) fn packets(&mut self) -> Vec<Packet> {
         let mut packets = Vec::new();
         loop {
-            self.serve();
-            let before = packets.len();
             while let Some(packet) = self.session.poll_packet(self.now) {
                 assert_eq!(over_the_wire(&packet), packet);
                 packets.push(packet);
             }
-            if packets.len() == before {
+            if !self.serve() {
                 return packets;
             }
         }

@@ -29,6 +29,7 @@ impl Store {
         }
         if !self.held && !self.pending.is_empty() {
             self.confirm(session, usize::MAX);
+            any = true;
         }
         any
     }
