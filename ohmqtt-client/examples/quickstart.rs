@@ -31,18 +31,15 @@ async fn main() -> ExitCode {
 }
 
 pub(crate) async fn quickstart(address: Option<String>) -> Result<()> {
-    // A broker of our own, unless an address is given. It stops when it is dropped.
-    let (_broker, url) = match address {
-        Some(url) => (None, url),
-        None => {
-            let broker = Broker::builder()
-                .listen("mqtt://127.0.0.1:0")
-                .start()
-                .await?;
-            println!("a broker listens at {}", broker.url());
-            let url = broker.url().to_owned();
-            (Some(broker), url)
-        }
+    // Without an address, a broker of our own. It stops when it is dropped.
+    let (_broker, url) = if let Some(url) = address {
+        (None, url)
+    } else {
+        let local = Broker::builder().listen("mqtt://127.0.0.1:0");
+        let broker = local.start().await?;
+        println!("A broker listens at {}.", broker.url());
+        let url = broker.url().to_owned();
+        (Some(broker), url)
     };
     // A broker of yours may have other clients: ours have names of their own.
     let home = format!("quickstart-{}", std::process::id());
@@ -83,10 +80,10 @@ async fn publish(client: &Client, topic: &str, text: &'static str, qos: Qos) -> 
         u8::from(qos),
         ack.reason
     );
-    match ack.reason.is_error() {
-        true => Err(format!("the broker refused '{text}': {}", ack.reason).into()),
-        false => Ok(()),
+    if ack.reason.is_error() {
+        return Err(format!("the broker refused '{text}'").into());
     }
+    Ok(())
 }
 
 /// Waits for the next message, which is to be this one.
@@ -99,10 +96,10 @@ async fn receive(inbox: &mut Subscription, text: &str) -> Result<()> {
         u8::from(message.qos),
         message.topic
     );
-    match message.payload == text {
-        true => Ok(()),
-        false => Err(format!("expected '{text}'").into()),
+    if message.payload != text {
+        return Err(format!("expected '{text}'").into());
     }
+    Ok(())
 }
 
 /// Everything here takes moments. What takes longer will not come.

@@ -108,6 +108,12 @@ async fn mosquitto_sub_hears_every_qos_with_all_properties() {
     }
 }
 
+fn hex_of(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
 #[tokio::test]
 async fn mosquitto_sub_hears_payloads_of_any_bytes_and_size() {
     let mut broker = Mosquitto::start();
@@ -115,7 +121,7 @@ async fn mosquitto_sub_hears_payloads_of_any_bytes_and_size() {
     let mut sub = Sub::start(&mut broker, &["-t", "bytes", "-q", "1", "-F", "%x"]);
     for size in [0, 1, 256, 16_384, 1 << 20] {
         let payload: Vec<u8> = (0..=u8::MAX).cycle().take(size).collect();
-        let hex: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex_of(&payload);
         publish(&client, "bytes", payload, Qos::AtLeastOnce).await;
         assert!(sub.next() == hex, "{size} bytes");
     }

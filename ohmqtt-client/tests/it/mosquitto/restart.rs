@@ -40,7 +40,7 @@ async fn stream_over_restarts(qos: Qos) -> (Vec<usize>, Mosquitto) {
     let subscriber = connect(&broker, "subscriber").await;
     let mut inbox = subscribe(&subscriber, "stream").await;
     let room = Arc::new(Semaphore::new(AHEAD));
-    let arrives = Arc::clone(&room);
+    let more = Arc::clone(&room);
     let sending = tokio::spawn(async move {
         let mut sent = Vec::new();
         for n in 0..STREAM {
@@ -57,7 +57,7 @@ async fn stream_over_restarts(qos: Qos) -> (Vec<usize>, Mosquitto) {
     let mut restarts = 0;
     while arrived.last() != Some(&(STREAM - 1)) {
         arrived.push(text(&next(&mut inbox).await).parse().unwrap());
-        arrives.add_permits(1);
+        more.add_permits(1);
         if arrived.len() >= (restarts + 1) * STREAM / 4 && restarts < 3 {
             broker.restart();
             restarts += 1;
