@@ -113,11 +113,17 @@ impl<E: From<FlowEvent>> Exchange<E> {
             })
     }
 
-    pub(crate) fn handle_pubrel(&mut self, ack: &Ack) -> Result<(), ProtocolError> {
-        let gated = &mut self.connection.gated;
-        self.flows
+    pub(crate) fn handle_pubrel(&mut self, ack: &Ack) {
+        let Self {
+            flows, connection, ..
+        } = self;
+        let mut out = Outlets {
+            control: &mut connection.control,
+            gated: &mut connection.gated,
+        };
+        flows
             .receiver
-            .handle_pubrel(&mut self.flows.log, ack.packet_id, gated)
+            .handle_pubrel(&mut flows.log, ack.packet_id, &mut out);
     }
 
     pub(crate) fn handle_pubcomp(&mut self, ack: Ack) -> Result<(), ProtocolError> {
@@ -165,11 +171,39 @@ impl<E: From<FlowEvent>> Exchange<E> {
 
     /// The next packet that may leave now. `flowing`: the handshake is done, and messages may go.
     pub(crate) fn poll_packet(&mut self, now: Instant, flowing: bool) -> Option<Packet> {
+        if let Some(packet) = self.poll_queued(now) {
+            return Some(packet);
+        }
+        if !flowing || !self.connection.is_open() {
+            return None;
+        }
         let Self {
             flows,
             events,
             connection,
             ..
+        } = self;
+        let mut events = |event: FlowEvent| events.push_back(event.into());
+        let mut wire = Wire {
+            peer: &connection.peer,
+            gated: &mut connection.gated,
+            aliases: &mut connection.outbound_aliases,
+        };
+        let publish = flows
+            .sender
+            .poll(now, &mut flows.log, &mut wire, &mut events);
+        let Some(publish) = publish else {
+            // A message that was given up may have left a PUBREL to send.
+            return self.poll_queued(now);
+        };
+        connection.last_sent = now;
+        Some(Packet::Publish(publish))
+    }
+
+    /// The next packet that waits for nothing but the store.
+    fn poll_queued(&mut self, now: Instant) -> Option<Packet> {
+        let Self {
+            flows, connection, ..
         } = self;
         while let Some(mut packet) = connection.poll(|lsn| flows.log.is_stored(lsn)) {
             let wishes = Wishes {
@@ -188,20 +222,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
             };
             connection.abort(last, DisconnectCause::ByUs(reason));
         }
-        if !flowing || !connection.is_open() {
-            return None;
-        }
-        let mut events = |event: FlowEvent| events.push_back(event.into());
-        let mut wire = Wire {
-            peer: &connection.peer,
-            aliases: &mut connection.outbound_aliases,
-        };
-        let packet = flows
-            .sender
-            .poll(now, &mut flows.log, &mut wire, &mut events)
-            .map(Packet::Publish)?;
-        connection.last_sent = now;
-        Some(packet)
+        None
     }
 
     /// The connection is coming to its end.

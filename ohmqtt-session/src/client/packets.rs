@@ -79,7 +79,10 @@ impl ClientSession {
             }
             Packet::PubAck(ack) => self.exchange.handle_puback(ack),
             Packet::PubRec(ack) => self.exchange.handle_pubrec(ack),
-            Packet::PubRel(ack) => self.exchange.handle_pubrel(&ack),
+            Packet::PubRel(ack) => {
+                self.exchange.handle_pubrel(&ack);
+                Ok(())
+            }
             Packet::PubComp(ack) => self.exchange.handle_pubcomp(ack),
             Packet::SubAck(suback) => {
                 self.handle_suback(suback, RequestKind::Subscribe, PacketType::SubAck)

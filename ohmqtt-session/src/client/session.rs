@@ -46,7 +46,9 @@ impl ClientSession {
             // [MQTT-3.1.2-20] Nothing was sent for the Keep Alive: PINGREQ. Nothing heard is asked after in the same way.
             let patience = self.ping_patience();
             let connection = &mut self.exchange.connection;
-            connection.requests.push_back(Packet::PingReq);
+            if !connection.requests.contains(&Packet::PingReq) {
+                connection.requests.push_back(Packet::PingReq);
+            }
             // It is on its way, even when the stream takes nothing now: the next one is due a Keep Alive later.
             connection.last_sent = now;
             pong_deadline = pong_deadline.or(Some(now + patience));

@@ -80,7 +80,8 @@ impl Flows {
                 StoreOp::Put(Record::Released { packet_id, .. }) => {
                     self.sender.regate(*packet_id, old, new);
                 }
-                StoreOp::Put(Record::Message { .. }) | StoreOp::Delete(_) => {}
+                StoreOp::Delete(_) => self.sender.hold_again(old, new),
+                StoreOp::Put(Record::Message { .. }) => {}
             }
             for (lsn, _) in gated.iter_mut().filter(|(lsn, _)| *lsn == old) {
                 *lsn = new;

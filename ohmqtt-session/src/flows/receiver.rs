@@ -225,38 +225,38 @@ impl Receiver {
         &mut self,
         log: &mut StoreLog,
         packet_id: PacketId,
-        gated: &mut Gated,
-    ) -> Result<(), ProtocolError> {
-        match self.received.get(packet_id) {
+        out: &mut Outlets<'_>,
+    ) {
+        // [MQTT-4.3.3-11] [MQTT-2.2.1-5] PUBCOMP has the identifier of the PUBREL. [MQTT-4.3.3-12] Then it means a new message.
+        let mut pubcomp = Ack::new(packet_id);
+        let lsn = match self.received.remove(packet_id) {
             // [MQTT-4.3.3-13] The exchange goes on to its end whatever has become of the message, which expires or not elsewhere.
             Some(Received::Taken { counted, .. }) => {
-                if *counted {
-                    self.unreleased -= 1;
-                } else {
-                    // It came again, and the other side does not wait for the PUBREC.
-                    self.waiting.retain(|waiting| {
-                        waiting.receipt != TAKEN || waiting.packet_id != packet_id
-                    });
+                self.unreleased -= usize::from(counted);
+                if !counted {
+                    self.stop_waiting(log, packet_id, out);
                 }
-                self.received.remove(packet_id);
-                let lsn = log.push(|| StoreOp::Delete(Key::Received(packet_id)));
-                // [MQTT-4.3.3-11] [MQTT-2.2.1-5] PUBCOMP has the identifier of the PUBREL. [MQTT-4.3.3-12] Then it means a new message.
-                gated.push_back((lsn, Packet::PubComp(Ack::new(packet_id))));
-                Ok(())
+                log.push(|| StoreOp::Delete(Key::Received(packet_id)))
             }
-            // PUBREL answers a PUBREC, and none was sent.
-            Some(Received::Held(_)) => Err(ProtocolError::UnexpectedAck {
-                packet_id,
-                packet: "PUBREL",
-            }),
+            // PUBREL without a PUBREC: the other side has given the message up, and does not send it again.
+            Some(Received::Held(_)) => {
+                self.stop_waiting(log, packet_id, out);
+                Lsn::NONE
+            }
             None => {
+                pubcomp.reason = ReasonCode::PacketIdentifierNotFound;
                 // It may have been released on an earlier connection, and the store not have forgotten it yet.
-                let lsn = log.latest(Key::Received(packet_id));
-                let unknown = Ack::with_reason(packet_id, ReasonCode::PacketIdentifierNotFound);
-                gated.push_back((lsn, Packet::PubComp(unknown)));
-                Ok(())
+                log.latest(Key::Received(packet_id))
             }
-        }
+        };
+        out.gated.push_back((lsn, Packet::PubComp(pubcomp)));
+    }
+
+    /// No PUBREC is due for a message that came on this connection and was released all the same.
+    fn stop_waiting(&mut self, log: &mut StoreLog, packet_id: PacketId, out: &mut Outlets<'_>) {
+        self.waiting
+            .retain(|waiting| waiting.qos != Qos::ExactlyOnce || waiting.packet_id != packet_id);
+        self.answer_in_order(log, out);
     }
 
     /// The connection ended: QoS 1 messages will come again; QoS 2 ones are remembered by their identifiers, and so are words on them

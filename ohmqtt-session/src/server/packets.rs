@@ -49,7 +49,10 @@ impl ServerSession {
             Packet::Publish(publish) => self.handle_publish(publish),
             Packet::PubAck(ack) => self.exchange.handle_puback(ack),
             Packet::PubRec(ack) => self.exchange.handle_pubrec(ack),
-            Packet::PubRel(ack) => self.exchange.handle_pubrel(&ack),
+            Packet::PubRel(ack) => {
+                self.exchange.handle_pubrel(&ack);
+                Ok(())
+            }
             Packet::PubComp(ack) => self.exchange.handle_pubcomp(ack),
             Packet::Subscribe(subscribe) => {
                 self.exchange

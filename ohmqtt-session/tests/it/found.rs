@@ -119,3 +119,95 @@ fn a_record_that_may_be_stored_is_removed_when_its_message_fails_after_a_take_ov
     let (_, op) = new.poll_store().unwrap();
     assert_eq!(op, StoreOp::Delete(Key::Outgoing(0)));
 }
+
+/// [MQTT-3.1.2-25] A message that has grown too large for the other side is done; at QoS 2 its identifier is released first.
+#[test]
+fn a_sent_qos2_message_that_is_given_up_releases_its_identifier() {
+    let mut script = Script::connected();
+    script.submit(message(QOS2, &"a".repeat(100)), 7);
+    script.submit(message(QOS1, &"b".repeat(100)), 8);
+    script.sent();
+    script.events();
+    script.cut();
+    let mut connack = connack(true);
+    connack
+        .properties
+        .set_maximum_packet_size(50.try_into().unwrap());
+    script.dial();
+    script.receive(Packet::ConnAck(connack.into()));
+    assert_eq!(script.sent(), ["PUBREL #1"]);
+    let lost = script.events().split_off(2);
+    assert!(lost[0].starts_with("lost 7 TooLarge") && lost[1].starts_with("lost 8 TooLarge"));
+    assert_eq!(script.session.queued(), (1, 0));
+    let unknown = ReasonCode::PacketIdentifierNotFound;
+    script.receive(Packet::PubComp(Ack::with_reason(id(1), unknown)));
+    assert_eq!(script.session.queued(), (0, 0));
+    assert_eq!(script.events(), [""; 0]);
+}
+
+#[test]
+fn a_release_of_what_the_application_still_has_ends_the_exchange() {
+    fn check<S: Side>() {
+        let mut script = S::open(10);
+        for (n, text) in [(1, "a"), (2, "b")] {
+            script.receive(publish(QOS2, n, text));
+        }
+        script.events();
+        script.answer(1);
+        assert_eq!(script.exchange([pubrel(1)]), ["PUBREC #2", "PUBCOMP #1"]);
+        script.answer(0);
+        assert_eq!(script.sent(), [""; 0]);
+        // The identifier means a new message.
+        script.receive(publish(QOS2, 1, "c"));
+        assert_eq!(script.events(), ["message c"]);
+    }
+    both_roles!(check);
+}
+
+#[test]
+fn a_stream_that_takes_nothing_gathers_one_pingreq() {
+    let mut script = Script::client(|config| config.connect.keep_alive = 10);
+    script.reconnect(connack(false));
+    for _ in 0..10 {
+        script.receive(publish(QOS0, 0, "a"));
+        script.after(secs(5));
+    }
+    assert_eq!(script.sent(), ["PINGREQ"]);
+}
+
+#[test]
+fn what_is_behind_a_message_given_up_waits_until_its_record_is_gone() {
+    let mut script = Script::client(|config| config.durable = true);
+    let mut soon = ticket(1);
+    soon.deadline = Some(START + secs(1));
+    script
+        .session
+        .publish(START, message(QOS1, "a"), soon)
+        .unwrap();
+    script.serve();
+    script
+        .session
+        .publish(START, message(QOS1, "b"), ticket(2))
+        .unwrap();
+    script.serve();
+    script.after(secs(2));
+    script.dial();
+    script.receive(Packet::ConnAck(connack(false).into()));
+    // The record of the first has no identifier: beside it that of the second would tell a new process that it was not sent.
+    let mut stored = Lsn::NONE;
+    loop {
+        let packet = script.session.poll_packet(script.now);
+        let op = script.session.poll_store();
+        if let Some(packet) = packet {
+            assert_eq!(brief(&packet), "PUBLISH 1 #1 b");
+            break;
+        }
+        let (lsn, op) = op.unwrap();
+        if let StoreOp::Delete(key) = op {
+            assert_eq!(key, Key::Outgoing(0));
+            assert_eq!(script.session.poll_packet(script.now), None);
+        }
+        stored = lsn.max(stored);
+        script.session.handle_stored(stored);
+    }
+}

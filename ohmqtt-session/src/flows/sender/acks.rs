@@ -1,10 +1,11 @@
 //! PUBACK, PUBREC and PUBCOMP at the sending half.
 
-use ohmqtt_codec::{Ack, Packet, Qos, ReasonCode};
+use ohmqtt_codec::{Ack, AckProperties, Packet, PacketId, Qos, ReasonCode};
 
 use super::{InUse, Release, Sender};
 use crate::ProtocolError;
 use crate::flows::{FlowEvent, Gated};
+use crate::message::Ticket;
 use crate::record::{Lsn, Record, StoreLog, StoreOp};
 
 impl Sender {
@@ -122,6 +123,30 @@ impl Sender {
             });
         }
         Ok(())
+    }
+
+    /// A message is given up that was sent at QoS 2 on an earlier connection. The other side may have it and hold its identifier, under
+    /// which another message would be taken for the same one: PUBREL releases that.
+    pub(super) fn release_given_up(&mut self, log: &mut StoreLog, id: PacketId, gated: &mut Gated) {
+        let Some(InUse::Published(flight)) = self.ids.get(id) else {
+            return;
+        };
+        let (seq, size) = (flight.message.seq, flight.message.message.size());
+        self.bytes -= size;
+        let lsn = log.push(|| StoreOp::Put(Record::Released { seq, packet_id: id }));
+        let release = Release {
+            seq,
+            ticket: Ticket::NONE,
+            order: self.next_release,
+            size: 0,
+            lsn,
+            reason: ReasonCode::Success,
+            properties: AckProperties::default(),
+        };
+        self.next_release += 1;
+        self.unacknowledged += 1;
+        self.ids.insert(id, InUse::Released(release));
+        gated.push_back((lsn, Packet::PubRel(Ack::new(id))));
     }
 
     fn end_published(&mut self, log: &mut StoreLog, ack: Ack, events: &mut impl FnMut(FlowEvent)) {

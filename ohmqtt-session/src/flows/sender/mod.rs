@@ -13,7 +13,7 @@ use alloc::collections::VecDeque;
 use ohmqtt_codec::{AckProperties, PacketId, Publish, Qos, ReasonCode};
 
 use super::ids::IdTable;
-use super::{FlowEvent, OutboxLimits, PublishError, Rejected};
+use super::{FlowEvent, Gated, OutboxLimits, PublishError, Rejected};
 use crate::Instant;
 use crate::aliases::OutboundAliases;
 use crate::connection::PeerLimits;
@@ -89,6 +89,9 @@ pub(crate) struct Sender {
     next_release: u64,
     /// The first release of the connection that stands now: PUBRELs of those before it were sent again.
     first_release: u64,
+    /// The deletion of a message that was given up without an identifier. While its record is there, a restart would take those behind
+    /// it for not sent; so they wait.
+    hold: Lsn,
     /// A connection stands: identifiers are recorded with the message, because it is about to be sent.
     connected: bool,
     /// Messages, by number, whose record is not stored yet; in the order of their records.
@@ -250,7 +253,7 @@ impl Sender {
             let ready = self.queue.front().filter(|head| {
                 let has_id = head.packet_id.is_some() || self.ids.len() < usize::from(u16::MAX);
                 let has_turn = self.resend.is_empty() && self.has_quota(wire.peer);
-                has_id && has_turn && log.is_stored(head.lsn)
+                has_id && has_turn && log.is_stored(head.lsn.max(self.hold))
             });
             let outgoing = match (ready, self.queue0.front()) {
                 (Some(head), Some(head0)) if head0.seq < head.seq => self.queue0.pop_front()?,
@@ -319,8 +322,12 @@ impl Sender {
             Err(why) => {
                 // The other side lowered its limits.
                 let (ticket, size) = (flight.message.ticket, flight.message.message.size());
-                self.ids.remove(id);
-                self.finish(log, seq, size);
+                if flight.message.message.qos == Qos::ExactlyOnce {
+                    self.release_given_up(log, id, wire.gated);
+                } else {
+                    self.ids.remove(id);
+                    self.finish(log, seq, size);
+                }
                 lose(ticket, why, events);
                 return None;
             }
@@ -378,10 +385,10 @@ impl Sender {
     }
 
     /// A message of QoS 1 or 2 is done: its record goes, and nothing waits for that.
-    fn finish(&mut self, log: &mut StoreLog, seq: u64, size: usize) {
-        log.push(|| StoreOp::Delete(Key::Outgoing(seq)));
+    fn finish(&mut self, log: &mut StoreLog, seq: u64, size: usize) -> Lsn {
         self.messages -= 1;
         self.bytes -= size;
+        log.push(|| StoreOp::Delete(Key::Outgoing(seq)))
     }
 
     fn give_up(
@@ -394,10 +401,13 @@ impl Sender {
         if outgoing.message.qos == Qos::AtMostOnce {
             return self.give_up0(outgoing, why, events);
         }
-        if let Some(id) = outgoing.packet_id {
-            self.ids.remove(id);
+        let deletion = self.finish(log, outgoing.seq, outgoing.message.size());
+        match outgoing.packet_id {
+            Some(id) => {
+                self.ids.remove(id);
+            }
+            None => self.hold = deletion,
         }
-        self.finish(log, outgoing.seq, outgoing.message.size());
         lose(outgoing.ticket, why, events);
     }
 }
@@ -420,6 +430,7 @@ fn lose(ticket: Ticket, why: LostMessage, events: &mut impl FnMut(FlowEvent)) {
 #[derive(Debug)]
 pub(crate) struct Wire<'a> {
     pub(crate) peer: &'a PeerLimits,
+    pub(crate) gated: &'a mut Gated,
     pub(crate) aliases: &'a mut OutboundAliases,
 }
 

@@ -101,6 +101,13 @@ impl Sender {
         true
     }
 
+    /// A deletion has a new number.
+    pub(crate) fn hold_again(&mut self, old: Lsn, new: Lsn) {
+        if self.hold == old {
+            self.hold = new;
+        }
+    }
+
     /// The record of a release has a new number.
     pub(crate) fn regate(&mut self, packet_id: PacketId, old: Lsn, new: Lsn) {
         match self.ids.get_mut(packet_id) {
@@ -185,7 +192,9 @@ impl Sender {
             Some(InUse::Published(flight)) => {
                 self.finish(log, flight.message.seq, flight.message.message.size());
             }
-            Some(InUse::Released(release)) => self.finish(log, release.seq, release.size),
+            Some(InUse::Released(release)) => {
+                self.finish(log, release.seq, release.size);
+            }
             Some(InUse::Reserved) => {
                 // It stands in the queue, and gets another one.
                 let mut queued = self.queue.iter_mut();
