@@ -167,7 +167,7 @@ impl World {
         (self.unheard, self.told) = (true, false);
         let context = &mut self.context;
         context.disks[Side::Server].wipe();
-        context.flights[Side::Server].by_id.clear();
+        context.flights[Side::Server].clear();
         context.numbers[Side::Server].clear();
         context.inbox[Side::Server].clear();
         context.ledgers[Side::Server].gone();

@@ -182,6 +182,7 @@ impl World {
             ledgers,
             now,
             trace,
+            setup,
             ..
         } = &mut self.context;
         let (peace, ledger) = (self.peace, &mut ledgers[side]);
@@ -208,7 +209,8 @@ impl World {
                 .properties
                 .set_message_expiry_interval(rng.u32(1..100));
         }
-        let ticketed = qos == Qos::AtMostOnce || rng.u8(..8) > 0;
+        // Without a store a loss without a ticket could not be told from any other.
+        let ticketed = qos == Qos::AtMostOnce || !setup.durable[side] || rng.u8(..8) > 0;
         let options = PublishOptions {
             ticket: if ticketed {
                 Ticket(u64::from(n) + 1)

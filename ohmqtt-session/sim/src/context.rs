@@ -118,10 +118,21 @@ impl Context {
                     let n = number(&message.payload).unwrap_or(u32::MAX);
                     self.numbers[side].insert(*seq, n);
                 }
-                StoreOp::Delete(Key::Outgoing(seq)) => {
-                    let n = self.numbers[side].get(seq).copied();
-                    let n = n.ok_or_else(|| Failure(format!("deletion of unknown seq {seq}")))?;
+                StoreOp::Put(Record::Received { packet_id }) => {
+                    self.ledgers[side.other()].takes(lsn, *packet_id);
+                }
+                // Without a PUBREC the message is given up.
+                StoreOp::Put(Record::Released { seq, packet_id })
+                    if !self.flights[side].is_released(*packet_id) =>
+                {
+                    let n = self.number(side, *seq)?;
                     self.ledgers[side].deletes(n)?;
+                    self.flights[side].forget(n);
+                }
+                StoreOp::Delete(Key::Outgoing(seq)) => {
+                    let n = self.number(side, *seq)?;
+                    self.ledgers[side].deletes(n)?;
+                    self.flights[side].forget(n);
                 }
                 _ => {}
             }
@@ -131,6 +142,11 @@ impl Context {
             session.handle_stored(lsn);
         }
         Ok(())
+    }
+
+    fn number(&self, side: Side, seq: u64) -> Result<u32> {
+        let n = self.numbers[side].get(&seq).copied();
+        n.ok_or_else(|| Failure(format!("an operation on the unknown seq {seq}")))
     }
 
     fn hear(&mut self, side: Side, happening: Happening) -> Result {
@@ -156,7 +172,9 @@ impl Context {
             Happening::Sent(ticket) => ledger.told_sent(ticket)?,
             Happening::Acked(ticket, reason) => ledger.told_acked(ticket, reason)?,
             Happening::Lost(ticket, why) => {
-                ledger.told_lost(ticket, why, self.setup.session_loss)?;
+                if let Some(n) = ledger.told_lost(ticket, why, self.setup.session_loss)? {
+                    self.flights[side].forget(n);
+                }
             }
             Happening::Own(own) => self.own.push(own),
         }
@@ -180,6 +198,7 @@ impl Context {
             let Some(packet) = session.poll_packet(self.now) else {
                 break;
             };
+            self.settle(side, session)?;
             for packet in self.plant.outgoing(side, packet) {
                 let mut out = EncodeBuf::new();
                 packet
@@ -297,8 +316,8 @@ impl Context {
                     let n = number(&message.payload).unwrap_or(u32::MAX);
                     self.ledgers[side].committed(n)?;
                 }
-                StoreOp::Put(Record::Received { packet_id }) => {
-                    self.ledgers[side.other()].received(*packet_id);
+                StoreOp::Put(Record::Received { .. }) => {
+                    self.ledgers[side.other()].received(*lsn);
                 }
                 _ => {}
             }
@@ -314,10 +333,15 @@ impl Context {
             else {
                 continue;
             };
-            if let Some(other) = ids.insert(*id, *seq) {
+            // Of one that is done the deletion may still be to come.
+            let n = self.numbers[side].get(seq).copied().unwrap_or(u32::MAX);
+            if self.ledgers[side].is_over(n) {
+                continue;
+            }
+            if let Some(other) = ids.insert(*id, n) {
                 rule!(
                     false,
-                    "the store of the {side} has id {} at seq {other} and at seq {seq}",
+                    "the store of the {side} has id {} for #{other} and #{n}",
                     id.get()
                 );
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ohmqtt_codec::{PacketId, Qos, ReasonCode};
-use ohmqtt_session::{LostMessage, SessionLoss, Ticket};
+use ohmqtt_session::{LostMessage, Lsn, SessionLoss, Ticket};
 
 use crate::side::Side;
 use crate::trace::{Result, rule};
@@ -17,6 +17,8 @@ pub(crate) struct Ledger {
     latest: [Option<u32>; 3],
     /// QoS 2 messages that the receiver has and may forget in a crash.
     tentative: BTreeMap<PacketId, u32>,
+    /// By the number of the operation that makes them certain: which of those.
+    taken: BTreeMap<Lsn, (PacketId, u32)>,
     /// Losses reported of messages without a ticket, and deletions of records that only such a loss explains.
     unnamed: u32,
     unexplained: u32,
@@ -47,6 +49,8 @@ struct Entry {
     may_double: bool,
     /// A process of the sender ended, and another read it back.
     restored: bool,
+    /// Its record was asked to be removed, and this is explained.
+    deleted: bool,
 }
 
 /// How the sender's application heard of the end.
@@ -64,6 +68,7 @@ impl Ledger {
             entries: Vec::new(),
             latest: [None; 3],
             tentative: BTreeMap::new(),
+            taken: BTreeMap::new(),
             unnamed: 0,
             unexplained: 0,
         }
@@ -92,6 +97,7 @@ impl Ledger {
             gone: false,
             may_double: false,
             restored: false,
+            deleted: false,
         });
     }
 
@@ -116,7 +122,7 @@ impl Ledger {
     }
 
     fn ticketed(&mut self, ticket: Ticket, what: &str) -> Result<&mut Entry> {
-        let n = u32::try_from(ticket.0.wrapping_sub(1)).unwrap_or(u32::MAX);
+        let n = number_of(ticket).unwrap_or(u32::MAX);
         let entry = self.entry(n, what)?;
         rule!(
             entry.ticketed,
@@ -179,10 +185,10 @@ impl Ledger {
         ticket: Ticket,
         why: LostMessage,
         policy: SessionLoss,
-    ) -> Result {
-        if matches!(ticket, Ticket::NONE | Ticket::RESTORED) {
+    ) -> Result<Option<u32>> {
+        if is_unnamed(ticket) {
             self.unnamed += 1;
-            return Ok(());
+            return Ok(None);
         }
         let entry = self.ticketed(ticket, "lost event of")?;
         match why {
@@ -191,8 +197,8 @@ impl Ledger {
                 "{ticket:?} lost with its session, and was never sent"
             ),
             LostMessage::StoreFailed => rule!(
-                !entry.committed,
-                "{ticket:?} lost to the store after it was stored"
+                !entry.accepted,
+                "{ticket:?} lost to the store after it was accepted"
             ),
             LostMessage::Offline => rule!(
                 entry.qos == Qos::AtMostOnce,
@@ -201,7 +207,7 @@ impl Ledger {
             _ => {}
         }
         entry.told = Some(Told::Lost(why));
-        Ok(())
+        Ok(number_of(ticket))
     }
 
     /// The record of a message was committed.
@@ -213,7 +219,9 @@ impl Ledger {
     /// The sender wants the record of a message removed.
     pub(crate) fn deletes(&mut self, n: u32) -> Result {
         let entry = self.entry(n, "deletion of")?;
-        if entry.ended || matches!(entry.told, Some(Told::Lost(_))) {
+        let known = entry.deleted || entry.ended || matches!(entry.told, Some(Told::Lost(_)));
+        entry.deleted = true;
+        if known {
             return Ok(());
         }
         rule!(
@@ -253,10 +261,20 @@ impl Ledger {
         entry.is_some_and(|entry| entry.sent)
     }
 
+    /// The message is done, or given up.
+    pub(crate) fn is_over(&self, n: u32) -> bool {
+        let entry = usize::try_from(n).ok().and_then(|n| self.entries.get(n));
+        entry.is_some_and(|entry| {
+            entry.ended || entry.deleted || matches!(entry.told, Some(Told::Lost(_)))
+        })
+    }
+
     /// A new process of the sender reads the message back: what the old one knew of its end is not known.
     pub(crate) fn restored(&mut self, n: u32) -> Result {
         let entry = self.entry(n, "record of")?;
-        (entry.restored, entry.ended) = (true, false);
+        // One that was given up and comes back may arrive or be given up again.
+        entry.gone |= entry.deleted;
+        (entry.restored, entry.ended, entry.deleted) = (true, false, false);
         if let Some(Told::Lost(_)) = entry.told.take() {
             entry.gone = true;
         }
@@ -299,12 +317,13 @@ impl Ledger {
         entry.held += 1;
         if !entry.seen {
             entry.seen = true;
+            // One that was reported lost before a crash may still come, late.
             rule!(
-                latest.is_none_or(|latest| latest < n),
+                entry.gone || latest.is_none_or(|latest| latest < n),
                 "#{n} arrives for the first time after #{}",
                 latest.unwrap_or_default()
             );
-            self.latest[usize::from(u8::from(qos))] = Some(n);
+            self.latest[usize::from(u8::from(qos))] = latest.max(Some(n));
         }
         if let Some(id) = id.filter(|_| qos == Qos::ExactlyOnce && may_crash) {
             self.tentative.insert(id, n);
@@ -312,9 +331,20 @@ impl Ledger {
         Ok(())
     }
 
-    /// The receiver's store knows that this identifier was received.
-    pub(crate) fn received(&mut self, id: PacketId) {
-        self.tentative.remove(&id);
+    /// The receiver asks its store to know that this identifier was received.
+    pub(crate) fn takes(&mut self, lsn: Lsn, id: PacketId) {
+        if let Some(n) = self.tentative.get(&id) {
+            self.taken.insert(lsn, (id, *n));
+        }
+    }
+
+    /// The receiver's store knows it.
+    pub(crate) fn received(&mut self, lsn: Lsn) {
+        if let Some((id, n)) = self.taken.remove(&lsn)
+            && self.tentative.get(&id) == Some(&n)
+        {
+            self.tentative.remove(&id);
+        }
     }
 
     /// The receiving application gave the message back with an error.
@@ -328,6 +358,7 @@ impl Ledger {
 
     /// The receiver's process ended: what its application held without a record it does not have any more.
     pub(crate) fn receiver_crashed(&mut self) -> Result {
+        self.taken.clear();
         for n in std::mem::take(&mut self.tentative).into_values() {
             let entry = self.entry(n, "message")?;
             entry.held = entry.held.saturating_sub(1);
@@ -338,6 +369,7 @@ impl Ledger {
     /// The receiver's identifiers mean nothing any more.
     pub(crate) fn receiver_forgot(&mut self) {
         self.tentative.clear();
+        self.taken.clear();
     }
 
     /// The sender's process ended: what was not committed was never accepted, and tickets are gone.
@@ -404,4 +436,8 @@ impl Ledger {
 /// Nobody asked for events of the message, or whoever did is gone with its process.
 fn is_unnamed(ticket: Ticket) -> bool {
     ticket == Ticket::NONE || ticket == Ticket::RESTORED
+}
+
+fn number_of(ticket: Ticket) -> Option<u32> {
+    u32::try_from(ticket.0.wrapping_sub(1)).ok()
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ohmqtt_codec::PacketId;
+use ohmqtt_codec::{PacketId, Qos};
 use ohmqtt_session::{Instant, Record};
 
 use crate::disk::Disk;
@@ -16,6 +16,8 @@ use crate::trace::{Failure, Result, number};
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     pub(crate) by_id: BTreeMap<PacketId, Flight>,
+    /// Identifiers of QoS 2 messages that were read back and not sent, which only the observer knows of the latter.
+    pub(crate) perhaps: BTreeSet<PacketId>,
     releases: u64,
 }
 
@@ -23,6 +25,7 @@ pub(crate) struct Flights {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flight {
     pub(crate) n: u32,
+    pub(crate) qos: Qos,
     pub(crate) state: State,
     /// The connection of its last PUBLISH or PUBREL.
     pub(crate) connection: u32,
@@ -43,6 +46,30 @@ impl Flights {
         self.releases
     }
 
+    /// The PUBREC of this identifier came.
+    pub(crate) fn is_released(&self, id: PacketId) -> bool {
+        let flight = self.by_id.get(&id);
+        flight.is_some_and(|flight| matches!(flight.state, State::Released(_)))
+    }
+
+    /// The session is gone.
+    pub(crate) fn clear(&mut self) {
+        self.by_id.clear();
+        self.perhaps.clear();
+    }
+
+    /// The sender has given the message up. The other side may hold its identifier, so at QoS 2 that is still to be released.
+    pub(crate) fn forget(&mut self, n: u32) {
+        let order = self.release();
+        self.by_id.retain(|_, flight| {
+            let is_kept = flight.n != n || flight.qos == Qos::ExactlyOnce;
+            if flight.n == n && flight.state == State::Published {
+                flight.state = State::Released(order);
+            }
+            is_kept
+        });
+    }
+
     /// A process ended, and what its store holds is all that is known. Gives the messages that are read back.
     pub(crate) fn restore(
         &mut self,
@@ -50,8 +77,31 @@ impl Flights {
         numbers: &BTreeMap<u64, u32>,
         ledger: &mut Ledger,
     ) -> Result {
-        self.by_id.clear();
+        self.clear();
+        let mut latest = BTreeMap::new();
         for record in disk.records() {
+            if let Record::Message {
+                packet_id: Some(id),
+                seq,
+                ..
+            }
+            | Record::Released { packet_id: id, seq } = record
+            {
+                latest.insert(*id, *seq);
+            }
+        }
+        for record in disk.records() {
+            // The identifier was given to a later message, so this one is known to be done.
+            if let Record::Message {
+                packet_id: Some(id),
+                seq,
+                ..
+            }
+            | Record::Released { packet_id: id, seq } = record
+                && latest.get(id) != Some(seq)
+            {
+                continue;
+            }
             let n = match record {
                 Record::Message { message, .. } => number(&message.payload),
                 Record::Released { seq, .. } => numbers.get(seq).copied(),
@@ -62,10 +112,12 @@ impl Flights {
             match record {
                 Record::Message {
                     packet_id: Some(id),
+                    message,
                     ..
                 } if ledger.was_sent(n) => {
                     let flight = Flight {
                         n,
+                        qos: message.qos,
                         state: State::Published,
                         connection: 0,
                     };
@@ -74,10 +126,18 @@ impl Flights {
                 Record::Released { packet_id, .. } => {
                     let flight = Flight {
                         n,
+                        qos: Qos::ExactlyOnce,
                         state: State::Released(self.release()),
                         connection: 0,
                     };
                     self.by_id.insert(*packet_id, flight);
+                }
+                Record::Message {
+                    packet_id: Some(id),
+                    message,
+                    ..
+                } if message.qos == Qos::ExactlyOnce => {
+                    self.perhaps.insert(*id);
                 }
                 _ => {}
             }
@@ -129,8 +189,8 @@ pub(crate) struct Wire {
     pub(crate) to_comp: Sides<Vec<PacketId>>,
     /// Identifiers of SUBSCRIBE and UNSUBSCRIBE without their answers, as the client sees it.
     pub(crate) requests: BTreeSet<PacketId>,
-    /// The last PINGREQ, and whether its answer is out.
-    pub(crate) ping: Option<(Instant, bool)>,
+    /// The last PINGREQ.
+    pub(crate) ping: Option<Instant>,
     /// Of the client.
     pub(crate) last_sent: Instant,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use ohmqtt_codec::Qos;
-use ohmqtt_session::{ClientSession, ServerSession, Session};
+use ohmqtt_session::{ClientSession, Record, ServerSession, Session};
 
 use crate::context::Context;
 use crate::link::Pipe;
@@ -359,9 +359,12 @@ impl World {
     fn what_is_left(&self) -> String {
         let side = |side: Side| {
             format!(
-                "{side}: {} under way, {} records, {} held, store idle {}",
+                "{side}: {} under way, records {:?}, {} held, store idle {}",
                 self.context.flights[side].by_id.len(),
-                self.context.disks[side].records().count(),
+                self.context.disks[side]
+                    .records()
+                    .map(Record::key)
+                    .collect::<Vec<_>>(),
                 self.context.inbox[side].len(),
                 self.context.disks[side].is_idle(),
             )
