@@ -291,6 +291,34 @@ fn what_waits_for_a_record_that_another_one_replaces_waits_for_that() {
     both_roles!(check);
 }
 
+#[test]
+fn messages_behind_one_that_was_given_up_wait_until_it_is_forgotten() {
+    fn check<S: Side>() {
+        let mut script = S::durable();
+        script.cut();
+        let late = PublishOptions {
+            deadline: Some(script.now),
+            ..ticket(1)
+        };
+        script
+            .session
+            .submit(script.now, message(QOS1, "late"), late)
+            .unwrap();
+        script.submit(message(QOS1, "next"), 2);
+        script.serve();
+        script.store.held = true;
+        S::resume(&mut script, 10);
+        // With the record of the first one a restart would take the second one for not sent.
+        assert_eq!(script.asked(), ["delete 0"]);
+        assert_eq!(script.fail(1), [""; 0]);
+        assert_eq!(script.asked(), ["delete 0"]);
+        script.confirm(1);
+        assert_eq!(script.asked(), ["put message 1 #1"]);
+        assert_eq!(script.confirm(1), ["PUBLISH 1 #1 next"]);
+    }
+    both_roles!(check);
+}
+
 /// A client that is offline accepts a message, then comes a connection; both of its records are under way.
 fn with_two_records_under_way() -> Script<ClientSession> {
     let mut script = Script::client(|config| config.durable = true);

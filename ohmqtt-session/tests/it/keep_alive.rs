@@ -119,6 +119,7 @@ fn a_stream_that_takes_nothing_does_not_make_deadlines_come_at_once() {
         script.after(secs(9));
         assert!(script.timeout() > Some(secs(0)));
     }
+    assert_eq!(script.sent(), ["PINGREQ"], "one, however late");
 }
 
 /// [MQTT-3.1.2-21] [MQTT-3.2.2-21] The server's Keep Alive takes the place of the client's.

@@ -270,6 +270,24 @@ fn a_release_of_a_message_that_the_application_holds_is_completed() {
     both_roles!(check);
 }
 
+#[test]
+fn a_release_of_a_held_message_lets_those_behind_it_be_answered() {
+    fn check<S: Side>() {
+        let mut script = S::open(10);
+        script.receive(publish(QOS2, 1, "given up"));
+        script.receive(publish(QOS2, 2, "b"));
+        script.receive(publish(QOS1, 3, "c"));
+        script.events();
+        script.answer(1);
+        script.answer(2);
+        assert_eq!(script.sent(), [""; 0]);
+        let mut sent = script.exchange([pubrel(1)]);
+        sent.sort();
+        assert_eq!(sent, ["PUBACK #3", "PUBCOMP #1", "PUBREC #2"]);
+    }
+    both_roles!(check);
+}
+
 /// [MQTT-3.3.1-3] DUP of an incoming message does not travel on.
 #[test]
 fn what_is_forwarded_has_a_dup_of_its_own() {
