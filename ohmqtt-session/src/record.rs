@@ -119,8 +119,6 @@ pub(crate) struct StoreLog {
     unstored: alloc::collections::VecDeque<(Lsn, StoreOp)>,
     /// How many of `unstored` were polled.
     polled: usize,
-    /// Some operations were polled by one who does not answer any more: stored, perhaps, whatever becomes of them now.
-    in_doubt: bool,
 }
 
 impl StoreLog {
@@ -153,13 +151,7 @@ impl StoreLog {
     ///
     /// An operation may so be stored twice, but never after a later one alone, and each says what a key holds, not how it changes.
     pub(crate) fn rewind(&mut self) {
-        self.in_doubt |= self.polled > 0;
         self.polled = 0;
-    }
-
-    /// Whether an operation may be stored although it has failed.
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        self.in_doubt
     }
 
     pub(crate) fn poll(&mut self) -> Option<(Lsn, StoreOp)> {

@@ -48,6 +48,12 @@ impl Flows {
         }
     }
 
+    /// The answers to what was asked of the store go elsewhere from here on: it is asked again.
+    pub(crate) fn rewind(&mut self) {
+        self.log.rewind();
+        self.sender.rewind();
+    }
+
     pub(crate) fn handle_stored(&mut self, upto: Lsn, events: &mut impl FnMut(FlowEvent)) {
         self.log.handle_stored(upto);
         self.sender.handle_stored(&self.log, events);

@@ -368,7 +368,7 @@ impl ServerSession {
             DisconnectCause::ByUs(reason),
         );
         self.exchange.suspend(|_| {});
-        self.exchange.flows.log.rewind();
+        self.exchange.flows.rewind();
         self.holds_flows = false;
         core::mem::replace(
             &mut self.exchange.flows,

@@ -190,3 +190,25 @@ fn a_record_that_was_asked_for_twice_and_fails_is_taken_back() {
     script.store.confirm(&mut script.session, 1);
     assert!(script.store.kept.is_empty());
 }
+
+#[test]
+fn a_store_that_goes_on_failing_after_a_take_over_is_not_asked_for_more_and_more() {
+    let mut script = ServerSession::durable();
+    script.store.held = true;
+    script.submit(message(QOS2, "a"), 1);
+    script.serve();
+    let flows = script.session.take_flows(ReasonCode::SessionTakenOver);
+    script.store.crash();
+    let mut config = ServerConfig::default();
+    config.durable = true;
+    let mut again = connect();
+    again.clean_start = false;
+    script.come_back(config, again, Some(flows));
+    for n in 0..100 {
+        script.submit(message(QOS1, "b"), n);
+        script.serve();
+        script.store.fail(&mut script.session, usize::MAX);
+        script.serve();
+        assert_eq!(script.store.asked(), ["delete 0"]);
+    }
+}

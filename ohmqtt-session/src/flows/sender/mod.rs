@@ -96,6 +96,8 @@ pub(crate) struct Sender {
     connected: bool,
     /// Messages, by number, whose record is not stored yet; in the order of their records.
     accepting: VecDeque<(Lsn, u64)>,
+    /// Records of messages below this number may be stored although they are said to have failed: they were asked for twice.
+    asked_before: u64,
     /// What the store kept is not taken back yet: the numbers of new messages are not known.
     restoring: bool,
     /// Accepted while that is so.

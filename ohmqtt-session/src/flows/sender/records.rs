@@ -94,7 +94,7 @@ impl Sender {
         }
         self.messages -= 1;
         self.bytes -= outgoing.message.size();
-        if log.is_in_doubt() {
+        if outgoing.seq < self.asked_before {
             log.push(|| StoreOp::Delete(Key::Outgoing(outgoing.seq)));
         }
         lose(outgoing.ticket, LostMessage::StoreFailed, events);
@@ -106,6 +106,11 @@ impl Sender {
         if self.hold == old {
             self.hold = new;
         }
+    }
+
+    /// The answers to what was asked of the store so far go elsewhere.
+    pub(crate) fn rewind(&mut self) {
+        self.asked_before = self.next_seq;
     }
 
     /// The record of a release has a new number.
