@@ -251,7 +251,6 @@ impl World {
         if self.owner.take().is_none() {
             return Ok(());
         }
-        self.context.plant.crashed(Side::Server);
         if !self.context.setup.durable[Side::Server] {
             self.forget();
             return Ok(());
@@ -282,7 +281,9 @@ impl World {
         let config = self.context.setup.server(&mut self.context.rng);
         let mut flows = Flows::new(config.outbox, config.durable);
         for record in self.context.disks[Side::Server].records() {
-            flows.restore(record.clone());
+            if let Some(record) = self.context.plant.loaded(Side::Server, record.clone()) {
+                flows.restore(record);
+            }
         }
         let mut server = ServerSession::new(self.context.now, config);
         let accept = Accept {

@@ -55,8 +55,7 @@ impl World {
         self.context
             .trace
             .line(|| format!("connection {id} begins"));
-        self.context.plant.connected(Side::Client);
-        self.context.plant.connected(Side::Server);
+        self.context.plant.connected();
         self.context.activity += 1;
         self.client_on = Some(id);
         self.client.handle_connected(now);
@@ -278,7 +277,6 @@ impl World {
         }
         let survivors = self.context.disks[Side::Client].crash(&mut self.context.rng);
         self.context.committed(Side::Client, &survivors)?;
-        self.context.plant.crashed(Side::Client);
         self.context.ledgers[Side::Client].sender_crashed(durable);
         self.context.ledgers[Side::Server].receiver_crashed()?;
         self.context.inbox[Side::Client].clear();
@@ -305,8 +303,10 @@ impl World {
 
     pub(crate) fn load_client(&mut self) {
         while let Some(load) = self.client.poll_load() {
-            let records = self.context.disks[Side::Client].load(load);
-            self.client.handle_loaded(records);
+            let Context { disks, plant, .. } = &self.context;
+            let records = disks[Side::Client].load(load).into_iter();
+            let records = records.filter_map(|record| plant.loaded(Side::Client, record));
+            self.client.handle_loaded(records.collect());
         }
     }
 

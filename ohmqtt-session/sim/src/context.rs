@@ -138,7 +138,7 @@ impl Context {
             }
             self.disks[side].submit(lsn, op);
         }
-        if self.plant.confirms_early(side) {
+        if self.plant.confirms_early() {
             session.handle_stored(lsn);
         }
         Ok(())
@@ -154,6 +154,7 @@ impl Context {
         let ledger = &mut self.ledgers[side];
         match happening {
             Happening::Message { message, receipt } => {
+                self.plant.delivered(side, &message, receipt);
                 let n = number(&message.payload);
                 let n = n.ok_or_else(|| Failure("a message that nobody published".into()))?;
                 rule!(
@@ -251,13 +252,18 @@ impl Context {
         self.trace
             .line(|| format!("{side} reads on {id}: {}", trace::packet(&packet)));
         rules::received(self, side, wire, &packet)?;
-        for packet in self.plant.incoming(side, packet) {
+        let again = self.plant.delivers_again(side, &packet);
+        if let Some(packet) = self.plant.incoming(side, packet) {
             self.arriving = match &packet {
                 ohmqtt_codec::Packet::Publish(publish) => publish.delivery.packet_id(),
                 _ => None,
             };
             session.handle_packet(self.now, packet);
             self.settle(side, session)?;
+        }
+        if let Some((message, receipt)) = again {
+            let receipt = Some(receipt);
+            self.hear(side, Happening::Message { message, receipt })?;
         }
         self.arriving = None;
         Ok(true)

@@ -24,4 +24,4 @@ mod world;
 
 pub use plant::Bug;
 pub use trace::Failure;
-pub use world::{Outcome, run};
+pub use world::{Outcome, catch, run};

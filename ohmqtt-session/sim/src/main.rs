@@ -6,7 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use lexopt::{Arg, Parser, ValueExt};
-use ohmqtt_sim::{Failure, run};
+use ohmqtt_sim::{Bug, Failure, catch, run};
+
+/// A planted bug has to show within so many seeds.
+const PLANTED_WITHIN: u64 = 1_000;
 
 /// At most so many failing seeds are named.
 const NAMED: usize = 20;
@@ -25,13 +28,18 @@ fn main() -> ExitCode {
 
 fn command(args: &mut Parser) -> Result<ExitCode, lexopt::Error> {
     let (mut seeds, mut start, mut seed) = (None, 0, None);
+    let mut planted = false;
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("seeds") => seeds = Some(args.value()?.parse::<u64>()?),
+            Arg::Long("planted") => planted = true,
             Arg::Long("start") => start = args.value()?.parse()?,
             Arg::Long("seed") => seed = Some(args.value()?.parse::<u64>()?),
             other => return Err(other.unexpected()),
         }
+    }
+    if planted {
+        return Ok(all_planted(start));
     }
     match (seed, seeds) {
         (Some(seed), _) => Ok(replay(seed)),
@@ -54,6 +62,25 @@ fn replay(seed: u64) -> ExitCode {
             println!("seed {seed}: {failure}");
             ExitCode::from(1)
         }
+    }
+}
+
+fn all_planted(start: u64) -> ExitCode {
+    let mut caught = 0;
+    for bug in Bug::ALL {
+        match catch(*bug, start, PLANTED_WITHIN) {
+            Some((seed, failure)) => {
+                caught += 1;
+                println!("{bug}: caught by seed {seed}: {failure}");
+            }
+            None => println!("{bug}: NOT caught within {PLANTED_WITHIN} seeds"),
+        }
+    }
+    println!("planted: {caught} of {} caught", Bug::ALL.len());
+    if caught == Bug::ALL.len() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
     }
 }
 

@@ -39,6 +39,13 @@ pub fn run(seed: u64, bug: Option<Bug>, keep_trace: bool) -> Outcome {
     }
 }
 
+/// The first of so many seeds that shows a planted bug, and how it shows.
+pub fn catch(bug: Bug, start: u64, seeds: u64) -> Option<(u64, Failure)> {
+    (start..start.saturating_add(seeds))
+        .filter_map(|seed| Some((seed, run(seed, Some(bug), false).failure?)))
+        .find(|(_, failure)| bug.shows_in(failure))
+}
+
 pub(crate) struct World {
     pub(crate) context: Context,
     pub(crate) client: ClientSession,
@@ -56,6 +63,8 @@ pub(crate) struct World {
     /// No faults any more.
     pub(crate) peace: bool,
     pub(crate) requests: u64,
+    /// What each side's outbox held when it was last looked at.
+    held: Both<(usize, usize)>,
 }
 
 /// A stream, and the server's session at its end.
@@ -128,9 +137,11 @@ impl World {
             return Ok(());
         }
         if self.context.chance(rates.crash[Side::Client]) {
+            self.held[Side::Client] = UNBOUNDED;
             return self.crash_client();
         }
         if self.context.chance(rates.crash[Side::Server]) {
+            self.held[Side::Server] = UNBOUNDED;
             return self.crash_server();
         }
         if self.context.chance(rates.jump) {
