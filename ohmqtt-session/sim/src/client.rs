@@ -128,6 +128,10 @@ impl World {
                         self.context.ledgers[Side::Client].sent_anew();
                     }
                 }
+                Own::Answered(ticket) => rule!(
+                    self.requests.remove(&ticket),
+                    "an answer to {ticket:?}, which was not asked, or answered before"
+                ),
                 Own::Disconnected(DisconnectCause::Protocol(error)) => {
                     rule!(false, "the client finds fault with the server: {error}");
                 }
@@ -232,8 +236,8 @@ impl World {
 
     /// The client subscribes or unsubscribes.
     pub(crate) fn request(&mut self) -> Result {
-        self.requests += 1;
-        let ticket = Ticket(self.requests);
+        self.last_request += 1;
+        let ticket = Ticket(self.last_request);
         let filter = TopicFilter::new("a/+").map_err(|error| Failure(error.to_string()))?;
         let id = if self.context.rng.bool() {
             let filters = Filters::new(&filter, SubscriptionOptions::default())
@@ -248,6 +252,9 @@ impl World {
         self.context
             .trace
             .line(|| format!("client asks {ticket:?}: {id:?}"));
+        if id.is_ok() {
+            self.requests.insert(ticket);
+        }
         self.context.settle(Side::Client, &mut self.client)
     }
 
@@ -293,6 +300,7 @@ impl World {
             &mut ledgers[Side::Client],
         )?;
         self.told = false;
+        self.requests.clear();
         let mut config = self.context.setup.client();
         // Without a store nothing is left to resume.
         config.connect.clean_start = !durable;

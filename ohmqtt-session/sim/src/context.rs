@@ -244,7 +244,7 @@ impl Context {
             return Ok(false);
         }
         let limits = Limits::new(wire.accepts[side].packet_size);
-        let Some(packet) = pipe.read(&limits)? else {
+        let Some(packet) = pipe.read(limits)? else {
             return Ok(false);
         };
         self.activity += 1;
@@ -293,7 +293,7 @@ impl Context {
                 self.activity += 1;
                 self.committed(side, &batch)?;
             }
-            if (all || what % 2 == 0)
+            if (all || what.is_multiple_of(2))
                 && let Some((upto, stored)) = self.disks[side].answer()
             {
                 self.activity += 1;

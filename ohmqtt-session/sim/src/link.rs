@@ -53,8 +53,8 @@ impl Pipe {
     }
 
     /// The next whole packet that has arrived.
-    pub(crate) fn read(&mut self, limits: &Limits) -> Result<Option<Packet>> {
-        decode(&mut self.inbox, limits)
+    pub(crate) fn read(&mut self, limits: Limits) -> Result<Option<Packet>> {
+        decode(&mut self.inbox, &limits)
             .map_err(|error| Failure(format!("bytes that are no packet: {error}")))
     }
 

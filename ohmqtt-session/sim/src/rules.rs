@@ -35,10 +35,10 @@ pub(crate) fn sent(context: &mut Context, side: Side, wire: &mut Wire, packet: &
             "the server sends {name}, first packet: {first}"
         );
     }
-    let (size, limit) = (packet.encoded_len(), wire.accepts[side.other()].packet_size);
+    let (length, limit) = (packet.encoded_len(), wire.accepts[side.other()].packet_size);
     rule!(
-        u32::try_from(size).is_ok_and(|size| size <= limit),
-        "{name} has {size} bytes and the other side accepts {limit}"
+        u32::try_from(length).is_ok_and(|length| length <= limit),
+        "{name} has {length} bytes and the other side accepts {limit}"
     );
     match packet {
         Packet::Connect(connect) => sent_connect(wire, connect, context.now),
@@ -341,7 +341,7 @@ pub(crate) fn received(
             Delivery::AtLeastOnce { packet_id, .. } => wire.to_ack[side].push_back(packet_id),
             Delivery::ExactlyOnce { packet_id, .. } => wire.to_rec[side].push_back(packet_id),
         },
-        Packet::PubAck(ack) => ends(context, side, wire, ack.packet_id)?,
+        Packet::PubAck(ack) | Packet::PubComp(ack) => ends(context, side, wire, ack.packet_id)?,
         Packet::PubRec(ack) if ack.reason.is_error() => ends(context, side, wire, ack.packet_id)?,
         Packet::PubRec(ack) => {
             let flights = &mut context.flights[side];
@@ -353,7 +353,6 @@ pub(crate) fn received(
             }
         }
         Packet::PubRel(ack) => wire.to_comp[side].push(ack.packet_id),
-        Packet::PubComp(ack) => ends(context, side, wire, ack.packet_id)?,
         Packet::SubAck(suback) | Packet::UnsubAck(suback) => {
             wire.requests.remove(&suback.packet_id);
         }

@@ -177,13 +177,13 @@ pub(crate) struct Wire {
     pub(crate) accepts: Sides<Accepts>,
     /// By sender: what each alias stands for.
     pub(crate) aliases: Sides<BTreeMap<u16, String>>,
-    /// By sender: identifiers of PUBLISHes that count against the other side's Receive Maximum.
+    /// By sender: identifiers of messages that count against the other side's Receive Maximum.
     pub(crate) unacknowledged: Sides<BTreeSet<PacketId>>,
     /// By sender: the last message sent, at QoS 0 and above.
     pub(crate) last: Sides<[Option<u32>; 2]>,
     /// By sender: the place of the last PUBREL among the PUBRECs.
     pub(crate) last_release: Sides<u64>,
-    /// By receiver: PUBLISHes of QoS 1, of QoS 2, and PUBRELs that wait for their answers.
+    /// By receiver: messages of QoS 1, of QoS 2, and releases that wait for their answers.
     pub(crate) to_ack: Sides<VecDeque<PacketId>>,
     pub(crate) to_rec: Sides<VecDeque<PacketId>>,
     pub(crate) to_comp: Sides<Vec<PacketId>>,

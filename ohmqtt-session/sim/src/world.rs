@@ -2,16 +2,17 @@
 //!
 //! What each side does by itself is in `client` and `broker`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fastrand::Rng;
 use ohmqtt_codec::Qos;
-use ohmqtt_session::{ClientSession, Record, ServerSession, Session};
+use ohmqtt_session::{ClientSession, Record, ServerSession, Session, Ticket};
 
 use crate::context::Context;
 use crate::link::Pipe;
 use crate::plant::{Bug, Plant};
-use crate::side::Side;
+use crate::side::{Side, Sides};
 use crate::trace::{Failure, Result, Trace, rule};
 use crate::watch::Wire;
 
@@ -62,9 +63,12 @@ pub(crate) struct World {
     pub(crate) told: bool,
     /// No faults any more.
     pub(crate) peace: bool,
-    pub(crate) requests: u64,
-    /// What each side's outbox held when it was last looked at.
-    held: Both<(usize, usize)>,
+    pub(crate) last_request: u64,
+    /// The client's requests without an answer.
+    pub(crate) requests: BTreeSet<Ticket>,
+    /// The messages, and their bytes, that stood in each side's store at its last crash. Deletions wait for nothing, so they may be
+    /// more than the outbox takes; it is over its bound by them, and takes nothing until it is below.
+    restored: Sides<(usize, usize)>,
 }
 
 /// A stream, and the server's session at its end.
@@ -94,7 +98,9 @@ impl World {
             unheard: false,
             told: false,
             peace: false,
-            requests: 0,
+            last_request: 0,
+            requests: BTreeSet::new(),
+            restored: Sides::default(),
         };
         world.load_client();
         world
@@ -137,12 +143,14 @@ impl World {
             return Ok(());
         }
         if self.context.chance(rates.crash[Side::Client]) {
-            self.held[Side::Client] = UNBOUNDED;
-            return self.crash_client();
+            self.crash_client()?;
+            self.restored[Side::Client] = self.stored(Side::Client);
+            return Ok(());
         }
         if self.context.chance(rates.crash[Side::Server]) {
-            self.held[Side::Server] = UNBOUNDED;
-            return self.crash_server();
+            self.crash_server()?;
+            self.restored[Side::Server] = self.stored(Side::Server);
+            return Ok(());
         }
         if self.context.chance(rates.jump) {
             let seconds = self.context.rng.u64(1..4000);
@@ -390,13 +398,24 @@ impl World {
         )
     }
 
+    /// The messages in a side's store, and their bytes.
+    fn stored(&self, side: Side) -> (usize, usize) {
+        let records = self.context.disks[side].records();
+        records.fold((0, 0), |(messages, bytes), record| match record {
+            Record::Message { message, .. } => (messages + 1, bytes + message.size()),
+            Record::Released { .. } => (messages + 1, bytes),
+            Record::Received { .. } => (messages, bytes),
+        })
+    }
+
     /// What holds at every moment.
     fn check(&mut self) -> Result {
         let setup = &self.context.setup;
         let (messages, bytes) = self.client.queued();
         let limits = setup.outbox[Side::Client];
+        let restored = self.restored[Side::Client];
         rule!(
-            messages <= limits.messages && bytes <= limits.bytes,
+            messages <= limits.messages.max(restored.0) && bytes <= limits.bytes.max(restored.1),
             "the client's outbox holds {messages} messages and {bytes} bytes"
         );
         let maximum = usize::from(setup.receive_maximum[Side::Client]);
@@ -408,8 +427,10 @@ impl World {
         if let Some(server) = self.server() {
             let (messages, bytes) = server.queued();
             let limits = setup.outbox[Side::Server];
+            let restored = self.restored[Side::Server];
             rule!(
-                messages <= limits.messages && bytes <= limits.bytes,
+                messages <= limits.messages.max(restored.0)
+                    && bytes <= limits.bytes.max(restored.1),
                 "the server's outbox holds {messages} messages and {bytes} bytes"
             );
         }
@@ -443,6 +464,11 @@ impl World {
             "the client has {} in flight and {} unacknowledged when all is done",
             self.client.in_flight(),
             self.client.unacknowledged()
+        );
+        rule!(
+            self.requests.is_empty(),
+            "requests without an answer: {:?}",
+            self.requests
         );
         self.context.ledgers[Side::Client].finish()?;
         self.context.ledgers[Side::Server].finish()

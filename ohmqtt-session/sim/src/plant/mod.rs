@@ -4,7 +4,7 @@
 mod bug;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU16;
 
 use fastrand::Rng;
 use ohmqtt_codec::{Delivery, Packet, PacketId, Publish, PublishTopic, Qos, TopicAlias, TopicName};
@@ -121,13 +121,11 @@ impl Plant {
 
     /// Holds a packet back until the next of its kind has left.
     fn swap(&mut self, packet: Packet) -> Vec<Packet> {
-        match self.held.take() {
-            Some(held) => vec![packet, held],
-            None => {
-                self.held = Some(packet);
-                Vec::new()
-            }
+        if let Some(held) = self.held.take() {
+            return vec![packet, held];
         }
+        self.held = Some(packet);
+        Vec::new()
     }
 
     /// Leaves the topic out where an earlier connection knew the alias.
@@ -157,30 +155,22 @@ impl Plant {
             }
             Packet::ConnAck(mut connack) => {
                 let said = &mut connack.properties;
-                let maximum = said.receive_maximum().and_then(one_more);
-                match bug {
-                    Bug::QuotaOffByOne if maximum.is_some() => {
-                        maximum.map(|maximum| said.set_receive_maximum(maximum));
-                    }
-                    Bug::PacketSizeIgnored if said.maximum_packet_size().is_some() => {
-                        said.set_maximum_packet_size(NonZeroU32::MAX);
-                    }
-                    Bug::SessionKept if self.connections > 1 => connack.session_present = true,
-                    _ => {}
+                if let Some(maximum) = more(bug, said.receive_maximum()) {
+                    said.set_receive_maximum(maximum);
                 }
+                if bug == Bug::PacketSizeIgnored {
+                    said.remove_maximum_packet_size();
+                }
+                connack.session_present |= bug == Bug::SessionKept && self.connections > 1;
                 return Some(Packet::ConnAck(connack));
             }
             Packet::Connect(mut connect) => {
                 let said = &mut connect.properties;
-                let maximum = said.receive_maximum().and_then(one_more);
-                match bug {
-                    Bug::QuotaOffByOne if maximum.is_some() => {
-                        maximum.map(|maximum| said.set_receive_maximum(maximum));
-                    }
-                    Bug::PacketSizeIgnored if said.maximum_packet_size().is_some() => {
-                        said.set_maximum_packet_size(NonZeroU32::MAX);
-                    }
-                    _ => {}
+                if let Some(maximum) = more(bug, said.receive_maximum()) {
+                    said.set_receive_maximum(maximum);
+                }
+                if bug == Bug::PacketSizeIgnored {
+                    said.remove_maximum_packet_size();
                 }
                 return Some(Packet::Connect(connect));
             }
@@ -280,8 +270,11 @@ impl Plant {
     }
 }
 
-fn one_more(maximum: NonZeroU16) -> Option<NonZeroU16> {
-    maximum.checked_add(1)
+/// The Receive Maximum as one understands it who is off by one.
+fn more(bug: Bug, maximum: Option<NonZeroU16>) -> Option<NonZeroU16> {
+    maximum
+        .filter(|_| bug == Bug::QuotaOffByOne)?
+        .checked_add(1)
 }
 
 fn renumbered(delivery: Delivery, id: PacketId) -> Delivery {
