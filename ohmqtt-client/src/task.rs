@@ -86,6 +86,8 @@ async fn attempts<F: FnMut(ClientEvent)>(
             Ok(stream) => {
                 let began = tokio::time::Instant::now();
                 let result = tokio::select! {
+                    // The session hears of the stream before it is told to leave: to leave means nothing without one.
+                    biased;
                     result = driver.run(stream) => result,
                     () = overdue(shared, connect_deadline) => Err(io::ErrorKind::TimedOut.into()),
                     never = drain(shared) => match never {},
