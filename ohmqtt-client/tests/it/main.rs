@@ -1,10 +1,13 @@
 //! The client against brokers: scripted ones, the embedded one, and a real Mosquitto.
 
+mod backpressure;
 mod bad_input;
+mod close;
 #[cfg(unix)]
 mod mosquitto;
 mod publish;
 mod quickstart;
 mod reconnect;
+mod store;
 mod subscribe;
 mod support;
