@@ -21,6 +21,7 @@ async fn went_on(client: &Client) {
     assert_eq!(client.metrics().connections, 1);
 }
 
+/// [MQTT-3.2.2-15] At every QoS, to the byte; SUBSCRIBE too.
 #[tokio::test]
 async fn a_packet_over_the_servers_limit_is_refused_with_both_sizes() {
     let broker = Mosquitto::with(&["max_packet_size 1000"]);
@@ -96,6 +97,7 @@ async fn what_was_taken_before_the_limit_was_known_fails_with_it() {
     went_on(&client).await;
 }
 
+/// [MQTT-3.2.2-11] Where it is 0 and where it is 1.
 #[tokio::test]
 async fn a_qos_above_the_servers_is_refused() {
     for (setting, maximum) in [("max_qos 0", 0), ("max_qos 1", 1)] {
@@ -114,6 +116,7 @@ async fn a_qos_above_the_servers_is_refused() {
     }
 }
 
+/// [MQTT-3.2.2-14] At every QoS.
 #[tokio::test]
 async fn a_retained_message_is_refused_where_none_are_kept() {
     let broker = Mosquitto::with(&["retain_available false"]);
@@ -125,6 +128,7 @@ async fn a_retained_message_is_refused_where_none_are_kept() {
     went_on(&client).await;
 }
 
+/// [MQTT-3.3.4-7] [MQTT-4.9.0-2] Of either QoS.
 #[tokio::test]
 async fn the_servers_receive_maximum_is_never_exceeded() {
     const MESSAGES: usize = 300;

@@ -75,6 +75,7 @@ async fn stream_over_restarts(qos: Qos) -> (Vec<usize>, Mosquitto) {
     (arrived, broker)
 }
 
+/// [MQTT-4.4.0-1] [MQTT-4.3.3-10] [MQTT-4.6.0-1] Sent again with the same identifiers, and delivered once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_qos_2_stream_over_restarts_of_the_broker_arrives_once_and_in_order() {
     let (arrived, _broker) = stream_over_restarts(Qos::ExactlyOnce).await;
@@ -82,6 +83,7 @@ async fn a_qos_2_stream_over_restarts_of_the_broker_arrives_once_and_in_order() 
     assert!(arrived == all, "{:?}", differences(&arrived));
 }
 
+/// [MQTT-4.4.0-1] [MQTT-4.6.0-1] Sent again, in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_qos_1_stream_over_restarts_of_the_broker_loses_nothing_and_keeps_its_order() {
     let (arrived, _broker) = stream_over_restarts(Qos::AtLeastOnce).await;
