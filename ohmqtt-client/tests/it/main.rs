@@ -2,6 +2,8 @@
 
 mod backpressure;
 mod bad_input;
+mod blocking;
+mod cancel;
 mod close;
 #[cfg(unix)]
 mod mosquitto;
