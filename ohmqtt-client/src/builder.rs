@@ -63,7 +63,8 @@ impl ClientBuilder {
             seed: fastrand::u64(..),
             max_packet_size: 16 * 1024 * 1024,
         };
-        builder = builder.receive_maximum(1024);
+        // As many as may wait for a subscription that claims them: none of a session's backlog is dropped before there is one.
+        builder = builder.receive_maximum(1000);
         if let Ok(endpoint) = &builder.endpoint {
             let (user, password) = (
                 endpoint.user_name().map(str::to_owned),
@@ -121,7 +122,7 @@ impl ClientBuilder {
     }
 
     /// How many messages of QoS 1 and 2 the server may have under way to us: the bound of what is received and not acknowledged
-    /// (section 3.1.2.11.3). Without this, 1,024; zero is an error.
+    /// (section 3.1.2.11.3). Without this, 1,000; zero is an error.
     pub fn receive_maximum(mut self, messages: u16) -> Self {
         let maximum = NonZeroU16::new(messages).ok_or("must not be 0");
         match self.check("receive_maximum", maximum) {
