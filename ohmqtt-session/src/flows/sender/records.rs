@@ -95,7 +95,7 @@ impl Sender {
         self.messages -= 1;
         self.bytes -= outgoing.message.size();
         if outgoing.seq < self.asked_before {
-            log.push(|| StoreOp::Delete(Key::Outgoing(outgoing.seq)));
+            self.hold = log.push(|| StoreOp::Delete(Key::Outgoing(outgoing.seq)));
         }
         lose(outgoing.ticket, LostMessage::StoreFailed, events);
         true
@@ -103,7 +103,7 @@ impl Sender {
 
     /// A deletion has a new number.
     pub(crate) fn hold_again(&mut self, old: Lsn, new: Lsn) {
-        if self.hold == old {
+        if old <= self.hold {
             self.hold = new;
         }
     }
