@@ -245,16 +245,19 @@ fn sent_pubrel(context: &mut Context, side: Side, wire: &mut Wire, ack: &Ack) ->
         }
         return Err(Failure(format!("PUBREL of the unknown id {}", id.get())));
     };
-    let State::Released(order) = flight.state else {
-        return Err(Failure(format!("PUBREL id {} before its PUBREC", id.get())));
-    };
-    // 4.6: PUBRELs in the order of the PUBRECs.
-    rule!(
-        wire.last_release[side] < order,
-        "PUBREL id {} by the {side} out of order, or twice on one connection",
-        id.get()
-    );
-    wire.last_release[side] = order;
+    match flight.state {
+        // 4.6: PUBRELs in the order of the PUBRECs.
+        State::Released(order) => {
+            rule!(
+                wire.last_release[side] < order,
+                "PUBREL id {} by the {side} out of order, or twice on one connection",
+                id.get()
+            );
+            wire.last_release[side] = order;
+        }
+        State::GivenUp => {}
+        State::Published => rule!(false, "PUBREL id {} before its PUBREC", id.get()),
+    }
     flight.connection = wire.id;
     let stored = context.disks[side]
         .records()

@@ -38,6 +38,8 @@ pub(crate) enum State {
     Published,
     /// PUBCOMP. The number is its place among the PUBRECs.
     Released(u64),
+    /// PUBCOMP, without a PUBREC.
+    GivenUp,
 }
 
 impl Flights {
@@ -46,10 +48,10 @@ impl Flights {
         self.releases
     }
 
-    /// The PUBREC of this identifier came.
+    /// This identifier is past its PUBREC.
     pub(crate) fn is_released(&self, id: PacketId) -> bool {
         let flight = self.by_id.get(&id);
-        flight.is_some_and(|flight| matches!(flight.state, State::Released(_)))
+        flight.is_some_and(|flight| flight.state != State::Published)
     }
 
     /// The session is gone.
@@ -60,13 +62,11 @@ impl Flights {
 
     /// The sender has given the message up. The other side may hold its identifier, so at QoS 2 that is still to be released.
     pub(crate) fn forget(&mut self, n: u32) {
-        let order = self.release();
         self.by_id.retain(|_, flight| {
-            let is_kept = flight.n != n || flight.qos == Qos::ExactlyOnce;
             if flight.n == n && flight.state == State::Published {
-                flight.state = State::Released(order);
+                flight.state = State::GivenUp;
             }
-            is_kept
+            flight.n != n || flight.qos == Qos::ExactlyOnce
         });
     }
 
