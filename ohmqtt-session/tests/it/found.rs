@@ -211,3 +211,31 @@ fn what_is_behind_a_message_given_up_waits_until_its_record_is_gone() {
         script.session.handle_stored(stored);
     }
 }
+
+#[test]
+fn what_is_behind_a_message_whose_record_is_in_doubt_waits_until_that_is_gone() {
+    let mut config = ServerConfig::default();
+    config.durable = true;
+    let mut script = Script::server_with(config.clone(), connect(), Accept::default());
+    script.cut();
+    script.store.held = true;
+    script.submit(message(QOS1, "a"), 7);
+    script.serve();
+    // It is stored, without an identifier, and nobody hears of it.
+    script.store.store(1);
+    let flows = script.session.take_flows(ReasonCode::SessionTakenOver);
+    let mut connect = connect();
+    connect.clean_start = false;
+    assert_eq!(script.come_back(config, connect, Some(flows)), [""; 0]);
+    script.submit(message(QOS1, "b"), 8);
+    script.serve();
+    assert_eq!(script.store.asked(), ["put message 0", "put message 1 #1"]);
+    script.store.fail(&mut script.session, 1);
+    assert_eq!(script.events(), ["lost 7 StoreFailed"]);
+    script.serve();
+    assert_eq!(script.store.asked(), ["put message 1 #1", "delete 0"]);
+    script.store.confirm(&mut script.session, 1);
+    assert_eq!(script.sent(), [""; 0]);
+    script.store.held = false;
+    assert_eq!(script.sent(), ["PUBLISH 1 #1 b"]);
+}
