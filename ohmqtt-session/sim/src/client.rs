@@ -305,17 +305,14 @@ impl World {
         // Without a store nothing is left to resume.
         config.connect.clean_start = !durable;
         self.client = ClientSession::new(config);
-        self.load_client();
-        Ok(())
+        self.context.reads[Side::Client] = None;
+        self.load_client()
     }
 
-    pub(crate) fn load_client(&mut self) {
-        while let Some(load) = self.client.poll_load() {
-            let Context { disks, plant, .. } = &self.context;
-            let records = disks[Side::Client].load(load).into_iter();
-            let records = records.filter_map(|record| plant.loaded(Side::Client, record));
-            self.client.handle_loaded(records.collect());
-        }
+    /// The session is read back at once, or while it is already in use.
+    pub(crate) fn load_client(&mut self) -> Result {
+        let now = self.context.rng.bool();
+        self.context.read_store(Side::Client, &mut self.client, now)
     }
 
     pub(crate) fn timeouts(&mut self) -> Result {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use ohmqtt_codec::{EncodeBuf, Limits, PacketId, Qos, ReasonCode, decode};
-use ohmqtt_session::{Instant, Key, Lsn, Receipt, Record, Session, StoreOp};
+use ohmqtt_session::{Instant, Key, Load, Lsn, Receipt, Record, Session, StoreOp};
 
 use crate::disk::Disk;
 use crate::happening::{Happening, Own};
@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) numbers: Sides<BTreeMap<u64, u32>>,
     /// By receiver: what the application has and has not acknowledged.
     pub(crate) inbox: Sides<Vec<Held>>,
+    /// What each session wants to read and has not been given yet.
+    pub(crate) reads: Sides<Option<Load>>,
     /// Reasons for a DISCONNECT that something in the run can explain.
     pub(crate) may_say: Vec<(Side, ReasonCode)>,
     /// What a session told that only its own side can act on.
@@ -71,6 +73,7 @@ impl Context {
                 (Side::Server, ReasonCode::SessionTakenOver),
                 (Side::Server, ReasonCode::ServerShuttingDown),
             ],
+            reads: Sides::default(),
             own: Vec::new(),
             activity: 0,
             arriving: None,
@@ -306,10 +309,32 @@ impl Context {
                 }
                 self.settle(side, session)?;
             }
+            self.read_store(side, session, all || what == 5)?;
             if !all || self.activity == activity {
                 return Ok(());
             }
         }
+    }
+
+    /// Hears what a session wants to read, and answers it now, or at another time.
+    pub(crate) fn read_store<S>(&mut self, side: Side, session: &mut S, now: bool) -> Result
+    where
+        S: Session,
+        Happening: From<S::Event>,
+    {
+        if let Some(load) = session.poll_load() {
+            self.activity += 1;
+            self.trace.line(|| format!("{side} reads {load:?}"));
+            self.reads[side] = Some(load);
+        }
+        let Some(load) = self.reads[side].take_if(|_| now) else {
+            return Ok(());
+        };
+        self.activity += 1;
+        let records = self.disks[side].load(load).into_iter();
+        let records = records.filter_map(|record| self.plant.loaded(side, record));
+        session.handle_loaded(records.collect());
+        self.settle(side, session)
     }
 
     /// What a store has committed is known to the ledgers, and has to fit together.

@@ -67,7 +67,7 @@ pub(crate) struct World {
     /// The client's requests without an answer.
     pub(crate) requests: BTreeSet<Ticket>,
     /// The messages, and their bytes, that stood in each side's store at its last crash. Deletions wait for nothing, so they may be
-    /// more than the outbox takes; it is over its bound by them, and takes nothing until it is below.
+    /// more than the outbox takes, and a session takes messages before it is read back; it is over its bound by them at most.
     restored: Sides<(usize, usize)>,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct Connection {
 impl World {
     fn new(context: Context) -> Self {
         let client = ClientSession::new(context.setup.client());
-        let mut world = Self {
+        Self {
             context,
             client,
             client_on: None,
@@ -101,14 +101,13 @@ impl World {
             last_request: 0,
             requests: BTreeSet::new(),
             restored: Sides::default(),
-        };
-        world.load_client();
-        world
+        }
     }
 
     fn run(&mut self) -> Result {
         let setup = format!("{:?}", self.context.setup);
         self.context.trace.line(|| setup);
+        self.load_client()?;
         for _ in 0..self.context.setup.steps {
             self.step()?;
             self.check()?;
@@ -415,7 +414,7 @@ impl World {
         let limits = setup.outbox[Side::Client];
         let restored = self.restored[Side::Client];
         rule!(
-            messages <= limits.messages.max(restored.0) && bytes <= limits.bytes.max(restored.1),
+            messages <= limits.messages + restored.0 && bytes <= limits.bytes + restored.1,
             "the client's outbox holds {messages} messages and {bytes} bytes"
         );
         let maximum = usize::from(setup.receive_maximum[Side::Client]);
@@ -429,8 +428,7 @@ impl World {
             let limits = setup.outbox[Side::Server];
             let restored = self.restored[Side::Server];
             rule!(
-                messages <= limits.messages.max(restored.0)
-                    && bytes <= limits.bytes.max(restored.1),
+                messages <= limits.messages + restored.0 && bytes <= limits.bytes + restored.1,
                 "the server's outbox holds {messages} messages and {bytes} bytes"
             );
         }
