@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     room: Cell<u64>,
     /// A SUBSCRIBE or UNSUBSCRIBE waits until a Packet Identifier is free.
     short_of_ids: AtomicBool,
+    /// Messages that nobody claims hold up all others.
+    pub(crate) stuck: Cell<bool>,
     pub(crate) counters: Counters,
     pub(crate) address: String,
     /// Messages of QoS 1 and 2 are accepted once a store has them.
@@ -149,6 +151,7 @@ impl Client {
             closing: Cell::new(None),
             room: Cell::new(0),
             short_of_ids: AtomicBool::new(false),
+            stuck: Cell::new(false),
             address: settings.endpoint.to_string(),
             counters: Counters::default(),
             cause: Mutex::new(None),
@@ -193,7 +196,10 @@ impl Client {
     }
 
     /// The messages no subscription claims, such as those of a session that went on before its subscriptions were declared. Up to 1,000
-    /// wait; more are dropped, acknowledged and counted.
+    /// wait for a subscription or for this; more are dropped, acknowledged and counted.
+    ///
+    /// They are acknowledged when they are handed over. If that keeps the server from sending anything to other subscriptions for ten
+    /// seconds, they are acknowledged and wait on.
     pub fn unclaimed(&self) -> Unclaimed {
         Unclaimed {
             queue: Arc::clone(&self.shared.routes().unclaimed),
@@ -326,6 +332,7 @@ impl Client {
         let mut routes = self.shared.routes();
         routes.remove(number);
         self.shared.reconcile(&mut routes);
+        self.shared.look_if_stuck(&routes);
     }
 }
 
@@ -345,6 +352,13 @@ impl Shared {
         self.room.update(|room| *room += 1);
         if self.short_of_ids.load(Ordering::Relaxed) {
             self.reconcile(&mut self.routes());
+        }
+    }
+
+    /// To be called when messages may have come to wait that nobody claims.
+    pub(crate) fn look_if_stuck(&self, routes: &Routes) {
+        if routes.is_stuck(&self.handle) && !self.stuck.read(|stuck| *stuck) {
+            self.stuck.update(|stuck| *stuck = true);
         }
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Routes {
     pub(crate) unclaimed: Arc<Queue>,
     /// Whether something in there may hold back acknowledgements.
     holding: bool,
+    /// What nobody claims has held up others for long, and is acknowledged as it comes, until there is another subscription.
+    eager: bool,
     /// Messages that came.
     arrived: u64,
     /// Messages that found no room anywhere, or nobody to read them.
@@ -96,6 +98,7 @@ impl Routes {
             receive_maximum: receive_maximum.into(),
             unclaimed: Arc::new(Queue::new(UNCLAIMED, false)),
             holding: false,
+            eager: false,
             arrived: 0,
             dropped: 0,
             ended: false,
@@ -108,6 +111,7 @@ impl Routes {
         if self.ended {
             return None;
         }
+        self.eager = false;
         let number = self.next;
         self.next += 1;
         let answer = Arc::new(Cell::new(None));
@@ -177,7 +181,6 @@ impl Routes {
     /// Asks for every subscription the server does not know, and takes back what nobody wants any more. Without a connection that waits
     /// for one. True when it has to wait for Packet Identifiers to become free.
     pub(crate) fn reconcile(&mut self, handle: &Handle<ClientSession>) -> bool {
-        self.relieve(handle);
         let mut short = false;
         let wanted: Vec<_> = self
             .entries
@@ -297,7 +300,6 @@ impl Routes {
             }
             None => self.keep_unclaimed(message),
         }
-        self.relieve(handle);
     }
 
     /// The filters for which the server sent this message, where it says so. For overlapping ones it may send a message each
@@ -314,7 +316,7 @@ impl Routes {
             .collect()
     }
 
-    fn keep_unclaimed(&mut self, message: Message) {
+    fn keep_unclaimed(&mut self, mut message: Message) {
         // An ended or full queue drops QoS 0; a message of higher QoS is taken off the server's hands, so that it does not hold
         // back those behind it for ever.
         if self.unclaimed.len() >= UNCLAIMED {
@@ -323,20 +325,29 @@ impl Routes {
             message.handed_over();
             return;
         }
+        if self.eager {
+            message.release();
+        }
         self.holding |= message.wants_ack();
         self.dropped += u64::from(!self.unclaimed.push(message));
     }
 
-    /// Acknowledgements leave in order: a message that nobody claims holds back those of all behind it, and once as many wait as we
-    /// accept, nothing comes any more. Before that it is acknowledged, and waits on.
-    fn relieve(&mut self, handle: &Handle<ClientSession>) {
-        if self.holding && handle.read(ClientSession::unacknowledged) * 2 >= self.receive_maximum {
-            tracing::warn!(
-                "messages that no subscription claims are acknowledged, to let others pass"
-            );
-            self.unclaimed.release();
-            self.holding = false;
-        }
+    /// Whether nothing comes any more because of messages that nobody claims, while there are subscriptions that others may be for.
+    ///
+    /// Acknowledgements leave in order: a message that is not acknowledged holds back those of all behind it, and when as many wait as
+    /// we accept, the server sends no more. Without any subscription that is as it should be: the server keeps what it has.
+    pub(crate) fn is_stuck(&self, handle: &Handle<ClientSession>) -> bool {
+        self.holding
+            && !self.entries.is_empty()
+            && handle.read(ClientSession::unacknowledged) >= self.receive_maximum
+    }
+
+    /// Acknowledges what nobody claims. It goes on waiting for a subscription.
+    pub(crate) fn let_pass(&mut self) {
+        tracing::warn!("messages that no subscription claims are acknowledged, to let others pass");
+        self.unclaimed.release();
+        self.holding = false;
+        self.eager = true;
     }
 
     /// The client is gone.

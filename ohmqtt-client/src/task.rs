@@ -18,6 +18,9 @@ use crate::error::{ConnectError, ConnectErrorKind};
 use crate::publication::Acknowledgement;
 use crate::state::ConnectionState;
 
+/// So long may messages that nobody claims hold up others: time enough to declare subscriptions one after another.
+const STUCK: Duration = Duration::from_secs(10);
+
 /// A connection that stood this long makes the next wait short again.
 const STABLE: Duration = Duration::from_secs(10);
 
@@ -91,6 +94,7 @@ async fn attempts<F: FnMut(ClientEvent)>(
                     result = driver.run(stream) => result,
                     () = overdue(shared, connect_deadline) => Err(io::ErrorKind::TimedOut.into()),
                     never = drain(shared) => match never {},
+                    never = unstick(shared) => match never {},
                 };
                 driver.disconnected();
                 if is_connected(shared) {
@@ -188,6 +192,19 @@ async fn drain(shared: &Shared) -> std::convert::Infallible {
     std::future::pending().await
 }
 
+/// Lets messages pass that are held up by others nobody claims, once that has gone on for long.
+async fn unstick(shared: &Shared) -> std::convert::Infallible {
+    loop {
+        shared.stuck.until(|stuck| stuck.then_some(())).await;
+        tokio::time::sleep(STUCK).await;
+        let mut routes = shared.routes();
+        if routes.is_stuck(&shared.handle) {
+            routes.let_pass();
+        }
+        shared.stuck.update(|stuck| *stuck = false);
+    }
+}
+
 /// Where the session's events go. Runs on the task, with no lock held.
 fn handle_event(shared: &Shared, event: ClientEvent) {
     match event {
@@ -208,7 +225,9 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
         ClientEvent::Disconnected(cause) => shared.put_cause(cause),
         ClientEvent::Message { message, receipt } => {
             shared.counters.received.fetch_add(1, Ordering::Relaxed);
-            shared.routes().dispatch(&shared.handle, message, receipt);
+            let mut routes = shared.routes();
+            routes.dispatch(&shared.handle, message, receipt);
+            shared.look_if_stuck(&routes);
         }
         ClientEvent::Accepted { ticket } => shared.publications.accepted(ticket),
         ClientEvent::Sent { ticket } => {

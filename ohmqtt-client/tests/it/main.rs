@@ -1,5 +1,6 @@
 //! The client against brokers: scripted ones, the embedded one, and a real Mosquitto.
 
+mod acknowledge;
 mod backpressure;
 mod bad_input;
 mod blocking;

@@ -1,25 +1,15 @@
 //! Subscriptions: how they come to the server and leave it, which stream a message goes to, and who acknowledges.
 
-use std::collections::HashSet;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_core::Stream;
-use ohmqtt_client::{Client, ConnectionState, Qos, ReasonCode, RetainHandling, SubscribeError};
-use ohmqtt_codec::{Ack, ConnAckProperties, Packet, PacketId, Publish, SubscriptionId, TopicName};
+use ohmqtt_client::{ConnectionState, Qos, ReasonCode, RetainHandling, SubscribeError};
+use ohmqtt_codec::{ConnAckProperties, Packet, Publish, SubscriptionId, TopicName};
 
-use crate::support::script::{Conn, Script};
+use crate::support::script::Script;
 use crate::support::{broker, client, eventually, next, soon, text};
-
-/// A connected client with one subscription that was granted.
-async fn subscribed(script: &Script, filter: &str) -> (Client, Conn, ohmqtt_client::Subscription) {
-    let (client, mut conn) = script.pair().await;
-    let inbox = client.subscribe(filter).send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
-    soon(inbox.granted()).await.unwrap();
-    (client, conn, inbox)
-}
 
 fn filters(subscribe: &ohmqtt_codec::Subscribe) -> Vec<String> {
     let filters = subscribe.filters.iter();
@@ -117,7 +107,7 @@ async fn a_subscription_may_be_declared_before_the_connection() {
 #[tokio::test]
 async fn a_new_session_is_subscribed_again_and_an_old_one_is_not() {
     let script = Script::start().await;
-    let (client, conn, mut inbox) = subscribed(&script, "t").await;
+    let (client, conn, mut inbox) = script.subscribed("t").await;
     drop(conn);
     let mut conn = script.resume().await;
     assert_eq!(conn.before_echo().await, []);
@@ -152,7 +142,7 @@ async fn a_subscribe_that_was_not_answered_is_sent_again_in_the_old_session() {
 #[tokio::test]
 async fn a_dropped_subscription_leaves_the_server() {
     let script = Script::start().await;
-    let (client, mut conn, inbox) = subscribed(&script, "t").await;
+    let (client, mut conn, inbox) = script.subscribed("t").await;
     drop(inbox);
     let unsubscribe = conn.unsubscribe().await;
     assert_eq!(left(&unsubscribe), ["t"]);
@@ -167,7 +157,7 @@ async fn a_dropped_subscription_leaves_the_server() {
 #[tokio::test]
 async fn a_subscription_dropped_without_a_connection_leaves_the_server_at_the_next_one() {
     let script = Script::start().await;
-    let (client, conn, inbox) = subscribed(&script, "t").await;
+    let (client, conn, inbox) = script.subscribed("t").await;
     drop(conn);
     let (mut conn, _) = script.connect().await;
     drop(inbox);
@@ -188,7 +178,7 @@ async fn a_subscription_dropped_without_a_connection_leaves_the_server_at_the_ne
 #[tokio::test]
 async fn a_new_session_needs_no_unsubscribe() {
     let script = Script::start().await;
-    let (client, conn, inbox) = subscribed(&script, "t").await;
+    let (client, conn, inbox) = script.subscribed("t").await;
     drop(conn);
     let (mut conn, _) = script.connect().await;
     drop(inbox);
@@ -200,7 +190,7 @@ async fn a_new_session_needs_no_unsubscribe() {
 #[tokio::test]
 async fn a_filter_that_another_subscription_needs_stays_with_the_server() {
     let script = Script::start().await;
-    let (client, mut conn, first) = subscribed(&script, "t").await;
+    let (client, mut conn, first) = script.subscribed("t").await;
     let mut second = client.subscribe("t").and("u").send().unwrap();
     let subscribe = conn.subscribe().await;
     conn.grant(&subscribe).await;
@@ -274,215 +264,16 @@ async fn overlapping_subscriptions_each_have_a_message_once() {
 }
 
 #[tokio::test]
-async fn a_message_is_acknowledged_when_the_last_stream_has_handed_it_over() {
-    let script = Script::start().await;
-    let (client, mut conn, mut first) = subscribed(&script, "a/#").await;
-    let mut second = client.subscribe("a/b").send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
-    soon(second.granted()).await.unwrap();
-    conn.deliver("a/b", "x", Qos::AtLeastOnce, 1).await;
-    next(&mut first).await;
-    assert_eq!(conn.before_echo().await, []);
-    next(&mut second).await;
-    assert_eq!(conn.puback(1).await, ReasonCode::Success);
-}
-
-#[tokio::test]
-async fn unclaimed_messages_wait_for_a_subscription_that_claims_them() {
-    let script = Script::start().await;
-    let (client, mut conn) = script.pair_of(script.client().clean_start(false)).await;
-    for (id, topic) in [(1, "a"), (2, "b"), (3, "a")] {
-        conn.deliver(topic, &id.to_string(), Qos::AtLeastOnce, id)
-            .await;
-    }
-    assert_eq!(conn.before_echo().await, []);
-    let mut inbox = client.subscribe("a").send().unwrap();
-    assert_eq!(text(&next(&mut inbox).await), "1");
-    assert_eq!(text(&next(&mut inbox).await), "3");
-    // What is left is in the catch-all stream.
-    let message = soon(client.unclaimed().recv()).await.unwrap();
-    assert_eq!(text(&message), "2");
-    let mut packets = conn.before_echo().await;
-    packets.retain(|packet| !matches!(packet, Packet::Subscribe(_)));
-    let acks = [1, 2, 3].map(|id| Packet::PubAck(Ack::new(PacketId::new(id).unwrap())));
-    assert_eq!(packets, acks);
-}
-
-#[tokio::test]
-async fn messages_that_nobody_claims_do_not_hold_up_the_others() {
-    let script = Script::start().await;
-    let (client, mut conn) = script.pair_of(script.client().receive_maximum(4)).await;
-    let mut inbox = client.subscribe("mine").send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
-    conn.deliver("nobody's", "0", Qos::AtLeastOnce, 1).await;
-    assert_eq!(conn.before_echo().await, []);
-    // Acknowledgements leave in order: that of the first stands before all others.
-    let mut sent = HashSet::from([1]);
-    for n in 0..100 {
-        let id = n % 4 + 2;
-        while sent.len() == 4 || sent.contains(&id) {
-            let Packet::PubAck(ack) = conn.recv().await else {
-                panic!("not PUBACK");
-            };
-            sent.remove(&ack.packet_id.get());
-        }
-        conn.deliver("mine", &n.to_string(), Qos::AtLeastOnce, id)
-            .await;
-        sent.insert(id);
-        assert_eq!(text(&next(&mut inbox).await), n.to_string());
-    }
-    // It is still there for who wants it.
-    let message = soon(client.unclaimed().recv()).await.unwrap();
-    assert_eq!(text(&message), "0");
-}
-
-#[tokio::test]
-async fn unread_messages_of_a_dropped_subscription_do_not_hold_up_the_others() {
-    let script = Script::start().await;
-    let (client, mut conn) = script.pair_of(script.client().receive_maximum(2)).await;
-    let unread = client.subscribe("unread").send().unwrap();
-    let mut inbox = client.subscribe("mine").send().unwrap();
-    for _ in 0..2 {
-        let subscribe = conn.subscribe().await;
-        conn.grant(&subscribe).await;
-    }
-    conn.deliver("unread", "1", Qos::AtLeastOnce, 1).await;
-    conn.deliver("unread", "2", Qos::AtLeastOnce, 2).await;
-    assert_eq!(conn.before_echo().await, []);
-    drop(unread);
-    let mut acked = 0;
-    while acked < 2 {
-        match conn.recv().await {
-            Packet::PubAck(_) => acked += 1,
-            Packet::Unsubscribe(unsubscribe) => conn.unsuback(&unsubscribe).await,
-            other => panic!("{other:?}"),
-        }
-    }
-    conn.deliver("mine", "x", Qos::AtLeastOnce, 1).await;
-    assert_eq!(text(&next(&mut inbox).await), "x");
-}
-
-#[tokio::test]
-async fn unread_messages_go_to_a_later_subscription_in_their_order() {
-    let script = Script::start().await;
-    let (client, mut conn, old) = subscribed(&script, "t").await;
-    conn.deliver("t", "1", Qos::AtLeastOnce, 1).await;
-    conn.deliver("t", "2", Qos::AtLeastOnce, 2).await;
-    conn.before_echo().await;
-    let mut new = client.subscribe("t").send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
-    conn.deliver("t", "3", Qos::AtLeastOnce, 3).await;
-    conn.before_echo().await;
-    // The third went to both; it is not to come twice.
-    drop(old);
-    for n in ["1", "2", "3"] {
-        assert_eq!(text(&next(&mut new).await), n);
-    }
-    for id in 1..=3 {
-        conn.puback(id).await;
-    }
-    assert!(new.try_recv().is_none());
-}
-
-#[tokio::test]
-async fn manual_acknowledgements_leave_in_the_order_of_the_messages() {
-    let script = Script::start().await;
-    let (client, mut conn) = script.pair().await;
-    let mut inbox = client.subscribe("t").manual_ack().send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
-    let mut messages = Vec::new();
-    for id in 1..=3 {
-        conn.deliver("t", &id.to_string(), Qos::AtLeastOnce, id)
-            .await;
-        messages.push(next(&mut inbox).await);
-    }
-    assert_eq!(client.metrics().unacknowledged, 3);
-    messages[2].ack();
-    messages[1].reject(ReasonCode::QuotaExceeded);
-    assert_eq!(conn.before_echo().await, []);
-    messages[0].ack();
-    // The first word counts.
-    messages[0].reject(ReasonCode::UnspecifiedError);
-    assert_eq!(conn.puback(1).await, ReasonCode::Success);
-    assert_eq!(conn.puback(2).await, ReasonCode::QuotaExceeded);
-    assert_eq!(conn.puback(3).await, ReasonCode::Success);
-    assert_eq!(conn.before_echo().await, []);
-}
-
-#[tokio::test]
-async fn a_message_dropped_without_a_word_is_not_acknowledged() {
-    let script = Script::start().await;
-    let (client, mut conn) = script.pair().await;
-    let mut inbox = client.subscribe("t").manual_ack().send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
-    conn.deliver("t", "x", Qos::AtLeastOnce, 1).await;
-    drop(next(&mut inbox).await);
-    assert_eq!(conn.before_echo().await, []);
-    assert_eq!(client.metrics().unacknowledged, 1);
-    // It comes again with the next connection, and is another message then.
-    drop(conn);
-    let mut conn = script.resume().await;
-    conn.deliver("t", "x", Qos::AtLeastOnce, 1).await;
-    next(&mut inbox).await.ack();
-    conn.puback(1).await;
-}
-
-#[tokio::test]
-async fn a_rejected_qos_2_message_ends_with_its_pubrec() {
-    let script = Script::start().await;
-    let (client, mut conn) = script.pair().await;
-    let mut inbox = client.subscribe("t").manual_ack().send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
-    conn.deliver("t", "x", Qos::ExactlyOnce, 1).await;
-    next(&mut inbox).await.reject(ReasonCode::NotAuthorized);
-    let Packet::PubRec(ack) = conn.recv().await else {
-        panic!("not PUBREC");
-    };
-    assert_eq!(ack.reason, ReasonCode::NotAuthorized);
-    assert_eq!(client.metrics().unacknowledged, 0);
-}
-
-#[tokio::test]
-async fn an_acknowledgement_of_an_earlier_connection_harms_nothing() {
-    let script = Script::start().await;
-    let (client, mut conn) = script.pair().await;
-    let mut inbox = client.subscribe("t").manual_ack().send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
-    conn.deliver("t", "1", Qos::AtLeastOnce, 1).await;
-    conn.deliver("t", "2", Qos::ExactlyOnce, 2).await;
-    let (first, second) = (next(&mut inbox).await, next(&mut inbox).await);
-    drop(conn);
-    let mut conn = script.resume().await;
-    first.ack();
-    second.ack();
-    assert_eq!(conn.before_echo().await, []);
-    // Of QoS 2 the word is remembered: the message does not come a second time.
-    conn.deliver("t", "2", Qos::ExactlyOnce, 2).await;
-    let id = PacketId::new(2).unwrap();
-    assert_eq!(conn.recv().await, Packet::PubRec(Ack::new(id)));
-    conn.send(Packet::PubRel(Ack::new(id))).await;
-    assert_eq!(conn.recv().await, Packet::PubComp(Ack::new(id)));
-    assert!(inbox.try_recv().is_none());
-}
-
-#[tokio::test]
 async fn a_subscription_is_a_stream() {
     let script = Script::start().await;
-    let (client, mut conn, mut inbox) = subscribed(&script, "t").await;
+    let (client, mut conn, mut inbox) = script.subscribed("t").await;
     conn.deliver("t", "1", Qos::AtLeastOnce, 1).await;
     let message = std::future::poll_fn(|cx| Pin::new(&mut inbox).poll_next(cx));
     assert_eq!(text(&soon(message).await.unwrap()), "1");
     conn.puback(1).await;
     let mut cx = Context::from_waker(Waker::noop());
     assert!(Pin::new(&mut inbox).poll_next(&mut cx).is_pending());
-    let close = client.close(std::time::Duration::from_secs(5));
+    let close = client.close(Duration::from_secs(5));
     let (_, end) = tokio::join!(soon(close), async {
         conn.goodbye().await;
         drop(conn);
@@ -508,7 +299,7 @@ async fn a_subscription_of_a_closed_client_ends_and_says_so() {
         tokio::spawn(async move { client.subscribe("u").await.map(drop) })
     };
     tokio::task::yield_now().await;
-    soon(client.close(std::time::Duration::ZERO)).await;
+    soon(client.close(Duration::ZERO)).await;
     assert!(soon(inbox.recv()).await.is_none());
     assert!(matches!(
         soon(inbox.granted()).await,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use ohmqtt_client::{
-    Client, ClientBuilder, Connect as Connector, Endpoint, Qos, ReasonCode, Transport,
-    TransportError,
+    Client, ClientBuilder, Connect as Connector, Endpoint, Qos, ReasonCode, Subscription,
+    Transport, TransportError,
 };
 use ohmqtt_codec::{
     Ack, ConnAck, ConnAckProperties, Connect, Delivery, Disconnect, EncodeBuf, Limits, Packet,
@@ -82,6 +82,16 @@ impl Script {
     pub(crate) async fn pair_of(&self, client: ClientBuilder) -> (Client, Conn) {
         let (client, conn) = tokio::join!(soon(client.connect()), self.accept());
         (client.unwrap(), conn)
+    }
+
+    /// A connected client with a subscription that was granted.
+    pub(crate) async fn subscribed(&self, filter: &str) -> (Client, Conn, Subscription) {
+        let (client, mut conn) = self.pair().await;
+        let inbox = client.subscribe(filter).send().unwrap();
+        let subscribe = conn.subscribe().await;
+        conn.grant(&subscribe).await;
+        soon(inbox.granted()).await.unwrap();
+        (client, conn, inbox)
     }
 }
 
