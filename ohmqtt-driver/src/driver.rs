@@ -12,8 +12,8 @@ use ohmqtt_codec::{EncodeBuf, Limits, decode};
 use ohmqtt_session::{Instant, Lsn, Session, StoreOp};
 use ohmqtt_transport::Transport;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::Sleep;
 
+use crate::timer::Timer;
 use crate::{Handle, StoreLink};
 
 /// So much may be encoded and not written; beyond it no packets are polled. Bytes are still read, lest two of us wait for each other:
@@ -413,24 +413,5 @@ async fn close(mut stream: Box<dyn Transport>) {
 impl<S: Session, F> fmt::Debug for Driver<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").finish_non_exhaustive()
-    }
-}
-
-/// One timer that is set again only when an earlier deadline comes, or when it has run out.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Timer {
-    /// Ready when the deadline, or an earlier one it was set to, has passed.
-    fn poll(&mut self, cx: &mut Context<'_>, deadline: tokio::time::Instant) -> Poll<()> {
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if deadline < sleep.deadline() || sleep.is_elapsed() {
-            sleep.as_mut().reset(deadline);
-        }
-        sleep.as_mut().poll(cx)
     }
 }

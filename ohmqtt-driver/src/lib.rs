@@ -7,6 +7,7 @@ mod clock;
 mod driver;
 mod handle;
 mod store_link;
+mod timer;
 
 pub use cell::{Cell, Until};
 pub use clock::Clock;

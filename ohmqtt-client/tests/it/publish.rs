@@ -412,7 +412,7 @@ async fn a_message_goes_again_as_a_duplicate_after_a_cut_and_its_handle_waits_on
     soon(publication.acked()).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_tasks_publish_at_once() {
     let broker = broker().await;
     let publisher = client(&broker).await;

@@ -1,11 +1,14 @@
 //! Peers that send more than they take: memory stays bounded, and two of ours never wait for each other.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ohmqtt_codec::{Packet, Qos, RetainHandling, SubscriptionOptions};
+use ohmqtt_codec::{MqttString, Packet, Qos, RetainHandling, SubscriptionOptions};
+use ohmqtt_driver::{Cell, Clock, Handle};
 use ohmqtt_session::{
-    ClientSession, PublishError, PublishOptions, Routed, ServerConfig, ServerEvent, ServerSession,
-    Subscription,
+    ClientConfig, ClientEvent, ClientSession, PublishError, PublishOptions, Routed, ServerConfig,
+    ServerEvent, ServerSession, Subscription, Ticket,
 };
 use tokio::io::{AsyncWriteExt, duplex};
 
@@ -83,7 +86,7 @@ async fn a_flood_of_pings_from_a_peer_that_does_not_read_is_held_back() {
 #[tokio::test]
 async fn a_flood_of_pings_is_read_no_faster_than_it_is_answered() {
     let flood = Flood::default();
-    let counts = std::sync::Arc::clone(&flood.counts);
+    let counts = Arc::clone(&flood.counts);
     let server = Side::server(flood);
     within(async {
         while counts.lock().unwrap().read < 16 * 1024 * 1024 {
@@ -99,7 +102,7 @@ async fn a_flood_of_pings_is_read_no_faster_than_it_is_answered() {
 /// A stream that always has more PINGREQs and takes everything.
 #[derive(Debug, Default)]
 struct Flood {
-    counts: std::sync::Arc<std::sync::Mutex<Counts>>,
+    counts: Arc<std::sync::Mutex<Counts>>,
     greeted: bool,
     turns: usize,
 }
@@ -168,9 +171,9 @@ async fn two_sides_that_flood_each_other_go_on() {
     let (near, far) = duplex(1024);
     let mut client = Side::client(near);
     let handle = {
-        let clock = ohmqtt_driver::Clock::new();
+        let clock = Clock::new();
         let session = ServerSession::new(clock.now(), ServerConfig::default());
-        ohmqtt_driver::Handle::new(session, clock)
+        Handle::new(session, clock)
     };
     // A server that sends everything back.
     let mut server = Side::spawn(handle, None, far, |handle, event| match event {
@@ -223,4 +226,48 @@ async fn reading_goes_on_while_the_peer_reads_slowly() {
         }
     })
     .await;
+}
+
+/// No call goes unheard, whatever the driver is about at that moment: each thread waits for its message before it sends the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_from_many_threads_are_all_heard() {
+    let (near, far) = duplex(256);
+    let waiting = Arc::new(Cell::new(HashSet::new()));
+    let session = ClientSession::new(ClientConfig::new(MqttString::default()));
+    let handle = Handle::new(session, Clock::new());
+    let acked = Arc::clone(&waiting);
+    let mut client = Side::spawn(handle, None, near, move |_, event| {
+        if let ClientEvent::Acked { ticket, .. } = event {
+            acked.update(|acked| acked.insert(ticket.0));
+        }
+    });
+    let _server = Side::server(far);
+    client.connected().await;
+    let threads: Vec<_> = (0..8)
+        .map(|thread| {
+            let (handle, acked) = (client.handle.clone(), Arc::clone(&waiting));
+            std::thread::spawn(move || {
+                for n in 0..500 {
+                    let ticket = 1 + thread * 500 + n;
+                    let options = PublishOptions {
+                        ticket: Ticket(ticket),
+                        ..PublishOptions::default()
+                    };
+                    let message = message(Qos::AtLeastOnce, vec![0; 50]);
+                    handle
+                        .with(|session, now| session.publish(now, message, options))
+                        .unwrap();
+                    let was_acked = acked.until_blocking(Some(Duration::from_secs(20)), |acked| {
+                        acked.remove(&ticket).then_some(())
+                    });
+                    was_acked.expect("a call went unheard");
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        tokio::task::spawn_blocking(|| thread.join().unwrap())
+            .await
+            .unwrap();
+    }
 }
