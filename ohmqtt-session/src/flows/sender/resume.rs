@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 use ohmqtt_codec::{Ack, Packet};
 
-use super::{InUse, Request, Sender, lose, record};
+use super::{InUse, Request, Sender, lose};
 use crate::flows::{FlowEvent, Gated, SessionLoss};
 use crate::message::{LostMessage, Outgoing};
-use crate::record::{StoreLog, StoreOp};
+use crate::record::StoreLog;
 
 impl Sender {
     /// A connection stands and the session goes on: everything unacknowledged is to be sent again, PUBRELs first.
@@ -111,12 +111,11 @@ impl Sender {
             lose(ticket, LostMessage::SessionLost, events);
         }
         again.sort_unstable_by_key(|outgoing: &Outgoing| core::cmp::Reverse(outgoing.seq));
-        for mut outgoing in again {
-            if log.is_durable() {
-                outgoing.packet_id = self.reserve();
-                outgoing.lsn = log.push(|| StoreOp::Put(record(&outgoing)));
-            } else {
-                outgoing.packet_id = None;
+        for outgoing in again {
+            // A recorded identifier stays: to the new session it is as new as any, and while another record was on its way the old one
+            // could be given to another message.
+            if let Some(id) = outgoing.packet_id {
+                self.ids.insert(id, InUse::Reserved);
             }
             self.queue.push_front(outgoing);
         }
