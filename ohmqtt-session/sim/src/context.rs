@@ -280,17 +280,17 @@ impl Context {
     {
         loop {
             let activity = self.activity;
-            let what = self.rng.u8(..6);
-            if all || what < 2 {
+            let what = self.rng.u8(..8);
+            if all || what < 4 {
                 self.disks[side].seal();
             }
-            if !all && what == 2 && self.chance(self.setup.rates.store_failure) {
+            if !all && what > 1 && self.chance(self.setup.rates.store_failure) {
                 if let Some(upto) = self.disks[side].fail() {
                     self.activity += 1;
                     self.trace
                         .line(|| format!("{side} store fails a batch up to {}", upto.0));
                 }
-            } else if (all || what >= 2)
+            } else if (all || what > 1)
                 && let Some(batch) = self.disks[side].commit()
             {
                 self.activity += 1;

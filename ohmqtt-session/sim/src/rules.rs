@@ -77,7 +77,7 @@ pub(crate) fn sent(context: &mut Context, side: Side, wire: &mut Wire, packet: &
 
 fn sent_connect(wire: &mut Wire, connect: &Connect, now: Instant) {
     wire.connect = true;
-    wire.last_sent = now;
+    (wire.begun, wire.last_sent) = (now, now);
     wire.keep_alive = connect.keep_alive;
     let said = &connect.properties;
     wire.accepts[Side::Client] = Accepts {
@@ -296,14 +296,14 @@ fn sent_request(context: &Context, wire: &mut Wire, id: PacketId) -> Result {
 
 fn sent_pingreq(wire: &mut Wire, now: Instant) -> Result {
     rule!(wire.keep_alive > 0, "PINGREQ without a Keep Alive");
-    if let Some(before) = wire.ping.replace(now) {
-        let between = now.since(before).as_secs();
-        rule!(
-            between >= u64::from(wire.keep_alive),
-            "PINGREQ {between} s after the last one, and the Keep Alive is {} s",
-            wire.keep_alive
-        );
-    }
+    wire.pings += 1;
+    let elapsed = now.since(wire.begun).as_secs();
+    rule!(
+        wire.pings * u64::from(wire.keep_alive) <= elapsed,
+        "PINGREQ number {} after {elapsed} s, and the Keep Alive is {} s",
+        wire.pings,
+        wire.keep_alive
+    );
     Ok(())
 }
 

@@ -50,13 +50,13 @@ impl Setup {
             }
         };
         let rates = Rates {
-            publish: 200 + sometimes(2, 200),
+            publish: 50 + sometimes(2, 300),
             cut: sometimes(1, 30) * u32::from(sometimes(5, 1) == 0),
             half_open: sometimes(3, 15),
             crash: Sides([sometimes(2, 15), sometimes(2, 15)]),
             lose_session: sometimes(3, 300),
             jump: sometimes(3, 10),
-            store_failure: sometimes(3, 300),
+            store_failure: sometimes(2, 600),
             refusal: sometimes(4, 200),
             disconnect: sometimes(3, 10),
         };
@@ -77,7 +77,7 @@ impl Setup {
             },
         };
         Self {
-            steps: rng.u32(100..800),
+            steps: rng.u32(100..1500),
             durable: Sides([rng.u8(..4) != 0, rng.u8(..4) != 0]),
             session_loss: match rng.u8(..4) {
                 0 => SessionLoss::Resend,
@@ -110,7 +110,7 @@ impl Setup {
             properties.set_maximum_packet_size(size);
         }
         config.connect.properties = properties;
-        config.connect_timeout = Duration::from_secs(10);
+        config.connect_timeout = Duration::from_secs(40);
         config.ping_timeout = Duration::from_secs(5);
         config.outbox = self.outbox[Side::Client];
         config.durable = durable;
@@ -126,7 +126,7 @@ impl Setup {
         } else {
             self.receive_maximum[Side::Server]
         };
-        config.connect_timeout = Duration::from_secs(5);
+        config.connect_timeout = Duration::from_secs(30);
         config.receive_maximum = NonZeroU16::new(maximum).unwrap_or(NonZeroU16::MAX);
         config.maximum_packet_size = self.packet_size[Side::Server].and_then(NonZeroU32::new);
         if self.moody && rng.u8(..4) == 0 {

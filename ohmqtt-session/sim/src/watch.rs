@@ -189,8 +189,9 @@ pub(crate) struct Wire {
     pub(crate) to_comp: Sides<Vec<PacketId>>,
     /// Identifiers of SUBSCRIBE and UNSUBSCRIBE without their answers, as the client sees it.
     pub(crate) requests: BTreeSet<PacketId>,
-    /// The last PINGREQ.
-    pub(crate) ping: Option<Instant>,
+    pub(crate) pings: u64,
+    /// When CONNECT was sent.
+    pub(crate) begun: Instant,
     /// Of the client.
     pub(crate) last_sent: Instant,
 }

@@ -158,19 +158,19 @@ impl World {
         if self.context.chance(rates.disconnect) {
             return self.disconnect();
         }
-        match self.context.rng.u8(..16) {
+        match self.context.rng.u8(..20) {
             0 => self.connect(),
             1..=3 => self.write_client(),
             4..=6 => self.write_server(),
             7..=9 => self.arrive(),
-            10 => self.store(Side::Client),
-            11 => self.store(Side::Server),
-            12 => self.acknowledge(Side::Client),
-            13 => self.acknowledge(Side::Server),
-            14 => self.answer(),
-            _ if self.context.rng.u8(..4) == 0 => self.request(),
+            10 | 11 => self.store(Side::Client),
+            12 | 13 => self.store(Side::Server),
+            14 => self.acknowledge(Side::Client),
+            15 => self.acknowledge(Side::Server),
+            16 | 17 => self.answer(),
+            18 if self.context.rng.u8(..4) == 0 => self.request(),
             _ => {
-                let millis = self.context.rng.u64(..2000);
+                let millis = self.context.rng.u64(..4000);
                 self.wait(Duration::from_millis(millis))
             }
         }

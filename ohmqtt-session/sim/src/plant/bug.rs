@@ -56,7 +56,7 @@ bugs! {
     SessionKept: "the session goes on although the server has none" => "the unknown id",
     AliasKept: "topic aliases outlive their connection" => "stands for nothing on this connection",
     BehindDisconnect: "a packet behind DISCONNECT" => "after its last packet",
-    PingStorm: "two PINGREQs for one" => "after the last one, and the Keep Alive",
+    PingStorm: "two PINGREQs for one" => "PINGREQ number",
     PingForgotten: "no PINGREQ" => "is to send by",
     RestoredAsNew: "a message read back from the store goes as a new one" => "goes again",
     ReleaseForgotten: "a release is not read back from the store" => "the store of the",
