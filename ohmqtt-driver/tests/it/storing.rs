@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use ohmqtt_codec::{Delivery, Limits, MqttString, Packet, PacketId, Qos, ReasonCode};
+use ohmqtt_codec::{Ack, Delivery, Limits, MqttString, Packet, PacketId, Qos, ReasonCode};
 use ohmqtt_driver::{Clock, Driver, Handle, StoreLink};
 use ohmqtt_session::{
     ClientConfig, ClientEvent, ClientSession, LostMessage, PublishOptions, Ticket,
@@ -332,4 +332,74 @@ async fn more_than_the_writer_takes_waits_in_the_session_and_is_accepted_in_orde
     for ticket in 1..=count {
         assert_eq!(within(accepted.recv()).await, Some(ticket));
     }
+}
+
+/// One for the call, one for the store's word, one for the acknowledgement.
+#[tokio::test]
+async fn a_durable_publish_costs_three_wake_ups() {
+    let store = Switched::default();
+    let (mut client, mut raw, _) = connected(&store).await;
+    settle().await;
+    client.polls();
+    client.publish(Qos::AtLeastOnce, 1, "x");
+    let Some(Packet::Publish(publish)) = raw.next().await else {
+        panic!("no PUBLISH");
+    };
+    let id = publish.delivery.packet_id().unwrap();
+    raw.send(Packet::PubAck(Ack::new(id))).await;
+    client.acked(1).await;
+    assert!(client.polls() <= 3);
+}
+
+#[tokio::test]
+async fn settling_gives_the_store_everything_and_waits_for_it() {
+    let store = Switched::default();
+    let link = link(store.clone());
+    let handle = Handle::new(ClientSession::new(config()), Clock::new());
+    link.restore(&handle).unwrap();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    let mut driver = Driver::new(
+        handle.clone(),
+        Some(link),
+        Limits::default(),
+        move |event| {
+            if matches!(event, ClientEvent::Accepted { .. }) {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        },
+    );
+    for ticket in 1..=100 {
+        publish(&handle, ticket);
+    }
+    within(driver.settle()).await;
+    assert_eq!(accepted.load(Ordering::SeqCst), 100);
+    assert!(store.inner.used() > 0);
+    within(driver.settle()).await;
+}
+
+#[tokio::test]
+async fn settling_with_a_store_that_fails_ends_and_says_what_is_lost() {
+    let store = Switched::default();
+    let link = link(store.clone());
+    let handle = Handle::new(ClientSession::new(config()), Clock::new());
+    link.restore(&handle).unwrap();
+    store.fails.store(true, Ordering::SeqCst);
+    let lost = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&lost);
+    let mut driver = Driver::new(
+        handle.clone(),
+        Some(link),
+        Limits::default(),
+        move |event| {
+            if matches!(event, ClientEvent::Lost { .. }) {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        },
+    );
+    for ticket in 1..=100 {
+        publish(&handle, ticket);
+    }
+    within(driver.settle()).await;
+    assert_eq!(lost.load(Ordering::SeqCst), 100);
 }
