@@ -113,6 +113,9 @@ fn many(start: u64, seeds: u64) -> ExitCode {
     for (seed, failure) in failures.iter().take(NAMED) {
         println!("seed {seed}: {failure}");
     }
+    if let Some((seed, _)) = failures.first() {
+        println!("replay with its trace: cargo xtask simulate --seed {seed}");
+    }
     let seconds = begin.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
     let rate = seeds as f64 / seconds;
