@@ -222,6 +222,8 @@ impl ClientBuilder {
 
     /// Starts the client and returns at once. It connects in the background, for as long as it takes; subscriptions and messages may
     /// be given to it meanwhile. An error that no waiting mends (bad credentials, say) ends the attempts: see [`Client::state`].
+    ///
+    /// A store is read back first, and blocks the thread for that.
     pub fn start(mut self) -> Result<Client, ConfigError> {
         let endpoint = self.endpoint?;
         if let Some(problem) = self.problem {

@@ -251,6 +251,9 @@ impl Client {
 
     /// Takes no further message, waits for at most `timeout` until all are acknowledged, says DISCONNECT, and reports what is left.
     ///
+    /// When it returns, the server has what was acknowledged, the store has what was not, and the process may end. A server that does
+    /// not read or does not hang up costs up to four seconds more.
+    ///
     /// Cancel safety: once polled, the client closes also when the future is dropped.
     pub async fn close(&self, timeout: Duration) -> Closed {
         self.shared.start_closing(timeout);

@@ -77,8 +77,8 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// How many QoS 0 messages may wait for the reader; beyond that the newest is dropped and counted. Messages of higher QoS are
-    /// never dropped: the server holds them back while they are not read.
+    /// How many QoS 0 messages may wait for the reader; beyond that, and beyond 64 MiB, the newest is dropped and counted. Messages of
+    /// higher QoS are never dropped: the server holds them back while they are not read.
     pub fn capacity(mut self, messages: usize) -> Self {
         self.capacity = messages;
         self
