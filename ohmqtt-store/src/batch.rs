@@ -57,6 +57,14 @@ impl Batch {
         self.delete_parts([key]);
     }
 
+    /// Adds an operation of another batch.
+    pub fn push(&mut self, op: Op<'_>) {
+        match op {
+            Op::Put { key, value } => self.put(key, value),
+            Op::Delete { key } => self.delete(key),
+        }
+    }
+
     /// The operations in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = Op<'_>> {
         let mut start = 0;

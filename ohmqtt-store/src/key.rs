@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Numbers are big-endian. The first byte leaves room for what belongs to no session; the length keeps the records of one
-//! session apart from those of another whose identifier begins alike.
+//! session apart from those of another whose identifier begins alike. Kinds below 0x08 are free for what a broker keeps beside
+//! the records of a session, in keys of any length.
 
 use std::fmt;
 
@@ -19,6 +20,9 @@ const SESSION: u8 = b's';
 /// The kinds of records of a session, in the order of [`Key`], with room between them.
 const OUTGOING: u8 = 0x10;
 const RECEIVED: u8 = 0x20;
+
+/// How many kinds of attachments there are.
+const ATTACHMENTS: u8 = 0x08;
 
 /// Where the records of one session stand: what all their keys begin with. A clone costs a reference count.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +45,14 @@ impl Prefix {
     /// The whole key of one record.
     pub fn key(&self, key: Key) -> Vec<u8> {
         [self.as_bytes(), &tail(key)].concat()
+    }
+
+    /// The key of something else that is kept with the session and goes when it is [cleared](crate::Writer::clear): a broker's
+    /// subscriptions, its expiry. Such keys stand before those of the session's records, which never see them.
+    ///
+    /// There are eight kinds, 0 to 7; of a larger number the remainder counts. `tail` may be anything.
+    pub fn attachment(&self, kind: u8, tail: &[u8]) -> Vec<u8> {
+        [self.as_bytes(), &[kind % ATTACHMENTS], tail].concat()
     }
 }
 

@@ -12,9 +12,9 @@ use std::thread::{self, JoinHandle};
 
 use ohmqtt_session::{Load, Record, StoreOp};
 
-use self::queue::{Queue, Read, Submission};
+use self::queue::{Change, Queue, Read, Submission};
 use self::worker::Worker;
-use crate::{Durability, Prefix, Store, StoreError};
+use crate::{Batch, Durability, Prefix, Store, StoreError};
 
 /// A handle to the thread that owns a [`Store`]. A clone costs a reference count and is a handle to the same thread.
 ///
@@ -93,9 +93,40 @@ impl Writer {
         ops: Vec<StoreOp>,
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
+        self.change(Change::One(prefix.clone(), ops), done);
+    }
+
+    /// Hands over operations of several sessions, and behind them puts and deletes of raw keys: what concerns more than one
+    /// session and has to be stored in one step. `done` is told once all of it is stored, or why nothing of it is.
+    ///
+    /// Raw keys are the caller's: they do not begin with `s`, which is where sessions stand, except those that
+    /// [`Prefix::attachment`] makes.
+    pub fn submit_all(
+        &self,
+        parts: Vec<(Prefix, Vec<StoreOp>)>,
+        extra: Batch,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) {
+        self.change(Change::All(parts, extra), done);
+    }
+
+    /// Removes everything that stands under `prefix`: the records of the session and what is [attached](Prefix::attachment) to
+    /// it, as the submissions before this one have left them. `done` is told once that is stored, or why it is not.
+    ///
+    /// Up to 4,096 records go in one atomic step; more go in several, so that the memory for it is bounded, and after an error
+    /// or a crash some of them may be left.
+    pub fn clear(
+        &self,
+        prefix: &Prefix,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) {
+        self.change(Change::Clear(prefix.clone()), done);
+    }
+
+    fn change(&self, change: Change, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
         self.thread
             .queue
-            .submit(Submission::new(prefix.clone(), ops, Box::new(done)));
+            .submit(Submission::new(change, Box::new(done)));
     }
 
     /// Reads records of the session at `prefix`: those at `load.from` and behind it in the order of their keys, at most
@@ -111,6 +142,28 @@ impl Writer {
         self.thread.queue.read(Read::Load {
             prefix: prefix.clone(),
             load,
+            done: Box::new(done),
+        });
+    }
+
+    /// Reads raw keys and values: those that begin with `prefix` and are not before `from`, in the order of the keys. It ends
+    /// after `max` of them, or after the one with which keys and values together reach `max_bytes`; `done` gets them, or why they
+    /// could not be read.
+    ///
+    /// To go on, take as `from` the last key with a zero byte behind it. What a scan sees is as with [`load`](Self::load).
+    pub fn scan(
+        &self,
+        from: Vec<u8>,
+        prefix: Vec<u8>,
+        max: usize,
+        max_bytes: usize,
+        done: impl FnOnce(Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>) + Send + 'static,
+    ) {
+        self.thread.queue.read(Read::Scan {
+            from,
+            prefix,
+            max,
+            max_bytes,
             done: Box::new(done),
         });
     }

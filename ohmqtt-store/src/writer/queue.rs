@@ -6,20 +6,29 @@ use std::task::{Poll, Waker};
 
 use ohmqtt_session::{Load, Record, StoreOp};
 
-use crate::{Prefix, StoreError};
+use crate::{Batch, Prefix, StoreError};
 
 /// What is told when a request is done.
 pub(super) type Done<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
 
-/// Operations of one session that are stored together.
+/// A run of raw keys and values.
+pub(super) type Raw = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What is stored together.
 pub(super) struct Submission {
-    pub(super) prefix: Prefix,
-    pub(super) ops: Vec<StoreOp>,
+    pub(super) change: Change,
     pub(super) done: Done<()>,
     /// Why it cannot be stored, whatever becomes of the others.
     pub(super) fault: Option<StoreError>,
     /// About what it occupies.
     bytes: usize,
+}
+
+/// What a submission asks for. Most are of one session, and cost no allocation of their own.
+pub(super) enum Change {
+    One(Prefix, Vec<StoreOp>),
+    All(Vec<(Prefix, Vec<StoreOp>)>, Batch),
+    Clear(Prefix),
 }
 
 /// A request that changes nothing.
@@ -28,6 +37,13 @@ pub(super) enum Read {
         prefix: Prefix,
         load: Load,
         done: Done<Vec<Record>>,
+    },
+    Scan {
+        from: Vec<u8>,
+        prefix: Vec<u8>,
+        max: usize,
+        max_bytes: usize,
+        done: Done<Raw>,
     },
     Flush {
         done: Done<()>,
@@ -61,11 +77,21 @@ struct State {
 }
 
 impl Submission {
-    pub(super) fn new(prefix: Prefix, ops: Vec<StoreOp>, done: Done<()>) -> Self {
-        let bytes = ops.iter().map(size).sum();
+    pub(super) fn new(change: Change, done: Done<()>) -> Self {
+        let bytes = match &change {
+            Change::One(_, ops) => ops.iter().map(size).sum(),
+            Change::All(parts, extra) => {
+                extra.bytes()
+                    + parts
+                        .iter()
+                        .flat_map(|(_, ops)| ops)
+                        .map(size)
+                        .sum::<usize>()
+            }
+            Change::Clear(_) => 0,
+        };
         Self {
-            prefix,
-            ops,
+            change,
             done,
             fault: None,
             bytes,

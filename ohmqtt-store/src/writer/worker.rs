@@ -1,14 +1,19 @@
 //! What the store's thread does: take what has gathered, write it in one commit, answer, then read what was asked for.
 
 use std::any::Any;
+use std::mem;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ohmqtt_session::{Load, Record};
+use ohmqtt_session::{Load, Record, StoreOp};
 
-use super::queue::{Done, Gathered, Queue, Read, Submission};
-use crate::{Batch, Durability, Encoder, Prefix, Store, StoreError, decode_record};
+use super::queue::{Change, Done, Gathered, Queue, Raw, Read, Submission};
+use crate::{Batch, Durability, Encoder, Op, Prefix, Store, StoreError, decode_record};
+
+/// What is removed of a session in one commit, in records and in bytes of keys.
+const STRETCH: usize = 4096;
+const STRETCH_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) struct Worker<S> {
     store: S,
@@ -59,6 +64,16 @@ impl<S: Store> Worker<S> {
                     let records = self.guarded(|worker| worker.load(&prefix, load));
                     answer(done, records);
                 }
+                Read::Scan {
+                    from,
+                    prefix,
+                    max,
+                    max_bytes,
+                    done,
+                } => {
+                    let raw = self.guarded(|worker| worker.scan(&from, &prefix, max, max_bytes));
+                    answer(done, raw);
+                }
                 Read::Flush { done } => {
                     let flushed = self.make_safe();
                     answer(done, flushed);
@@ -67,8 +82,25 @@ impl<S: Store> Worker<S> {
         }
     }
 
-    /// Stores a group in one commit and says what became of each. Where the store is full, what fits is stored, in halves.
+    /// Stores a group and says what became of each. A session of many records is cleared between what stands before that and
+    /// what stands behind; all else is one commit.
     fn store_group(
+        &mut self,
+        mut group: &mut [Submission],
+        outcomes: &mut Vec<Result<(), StoreError>>,
+    ) {
+        while let Some((at, prefix)) = self.first_long_clear(group) {
+            let (before, rest) = mem::take(&mut group).split_at_mut(at);
+            self.store_at_once(before, outcomes);
+            let cleared = self.guarded(|worker| worker.clear_stretches(&prefix));
+            outcomes.push(cleared);
+            group = &mut rest[1..];
+        }
+        self.store_at_once(group, outcomes);
+    }
+
+    /// Stores a group in one commit and says what became of each. Where the store is full, what fits is stored, in halves.
+    fn store_at_once(
         &mut self,
         group: &mut [Submission],
         outcomes: &mut Vec<Result<(), StoreError>>,
@@ -79,8 +111,8 @@ impl<S: Store> Worker<S> {
         match self.guarded(|worker| worker.commit(group)) {
             Err(StoreError::Full { .. }) if group.len() > 1 => {
                 let (first, second) = group.split_at_mut(group.len() / 2);
-                self.store_group(first, outcomes);
-                self.store_group(second, outcomes);
+                self.store_at_once(first, outcomes);
+                self.store_at_once(second, outcomes);
             }
             result => {
                 for submission in group {
@@ -95,15 +127,88 @@ impl<S: Store> Worker<S> {
         self.batch.clear();
         for submission in group {
             let start = self.batch.len();
-            let encoded = submission
-                .ops
-                .iter()
-                .try_for_each(|op| self.encoder.encode(&submission.prefix, op, &mut self.batch));
-            if let Err(fault) = encoded {
+            if let Err(fault) = self.add(&submission.change) {
                 self.batch.truncate(start);
                 submission.fault = Some(fault);
             }
         }
+        self.write()
+    }
+
+    /// Adds what is asked for to the batch.
+    fn add(&mut self, change: &Change) -> Result<(), StoreError> {
+        match change {
+            Change::One(prefix, ops) => self.encode(prefix, ops),
+            Change::All(parts, extra) => {
+                for (prefix, ops) in parts {
+                    self.encode(prefix, ops)?;
+                }
+                extra.iter().for_each(|op| self.batch.push(op));
+                Ok(())
+            }
+            Change::Clear(prefix) => {
+                // What this very commit puts there goes too.
+                let prefix = prefix.as_bytes();
+                let mut new = Batch::new();
+                for op in self.batch.iter() {
+                    if let Op::Put { key, .. } = op
+                        && key.starts_with(prefix)
+                    {
+                        new.delete(key);
+                    }
+                }
+                new.iter().for_each(|op| self.batch.push(op));
+                self.add_stretch(prefix).map(drop)
+            }
+        }
+    }
+
+    fn encode(&mut self, prefix: &Prefix, ops: &[StoreOp]) -> Result<(), StoreError> {
+        ops.iter()
+            .try_for_each(|op| self.encoder.encode(prefix, op, &mut self.batch))
+    }
+
+    /// Adds to the batch the deletion of what begins with the prefix, as far as one stretch goes. Says whether there is more.
+    fn add_stretch(&mut self, prefix: &[u8]) -> Result<bool, StoreError> {
+        let mut room = Room::new(STRETCH, STRETCH_BYTES);
+        let mut is_more = false;
+        self.store.scan(prefix, prefix, &mut |key, _| {
+            is_more = room.is_used_up();
+            if is_more {
+                return ControlFlow::Break(());
+            }
+            self.batch.delete(key);
+            room.take(key.len());
+            ControlFlow::Continue(())
+        })?;
+        Ok(is_more)
+    }
+
+    fn clear_stretches(&mut self, prefix: &Prefix) -> Result<(), StoreError> {
+        let mut is_more = true;
+        while is_more {
+            self.batch.clear();
+            is_more = self.add_stretch(prefix.as_bytes())?;
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// The first submission that clears a session with more than one stretch of records.
+    fn first_long_clear(&mut self, group: &[Submission]) -> Option<(usize, Prefix)> {
+        group.iter().enumerate().find_map(|(at, submission)| {
+            let Change::Clear(prefix) = &submission.change else {
+                return None;
+            };
+            self.batch.clear();
+            let is_more = self.guarded(|worker| worker.add_stretch(prefix.as_bytes()));
+            // What goes wrong goes wrong again, and is told, when it is done.
+            matches!(is_more, Ok(true)).then(|| (at, prefix.clone()))
+        })
+    }
+
+    /// Writes the batch.
+    fn write(&mut self) -> Result<(), StoreError> {
         if self.batch.is_empty() {
             return Ok(());
         }
@@ -135,6 +240,30 @@ impl<S: Store> Worker<S> {
         fault.map_or(Ok(records), Err)
     }
 
+    fn scan(
+        &self,
+        from: &[u8],
+        prefix: &[u8],
+        max: usize,
+        max_bytes: usize,
+    ) -> Result<Raw, StoreError> {
+        let mut raw = Raw::new();
+        let mut room = Room::new(max, max_bytes);
+        if room.is_used_up() {
+            return Ok(raw);
+        }
+        self.store.scan(from, prefix, &mut |key, value| {
+            raw.push((key.to_vec(), value.to_vec()));
+            room.take(key.len() + value.len());
+            if room.is_used_up() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        Ok(raw)
+    }
+
     fn make_safe(&mut self) -> Result<(), StoreError> {
         self.guarded(|worker| {
             if worker.unsafe_yet {
@@ -161,6 +290,27 @@ impl<S: Store> Worker<S> {
             self.broken = Some(error.clone());
             Err(error)
         })
+    }
+}
+
+/// How much more a scan may take.
+struct Room {
+    records: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn new(records: usize, bytes: usize) -> Self {
+        Self { records, bytes }
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.records = self.records.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.records == 0 || self.bytes == 0
     }
 }
 
