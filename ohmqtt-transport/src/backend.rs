@@ -1,6 +1,8 @@
 //! The table of what was compiled in. A transport is one file and a row here.
 
-use crate::{BoxFuture, Connector, Endpoint, Listen, Scheme, Transport, TransportError};
+use crate::{
+    BoxFuture, Connector, Endpoint, Listen, ListenOptions, Scheme, Transport, TransportError,
+};
 
 /// Both ends of one kind of transport. `to` and `at` have one of its schemes.
 pub(crate) trait Backend: Sync {
@@ -13,12 +15,15 @@ pub(crate) trait Backend: Sync {
     fn listen<'a>(
         &self,
         at: &'a Endpoint,
+        options: &'a ListenOptions,
     ) -> BoxFuture<'a, Result<Box<dyn Listen>, TransportError>>;
 }
 
 const BACKENDS: &[(Scheme, &dyn Backend)] = &[
     #[cfg(feature = "tcp")]
     (Scheme::Mqtt, &crate::tcp::Tcp),
+    #[cfg(all(unix, feature = "unix"))]
+    (Scheme::Unix, &crate::unix::Unix),
 ];
 
 /// The backend that carries `scheme`; `None` if it was not compiled in.

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::{ConfigError, Endpoint};
+
 /// Connecting, listening or carrying bytes failed.
 ///
 /// The message names phase, address (without secrets), reason and what to do next:
@@ -42,6 +44,8 @@ pub enum TransportErrorKind {
         /// Names of cargo features, separated by commas.
         features: &'static str,
     },
+    /// The settings cannot be used; the source is a [`ConfigError`] that says which.
+    Misconfigured,
     /// Anything else; the source says what.
     Other,
 }
@@ -89,7 +93,12 @@ impl TransportError {
         Self::new(kind, phase, address, source)
     }
 
-    pub(crate) fn not_compiled_in(phase: Phase, endpoint: &crate::Endpoint) -> Self {
+    /// An error from settings that cannot be used. `address` is shown as it is.
+    pub fn misconfigured(phase: Phase, address: impl fmt::Display, source: ConfigError) -> Self {
+        Self::new(TransportErrorKind::Misconfigured, phase, address, source)
+    }
+
+    pub(crate) fn not_compiled_in(phase: Phase, endpoint: &Endpoint) -> Self {
         let kind = TransportErrorKind::NotCompiledIn {
             features: endpoint.scheme().features(),
         };
@@ -121,7 +130,9 @@ impl TransportError {
     pub fn is_retryable(&self) -> bool {
         !matches!(
             self.kind,
-            TransportErrorKind::PermissionDenied | TransportErrorKind::NotCompiledIn { .. }
+            TransportErrorKind::PermissionDenied
+                | TransportErrorKind::NotCompiledIn { .. }
+                | TransportErrorKind::Misconfigured
         )
     }
 }
@@ -169,7 +180,7 @@ impl fmt::Display for TransportError {
             ),
             (TransportErrorKind::AddressInUse, Phase::Listen) => (
                 "address in use",
-                "stop the process that listens there or choose another port (0: any free one)",
+                "stop the process that listens there or choose another address (port 0: any free one)",
             ),
             (TransportErrorKind::AddressInUse, _) => (
                 "address in use",
@@ -185,7 +196,7 @@ impl fmt::Display for TransportError {
             ),
             (TransportErrorKind::PermissionDenied, Phase::Listen) => (
                 "permission denied",
-                "ports below 1024 need privileges; choose a higher one",
+                "ports below 1024 need privileges, a socket file a directory that can be written; choose another",
             ),
             (TransportErrorKind::PermissionDenied, _) => (
                 "permission denied",
@@ -197,7 +208,7 @@ impl fmt::Display for TransportError {
                     "not supported by this build; enable the cargo feature `{features}`"
                 );
             }
-            (TransportErrorKind::Other, _) => {
+            (TransportErrorKind::Misconfigured | TransportErrorKind::Other, _) => {
                 return match &self.source {
                     Some(source) => write!(f, "{source}"),
                     None => f.write_str("failed"),
@@ -226,5 +237,21 @@ impl Error for TransportError {
         self.source
             .as_deref()
             .map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_backend_is_named_by_its_features() {
+        let endpoint: Endpoint = "wss://user:secret@h/mqtt?key=1".parse().unwrap();
+        let error = TransportError::not_compiled_in(Phase::Connect, &endpoint);
+        assert!(!error.is_retryable());
+        assert_eq!(
+            error.to_string(),
+            "connect wss://h:443/mqtt: not supported by this build; enable the cargo feature `ws,tls`"
+        );
     }
 }

@@ -7,9 +7,10 @@
 //! | scheme | carried by | default port | cargo feature |
 //! |---|---|---|---|
 //! | `mqtt://`, or no scheme | TCP | 1883 | `tcp` (default) |
+//! | `unix:/path`, `unix:@name` | Unix socket (Unix systems; abstract names on Linux) | none | `unix` |
 //!
-//! The URLs of `mqtts`, `ws`, `wss`, `unix` and `quic` are parsed too; connecting to one whose backend was not compiled
-//! in fails with an error that names the feature to enable.
+//! The URLs of all schemes are parsed, whatever was compiled in; connecting to one without a backend fails with an error
+//! that names the feature to enable.
 //!
 //! # Example
 //!
@@ -36,27 +37,33 @@
 //! ```
 
 mod backend;
+mod config;
 mod connect;
 mod endpoint;
 mod error;
 mod listen;
-#[cfg(feature = "tcp")]
+#[cfg(any(feature = "tcp", all(unix, feature = "unix")))]
 mod patience;
 #[cfg(feature = "tcp")]
 mod race;
 mod scheme;
 #[cfg(feature = "tcp")]
 mod tcp;
+#[cfg(all(unix, feature = "unix"))]
+mod unix;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use config::ConfigError;
 pub use connect::{Connect, Connector};
-pub use endpoint::{ConfigError, Endpoint};
+pub use endpoint::Endpoint;
 pub use error::{Phase, TransportError, TransportErrorKind};
-pub use listen::{Accepted, Handshake, Listen, Peer, PeerAddress, listen};
+pub use listen::{
+    Accepted, Handshake, Listen, ListenOptions, Peer, PeerAddress, listen, listen_with,
+};
 pub use scheme::Scheme;
 
 /// A boxed future that can move between threads, as the traits here return it.

@@ -98,20 +98,56 @@ impl fmt::Display for PeerAddress {
     }
 }
 
+/// Listens at `at` with the default [`ListenOptions`]: see [`listen_with`].
+pub async fn listen(at: &Endpoint) -> Result<Box<dyn Listen>, TransportError> {
+    listen_with(at, ListenOptions::default()).await
+}
+
 /// Listens at `at`, by its scheme, with whatever was compiled in. Port 0 takes a free one: ask [`Listen::local`].
 ///
 /// A host name is looked up and the first of its addresses that can be used is; `0.0.0.0` and `[::]` mean every
-/// interface. User name, password and path mean nothing here.
+/// interface. User name and password mean nothing here. The path of a WebSocket URL is the only one that is served; a
+/// URL without one serves all, and [`Peer::path`] tells which was asked for. A socket file that a dead process left
+/// behind is replaced; the listener removes its own when it is dropped.
+///
+/// `mqtts`, `wss` and `quic` need a certificate to show, which can stand in the place of the options:
+/// `listen_with(&url, Identity::pem(chain, key)?)`.
 ///
 /// Runs inside a tokio runtime with I/O and time enabled.
 ///
 /// # Errors
 ///
-/// Each names the address: it is in use, not of this machine, not allowed, its name is not found, or the scheme's
-/// backend was not compiled in.
-pub async fn listen(at: &Endpoint) -> Result<Box<dyn Listen>, TransportError> {
+/// Each names the address: it is in use, not of this machine, not allowed, its name is not found, the scheme's backend
+/// was not compiled in; or the options cannot be used
+/// ([`TransportErrorKind::Misconfigured`](crate::TransportErrorKind::Misconfigured)).
+pub async fn listen_with(
+    at: &Endpoint,
+    options: impl Into<ListenOptions>,
+) -> Result<Box<dyn Listen>, TransportError> {
+    let options = options.into();
     match backend::of(at.scheme()) {
-        Some(backend) => backend.listen(at).await,
+        Some(backend) => backend.listen(at, &options).await,
         None => Err(TransportError::not_compiled_in(Phase::Listen, at)),
+    }
+}
+
+/// How to listen. What a scheme has no use for is left alone, so one value does for listeners of several schemes.
+#[derive(Debug, Clone, Default)]
+pub struct ListenOptions {
+    pub(crate) socket_mode: Option<u32>,
+}
+
+impl ListenOptions {
+    /// The defaults: no certificate, whatever permissions the process's umask leaves to a socket file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The permissions of a socket file, such as `0o660`; whoever may write to it may connect. They stand before the
+    /// first connection can come. Means nothing for other transports and for abstract names.
+    #[must_use]
+    pub fn socket_mode(mut self, mode: u32) -> Self {
+        self.socket_mode = Some(mode & 0o777);
+        self
     }
 }

@@ -9,8 +9,8 @@ use crate::backend::Backend;
 use crate::patience::accept_patiently;
 use crate::race::{in_turn, race};
 use crate::{
-    Accepted, BoxFuture, Connector, Endpoint, Listen, Peer, PeerAddress, Phase, Transport,
-    TransportError,
+    Accepted, BoxFuture, Connector, Endpoint, Listen, ListenOptions, Peer, PeerAddress, Phase,
+    Transport, TransportError,
 };
 
 /// The row of TCP in the table of backends.
@@ -28,6 +28,7 @@ impl Backend for Tcp {
     fn listen<'a>(
         &self,
         at: &'a Endpoint,
+        _options: &'a ListenOptions,
     ) -> BoxFuture<'a, Result<Box<dyn Listen>, TransportError>> {
         Box::pin(async move { Ok(Box::new(TcpListen::bind(at).await?) as Box<dyn Listen>) })
     }

@@ -6,8 +6,6 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-pub use parse::ConfigError;
-
 use crate::Scheme;
 
 /// Where to connect to or listen at: a parsed URL.
@@ -93,7 +91,7 @@ impl Endpoint {
     }
 
     /// The same place with another port and without credentials: what a listener says of itself.
-    #[cfg(feature = "tcp")]
+    #[cfg(any(feature = "tcp", all(unix, feature = "unix")))]
     pub(crate) fn listening_at(&self, port: u16) -> Self {
         Self {
             port,

@@ -5,7 +5,6 @@
 //! authority is refused, so that a password with a raw `/`, `?`, `#` or `@` in it cannot be taken for a path.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -13,76 +12,7 @@ use fluent_uri::Uri;
 use percent_encoding::percent_decode_str;
 
 use super::Endpoint;
-use crate::Scheme;
-
-/// A URL that cannot be used, and which part of it is wrong. Trying again will not help.
-///
-/// No variant holds, and no message shows, a user name or a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The scheme is none of ours.
-    #[error(
-        "unknown scheme `{scheme}` in broker URL; use one of {}",
-        Scheme::names()
-    )]
-    UnknownScheme {
-        /// The scheme as it was written.
-        scheme: String,
-    },
-    /// There is no host where one is needed.
-    #[error(
-        "no host in broker URL; write one after `//`, or 0.0.0.0 or [::] to listen on every interface"
-    )]
-    MissingHost,
-    /// The host is neither a name nor an address.
-    #[error(
-        "bad host `{host}` in broker URL; use a name (international ones as xn--...), an IPv4 address, or an IPv6 \
-         address in brackets without a zone"
-    )]
-    BadHost {
-        /// The host as it was written.
-        host: String,
-    },
-    /// The port is not a number from 0 to 65535.
-    #[error("bad port `{port}` in broker URL; use a number from 0 to 65535")]
-    BadPort {
-        /// The port as it was written.
-        port: String,
-    },
-    /// User name or password hold something a URL cannot, or the user name is not UTF-8 without U+0000.
-    #[error(
-        "bad user name or password in broker URL (not shown); percent-encode everything but letters, digits, `-`, `.`, \
-         `_` and `~`, and an `@` in a path as `%40`"
-    )]
-    BadCredentials,
-    /// The path has a character a URL cannot hold, or is not one that this scheme can use.
-    #[error("bad path `{path}` in broker URL; {}", path_advice(*.scheme))]
-    BadPath {
-        /// The scheme of the URL.
-        scheme: Scheme,
-        /// The path as it was written; of a query, which may hold a secret, no more than the `?`.
-        path: String,
-    },
-}
-
-fn path_advice(scheme: Scheme) -> &'static str {
-    match scheme {
-        Scheme::Unix => {
-            "use unix:/absolute/path or unix:@name, with special characters percent-encoded"
-        }
-        Scheme::Ws | Scheme::Wss => "percent-encode special characters, and leave out a `#` part",
-        Scheme::Mqtt | Scheme::Mqtts | Scheme::Quic => {
-            "this scheme takes none: remove what follows the port"
-        }
-    }
-}
-
-impl From<Infallible> for ConfigError {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
+use crate::{ConfigError, Scheme};
 
 impl FromStr for Endpoint {
     type Err = ConfigError;

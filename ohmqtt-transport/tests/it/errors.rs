@@ -1,34 +1,8 @@
-//! Errors that need no network: schemes that were not compiled in, and how errors read.
+//! How errors read, and which kinds are told from what.
 
 use std::io;
 
-use ohmqtt_transport::{
-    Connect, Connector, Endpoint, Phase, TransportError, TransportErrorKind, listen,
-};
-
-#[tokio::test]
-async fn scheme_that_was_not_compiled_in_names_its_feature() {
-    let absent = [
-        ("mqtts://h", "tls"),
-        ("ws://h/mqtt", "ws"),
-        ("wss://h", "ws,tls"),
-        ("unix:/run/mqtt", "unix"),
-        ("quic://h", "quic"),
-    ];
-    for (url, features) in absent {
-        let endpoint: Endpoint = url.parse().unwrap();
-        let connect = Connector::new().connect(&endpoint).await.err().unwrap();
-        let listen = listen(&endpoint).await.err().unwrap();
-        for (error, phase) in [(connect, "connect"), (listen, "listen")] {
-            assert_eq!(error.kind(), TransportErrorKind::NotCompiledIn { features });
-            assert!(!error.is_retryable());
-            let want = format!(
-                "{phase} {endpoint}: not supported by this build; enable the cargo feature `{features}`"
-            );
-            assert_eq!(error.to_string(), want);
-        }
-    }
-}
+use ohmqtt_transport::{ConfigError, Phase, TransportError, TransportErrorKind};
 
 #[test]
 fn kinds_are_told_from_what_the_system_reports() {
@@ -95,4 +69,15 @@ fn an_error_of_no_known_kind_says_what_the_system_said() {
         io::Error::other("the dog ate it"),
     );
     assert_eq!(error.to_string(), "connect mqtt://h:1883: the dog ate it");
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_said_and_not_tried_again() {
+    let source = "tcp://h".parse::<ohmqtt_transport::Endpoint>().unwrap_err();
+    let error = TransportError::misconfigured(Phase::Connect, "h", source.clone());
+    assert_eq!(error.kind(), TransportErrorKind::Misconfigured);
+    assert!(!error.is_retryable());
+    assert_eq!(error.to_string(), format!("connect h: {source}"));
+    let source = std::error::Error::source(&error).unwrap();
+    assert!(source.is::<ConfigError>());
 }
