@@ -38,9 +38,15 @@
 
 mod batch;
 mod error;
+#[cfg(any(feature = "sqlite", feature = "redb"))]
+mod file;
 mod key;
 mod memory;
 mod record;
+#[cfg(feature = "redb")]
+mod redb;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 mod writer;
 
@@ -49,5 +55,9 @@ pub use error::StoreError;
 pub use key::Prefix;
 pub use memory::MemoryStore;
 pub use record::{Encoder, decode_record};
+#[cfg(feature = "redb")]
+pub use redb::RedbStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use store::{Durability, Store, Visit};
 pub use writer::Writer;

@@ -129,8 +129,8 @@ pub fn decode_record(key: &[u8], value: &[u8]) -> Result<Record, StoreError> {
     read(key, value).map_err(|fault| match fault {
         Fault::Format(found) => StoreError::UnknownFormat {
             record: key::describe(key),
-            found,
-            newest: FORMAT,
+            found: found.into(),
+            newest: FORMAT.into(),
         },
         Fault::Damaged(what) => StoreError::Damaged {
             record: key::describe(key),

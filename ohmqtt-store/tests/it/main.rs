@@ -4,5 +4,9 @@ mod contract;
 mod gated;
 mod memory;
 mod records;
+#[cfg(feature = "redb")]
+mod redb;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod writer;
 mod writer_faults;

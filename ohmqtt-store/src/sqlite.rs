@@ -1,0 +1,338 @@
+//! A store in an SQLite file: one table, in WAL mode, for one process at a time.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
+
+use crate::file::{self, Found};
+use crate::{Batch, Durability, Op, Store, StoreError, Visit};
+
+/// "OhmQ": what SQLite calls the application's identity.
+const APPLICATION_ID: i32 = 0x4f68_6d51;
+/// The format of the table, SQLite's `user_version`.
+const FORMAT: i32 = 1;
+
+/// About 4 MiB of log, then it goes over into the database.
+const CHECKPOINT_PAGES: u32 = 1000;
+/// How far below the limit a batch may be said to be beyond it, in bytes: pages are filled to a part only.
+const NEAR: u64 = 64 * 1024;
+/// What the log keeps of its length after a large batch, in bytes.
+const LOG_LIMIT: u32 = 16 * 1024 * 1024;
+
+/// A store in an SQLite file. SQLite itself is built in.
+///
+/// Beside the file stands its log, the same name with `-wal` behind it, as long as the store is open and after a crash. The two
+/// belong together: copy or move both. Only the owner of the file may read it.
+///
+/// - [`Durability::Safe`]: `synchronous=FULL`, the log is synced in each commit.
+/// - [`Durability::Fast`]: `synchronous=NORMAL`. A crash of the process loses nothing; a power cut loses what was written since the
+///   last sync, which a [`Writer`](crate::Writer) does 20 times a second.
+///
+/// The file does not shrink when records are deleted; what comes next uses the room.
+pub struct SqliteStore {
+    connection: Connection,
+    path: PathBuf,
+    limit: Option<u64>,
+    /// What `synchronous` is set to.
+    synchronous: Durability,
+    /// Something was written that a power cut may take.
+    unsafe_yet: bool,
+}
+
+impl SqliteStore {
+    /// Opens the store in this file, or makes it; its folder has to exist. The file is locked against all others as long as the
+    /// store is open.
+    ///
+    /// # Errors
+    ///
+    /// [`NoFolder`](StoreError::NoFolder), [`NotWritable`](StoreError::NotWritable), [`NotAStore`](StoreError::NotAStore),
+    /// [`UnknownFormat`](StoreError::UnknownFormat), [`Damaged`](StoreError::Damaged), [`InUse`](StoreError::InUse),
+    /// [`DiskFull`](StoreError::DiskFull), [`Io`](StoreError::Io). The file is then as it was, and was not made.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_file(path.as_ref(), None)
+    }
+
+    /// Opens or makes the store as [`open`](Self::open) does, and lets it grow to `limit` bytes and no further: a batch that does
+    /// not fit fails with [`StoreError::Full`]. The log, some 4 MiB or once the largest batch, is not counted.
+    pub fn open_with_limit(path: impl AsRef<Path>, limit: u64) -> Result<Self, StoreError> {
+        Self::open_file(path.as_ref(), Some(limit))
+    }
+
+    fn open_file(path: &Path, limit: Option<u64>) -> Result<Self, StoreError> {
+        let found = Found::or_make(path)?;
+        match Self::open_found(&found.path, limit) {
+            Ok(store) => {
+                found.keep()?;
+                Ok(store)
+            }
+            Err(error) => {
+                if matches!(error, StoreError::InUse { .. }) {
+                    found.leave();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn open_found(path: &Path, limit: Option<u64>) -> Result<Self, StoreError> {
+        probe(path)?;
+        let fault = |error| store_error(path, &error);
+        // A connection of one thread at a time needs no mutex of its own.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+        // Until it is known that the file is sound, closing changes nothing.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            .map_err(fault)?;
+        connection.busy_timeout(Duration::ZERO).map_err(fault)?;
+        if connection.is_readonly("main").map_err(fault)? {
+            let cause = io::Error::from(io::ErrorKind::PermissionDenied);
+            return Err(file::not_writable(path, cause));
+        }
+        // From the first look on nobody else gets at the file.
+        connection
+            .pragma_update(None, "locking_mode", "EXCLUSIVE")
+            .map_err(fault)?;
+        if check_identity(&connection, path)? {
+            make(&connection).map_err(fault)?;
+        }
+        set_up(&connection, limit).map_err(fault)?;
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
+            .map_err(fault)?;
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+            limit,
+            synchronous: Durability::Safe,
+            unsafe_yet: false,
+        })
+    }
+
+    fn write(&mut self, batch: &Batch, durability: Durability) -> rusqlite::Result<()> {
+        if durability != self.synchronous {
+            let level = match durability {
+                Durability::Safe => "FULL",
+                Durability::Fast => "NORMAL",
+            };
+            self.connection.pragma_update(None, "synchronous", level)?;
+            self.synchronous = durability;
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if batch.is_empty() {
+            // The log is synced by a commit that writes to it.
+            transaction.pragma_update(None, "user_version", FORMAT)?;
+        }
+        {
+            let mut put = transaction
+                .prepare_cached("INSERT OR REPLACE INTO records (key, value) VALUES (?1, ?2)")?;
+            let mut delete = transaction.prepare_cached("DELETE FROM records WHERE key = ?1")?;
+            for op in batch.iter() {
+                match op {
+                    Op::Put { key, value } => put.execute((key, value))?,
+                    Op::Delete { key } => delete.execute((key,))?,
+                };
+            }
+        }
+        transaction.commit()
+    }
+
+    fn fault(&self, error: &rusqlite::Error, batch: &Batch) -> StoreError {
+        let error = store_error(&self.path, error);
+        let (StoreError::DiskFull { .. }, Some(limit)) = (&error, self.limit) else {
+            return error;
+        };
+        // SQLite does not say which of the two it was: the limit, or the disk before it was reached.
+        let needed = self.used() + 2 * batch.bytes() as u64 + NEAR;
+        if needed > limit {
+            StoreError::Full { needed, limit }
+        } else {
+            error
+        }
+    }
+
+    /// The length of the database, in bytes.
+    fn used(&self) -> u64 {
+        let number = |pragma| {
+            let number = self
+                .connection
+                .pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
+            u64::from(number.unwrap_or_default())
+        };
+        number("page_count") * number("page_size")
+    }
+}
+
+impl Store for SqliteStore {
+    fn scan(&self, from: &[u8], prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let mut scan = || {
+            let mut select = self
+                .connection
+                .prepare_cached("SELECT key, value FROM records WHERE key >= ?1 ORDER BY key")?;
+            // From the first key on that can begin with the prefix, all that do stand together.
+            let mut rows = select.query((from.max(prefix),))?;
+            while let Some(row) = rows.next()? {
+                let (key, value) = (row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
+                if !key.starts_with(prefix) || visit(key, value).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        scan().map_err(|error| store_error(&self.path, &error))
+    }
+
+    fn apply(&mut self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        if batch.is_empty() && (durability == Durability::Fast || !self.unsafe_yet) {
+            return Ok(());
+        }
+        self.write(batch, durability)
+            .map_err(|error| self.fault(&error, batch))?;
+        self.unsafe_yet = durability == Durability::Fast;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Looks at the file without a lock and without a change: whether it is ours, and in a format that is known.
+///
+/// It is SQLite that looks, because closing a file by other means would take away the locks of a store in this process that has
+/// the same file open.
+fn probe(path: &Path) -> Result<(), StoreError> {
+    let length = fs::metadata(path)
+        .map_err(|cause| file::io(path, cause))?
+        .len();
+    if length == 0 {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let looked = Connection::open_with_flags(immutable(path), flags)
+        .map_err(|error| store_error(path, &error))
+        .and_then(|connection| check_identity(&connection, path));
+    match looked {
+        // A crash while the log went over into the database: the log makes it whole.
+        Err(StoreError::Damaged { .. }) if has_log(path) => Ok(()),
+        looked => looked.map(drop),
+    }
+}
+
+/// Whether the database is empty yet. It is an error when it is not ours.
+fn check_identity(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let identity = || {
+        let number =
+            |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+        let tables = "SELECT count(*) FROM sqlite_schema";
+        let tables: i64 = connection.query_row(tables, (), |row| row.get(0))?;
+        Ok((number("application_id")?, number("user_version")?, tables))
+    };
+    match identity().map_err(|error| store_error(path, &error))? {
+        (0, 0, 0) => Ok(true),
+        (APPLICATION_ID, FORMAT, 1..) => Ok(false),
+        (APPLICATION_ID, FORMAT, _) => Err(file::damaged(path, "its table is missing")),
+        (APPLICATION_ID, found, _) => Err(file::unknown_format(
+            path,
+            found.unsigned_abs(),
+            FORMAT.unsigned_abs(),
+        )),
+        (id, _, _) => Err(file::not_a_store(
+            path,
+            format!("it is a database of another program (application_id {id:#x})"),
+        )),
+    }
+}
+
+/// Makes the table, in one step.
+fn make(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "BEGIN EXCLUSIVE;
+         PRAGMA application_id = {APPLICATION_ID};
+         PRAGMA user_version = {FORMAT};
+         CREATE TABLE records (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+         COMMIT;"
+    ))
+}
+
+fn set_up(connection: &Connection, limit: Option<u64>) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+         PRAGMA journal_size_limit = {LOG_LIMIT};
+         PRAGMA cell_size_check = ON;
+         PRAGMA trusted_schema = OFF;"
+    ))?;
+    if let Some(limit) = limit {
+        let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        // SQLite counts pages in 32 bits.
+        let pages = u32::try_from(limit / u64::from(page.max(1))).unwrap_or(u32::MAX);
+        connection.pragma_update(None, "max_page_count", pages)?;
+    }
+    // Takes the lock, when nothing before did, and finds a table that is not there.
+    connection.query_row(
+        "SELECT count(*) FROM (SELECT 1 FROM records LIMIT 1)",
+        (),
+        |_| Ok(()),
+    )
+}
+
+/// The name under which SQLite reads the file as one that never changes: no lock, no log, nothing written beside it.
+fn immutable(path: &Path) -> String {
+    const KEPT: AsciiSet = NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'.')
+        .remove(b'-')
+        .remove(b'_');
+    // A drive of Windows stands behind a slash of its own.
+    let slash = if path.has_root() && path.as_os_str().as_encoded_bytes().starts_with(b"/") {
+        ""
+    } else {
+        "/"
+    };
+    let path = percent_encode(path.as_os_str().as_encoded_bytes(), &KEPT);
+    format!("file://{slash}{path}?immutable=1")
+}
+
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    fs::metadata(log).is_ok_and(|log| log.len() > 0)
+}
+
+fn store_error(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let what = error.to_string();
+    let cause = |kind| io::Error::new(kind, what.clone());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => file::not_a_store(path, "it is no SQLite database"),
+        Some(ErrorCode::DatabaseCorrupt) => file::damaged(path, what),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => file::in_use(path),
+        Some(ErrorCode::DiskFull) => file::io(path, cause(io::ErrorKind::StorageFull)),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            file::not_writable(path, cause(io::ErrorKind::PermissionDenied))
+        }
+        Some(ErrorCode::SystemIoFailure)
+            if error
+                .sqlite_error()
+                .is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHORT_READ) =>
+        {
+            file::damaged(path, "it is cut short")
+        }
+        _ => file::io(path, cause(io::ErrorKind::Other)),
+    }
+}
