@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use crate::StoreError;
 
+/// What may stand beside a file of SQLite.
+const BESIDE: [&str; 3] = ["", "-wal", "-journal"];
+
 /// A file that is there. One that was made just now goes again unless it is [kept](Self::keep).
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
@@ -16,36 +19,30 @@ pub(crate) struct Found {
 impl Found {
     /// Makes the file unless it is there.
     pub(crate) fn or_make(path: &Path) -> Result<Self, StoreError> {
-        let path = std::path::absolute(path).map_err(|cause| io(path, cause))?;
-        let made = match private(&mut OpenOptions::new())
-            .write(true)
-            .create_new(true)
-            .open(&path)
-        {
-            Ok(_) => true,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
-            Err(error) if is_there(&path) => return Err(not_writable(&path, error)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(StoreError::NoFolder { path });
+        let path = absolute(path)?;
+        let made = !is_there(&path)?;
+        if made {
+            match make(&path, OpenOptions::new().create_new(true)) {
+                Ok(_) => (),
+                // Another was faster.
+                Err(StoreError::NotWritable { cause, .. })
+                    if cause.kind() == ErrorKind::AlreadyExists =>
+                {
+                    return Err(in_use(&path));
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(not_writable(&path, error)),
-        };
-        if path.is_dir() {
-            return Err(StoreError::NotAStore {
-                path,
-                what: "it is a folder".to_owned(),
-            });
         }
         Ok(Self { path, made })
     }
 
     /// The file stays, and so does its name in the folder, whatever becomes of the power.
-    pub(crate) fn keep(mut self) -> Result<PathBuf, StoreError> {
+    pub(crate) fn keep(mut self) -> Result<(), StoreError> {
         if self.made {
             sync_folder(&self.path).map_err(|cause| io(&self.path, cause))?;
             self.made = false;
         }
-        Ok(std::mem::take(&mut self.path))
+        Ok(())
     }
 
     /// The file has another user by now, who keeps it.
@@ -57,14 +54,54 @@ impl Found {
 impl Drop for Found {
     fn drop(&mut self) {
         if self.made {
-            // It is empty or holds nothing that was accepted: a failure leaves no more than its name.
-            let _ = fs::remove_file(&self.path);
+            // Nothing was accepted yet: what cannot be taken away does no harm.
+            for beside in BESIDE {
+                let _ = fs::remove_file(with_suffix(&self.path, beside));
+            }
         }
     }
 }
 
-fn is_there(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
+/// The path from the root on, which is what errors name.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
+    std::path::absolute(path).map_err(|cause| io(path, cause))
+}
+
+/// Whether there is a file. A folder is an error.
+pub(crate) fn is_there(path: &Path) -> Result<bool, StoreError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(not_a_store(path, "it is a folder")),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(not_writable(path, error)),
+    }
+}
+
+/// Opens a file for writing and makes it if need be.
+pub(crate) fn make(path: &Path, options: &mut OpenOptions) -> Result<File, StoreError> {
+    private(options)
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => StoreError::NoFolder {
+                path: path.to_owned(),
+            },
+            _ => not_writable(path, error),
+        })
+}
+
+/// Gives a file its name for good, in place of an empty one if there is one.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to)
+        .and_then(|()| sync_folder(to))
+        .map_err(|cause| io(to, cause))
+}
+
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 /// What the system said of a file, as an error of the store.

@@ -310,9 +310,7 @@ fn immutable(path: &Path) -> String {
 }
 
 fn has_log(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    fs::metadata(log).is_ok_and(|log| log.len() > 0)
+    fs::metadata(file::with_suffix(path, "-wal")).is_ok_and(|log| log.len() > 0)
 }
 
 fn store_error(path: &Path, error: &rusqlite::Error) -> StoreError {

@@ -7,7 +7,7 @@ mod disk;
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,12 +16,11 @@ use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{
-    BackendError, Builder, Database, DatabaseError, ReadableDatabase, StorageBackend,
-    TableDefinition, TableError,
+    BackendError, Builder, Database, ReadableDatabase, StorageBackend, TableDefinition, TableError,
 };
 
 use self::disk::{Disk, Way};
-use crate::file::{self, Found};
+use crate::file;
 use crate::{Batch, Durability, Op, Store, StoreError, Visit};
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
@@ -31,6 +30,9 @@ const FORMAT: u32 = 1;
 
 /// What a redb file begins with.
 const MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
+
+/// What the name of a file that is being made ends in.
+const NEW: &str = ".new";
 
 /// How much of the file redb keeps in memory, in bytes.
 const CACHE: usize = 16 * 1024 * 1024;
@@ -80,21 +82,29 @@ impl RedbStore {
     }
 
     fn open_file(path: &Path, limit: Option<u64>) -> Result<Self, StoreError> {
-        let found = Found::or_make(path)?;
-        let opened = lock(&found.path)
-            .and_then(|file| Self::open_on(found.path.clone(), Disk::new(file, limit)));
-        match opened {
-            Ok(store) => {
-                found.keep()?;
-                Ok(store)
-            }
-            Err(error) => {
-                if matches!(error, StoreError::InUse { .. }) {
-                    found.leave();
-                }
-                Err(error)
+        let path = file::absolute(path)?;
+        if !has_content(&path)? {
+            let new = file::with_suffix(&path, NEW);
+            let file = lock(&new, file::make(&new, OpenOptions::new().create(true))?)?;
+            // The lock keeps it so that there is nothing.
+            if !has_content(&path)? {
+                let made = Self::make_file(&path, &new, Disk::new(file, limit));
+                return made.inspect_err(|_| drop(fs::remove_file(&new)));
             }
         }
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let file = file.map_err(|cause| file::not_writable(&path, cause))?;
+        let file = lock(&path, file)?;
+        Self::open_on(path, Disk::new(file, limit))
+    }
+
+    /// Makes the store under another name, so that a crash leaves either nothing under its own or all of it: redb itself takes a file
+    /// that it had not finished for a foreign one.
+    fn make_file(path: &Path, new: &Path, disk: Arc<Disk>) -> Result<Self, StoreError> {
+        disk.clear().map_err(|cause| file::io(path, cause))?;
+        let store = Self::open_on(path.to_owned(), disk)?;
+        file::rename(new, path)?;
+        Ok(store)
     }
 
     /// Opens or makes the store on a file that is locked.
@@ -342,17 +352,14 @@ fn makes_room(batch: &Batch) -> bool {
     2 * deletes >= batch.len()
 }
 
-/// Opens the file and takes its lock.
-fn lock(path: &Path) -> Result<FileBackend, StoreError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(|cause| file::not_writable(path, cause))?;
-    let file = FileBackend::new(file).map_err(|error| match error {
-        DatabaseError::DatabaseAlreadyOpen => file::in_use(path),
-        error => file::io(path, io::Error::other(error)),
-    })?;
+fn has_content(path: &Path) -> Result<bool, StoreError> {
+    let len = || fs::metadata(path).map_or(0, |file| file.len());
+    Ok(file::is_there(path)? && len() > 0)
+}
+
+/// Takes the file's lock.
+fn lock(path: &Path, file: File) -> Result<FileBackend, StoreError> {
+    let file = FileBackend::new(file).map_err(|error| file::io(path, io::Error::other(error)))?;
     match file.try_lock_range(Bound::Unbounded, Bound::Unbounded) {
         // Where a file cannot be locked, nothing better is to be had.
         Ok(true) | Err(BackendError::Unsupported) => Ok(file),

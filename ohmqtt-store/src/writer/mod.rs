@@ -63,7 +63,8 @@ impl Writer {
 
     /// Starts the thread, which owns the store from now on.
     ///
-    /// `durability` says what has to happen before a submission is answered with success.
+    /// `durability` says what has to happen before a submission is answered with success. With [`Durability::Fast`] what was
+    /// written is made safe within 50 milliseconds, whether more comes or not.
     ///
     /// # Errors
     ///

@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use ohmqtt_session::{Load, Record, StoreOp};
 
@@ -55,6 +56,15 @@ pub(super) enum Read {
 pub(super) struct Gathered {
     pub(super) submissions: Vec<Submission>,
     pub(super) reads: Vec<Read>,
+}
+
+/// What there is for the thread to do.
+pub(super) enum Turn {
+    Requests,
+    /// None came in time.
+    Nothing,
+    /// None are left, and none will come.
+    End,
 }
 
 /// Between the handles and the thread. The lock is held for the moment of a push or a swap, never while something is stored.
@@ -148,23 +158,35 @@ impl Queue {
         self.lock().bytes
     }
 
-    /// Waits for requests and takes all there are, in exchange for an emptied `Gathered` whose memory is used again. `false`:
-    /// there are none and will be none.
-    pub(super) fn take(&self, into: &mut Gathered) -> bool {
+    /// Waits for requests, at most until the time given, and takes all there are, in exchange for an emptied `Gathered` whose memory
+    /// is used again.
+    pub(super) fn take(&self, into: &mut Gathered, until: Option<Instant>) -> Turn {
         let mut state = self.lock();
         while state.gathered.is_empty() {
             if state.closed {
-                return false;
+                return Turn::End;
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Turn::Nothing;
             }
             state.asleep = true;
-            state = self
-                .arrived
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = match left {
+                None => self
+                    .arrived
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    self.arrived
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
             state.asleep = false;
         }
         mem::swap(&mut state.gathered, into);
-        true
+        Turn::Requests
     }
 
     /// So many submitted bytes are being answered: there may be room.

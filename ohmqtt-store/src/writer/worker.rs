@@ -5,15 +5,19 @@ use std::mem;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ohmqtt_session::{Load, Record, StoreOp};
 
-use super::queue::{Change, Done, Gathered, Queue, Raw, Read, Submission};
+use super::queue::{Change, Done, Gathered, Queue, Raw, Read, Submission, Turn};
 use crate::{Batch, Durability, Encoder, Op, Prefix, Store, StoreError, decode_record};
 
 /// What is removed of a session in one commit, in records and in bytes of keys.
 const STRETCH: usize = 4096;
 const STRETCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long what was written with [`Durability::Fast`] may wait to be made safe.
+const FAST_LIMIT: Duration = Duration::from_millis(50);
 
 pub(super) struct Worker<S> {
     store: S,
@@ -21,8 +25,8 @@ pub(super) struct Worker<S> {
     queue: Arc<Queue>,
     encoder: Encoder,
     batch: Batch,
-    /// Something was written that a power cut may take.
-    unsafe_yet: bool,
+    /// When the first was written of what a power cut may take.
+    unsafe_since: Option<Instant>,
     /// The store has panicked and is not touched again.
     broken: Option<StoreError>,
 }
@@ -35,7 +39,7 @@ impl<S: Store> Worker<S> {
             queue,
             encoder: Encoder::new(),
             batch: Batch::new(),
-            unsafe_yet: false,
+            unsafe_since: None,
             broken: None,
         }
     }
@@ -43,11 +47,24 @@ impl<S: Store> Worker<S> {
     /// Until the last handle is gone and nothing is left to do.
     pub(super) fn run(mut self) {
         let mut gathered = Gathered::default();
-        while self.queue.take(&mut gathered) {
-            self.serve(&mut gathered);
+        loop {
+            match self.queue.take(&mut gathered, self.safe_by()) {
+                Turn::Requests => self.serve(&mut gathered),
+                Turn::Nothing => {
+                    if self.make_safe().is_err() {
+                        // Everyone has been answered. Whoever writes next hears of it, if it is still so.
+                        self.unsafe_since = Some(Instant::now());
+                    }
+                }
+                Turn::End => break,
+            }
         }
         // Nobody is left who could be told.
         let _ = self.make_safe();
+    }
+
+    fn safe_by(&self) -> Option<Instant> {
+        self.unsafe_since.map(|since| since + FAST_LIMIT)
     }
 
     fn serve(&mut self, gathered: &mut Gathered) {
@@ -212,8 +229,18 @@ impl<S: Store> Worker<S> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        self.store.apply(&self.batch, self.durability)?;
-        self.unsafe_yet = self.durability == Durability::Fast;
+        // Where there is always something to write, nothing else would make it safe.
+        let is_due = self.safe_by().is_some_and(|by| by <= Instant::now());
+        let durability = if is_due {
+            Durability::Safe
+        } else {
+            self.durability
+        };
+        self.store.apply(&self.batch, durability)?;
+        self.unsafe_since = match durability {
+            Durability::Safe => None,
+            Durability::Fast => self.unsafe_since.or_else(|| Some(Instant::now())),
+        };
         Ok(())
     }
 
@@ -266,10 +293,10 @@ impl<S: Store> Worker<S> {
 
     fn make_safe(&mut self) -> Result<(), StoreError> {
         self.guarded(|worker| {
-            if worker.unsafe_yet {
+            if worker.unsafe_since.is_some() {
                 worker.batch.clear();
                 worker.store.apply(&worker.batch, Durability::Safe)?;
-                worker.unsafe_yet = false;
+                worker.unsafe_since = None;
             }
             Ok(())
         })

@@ -197,11 +197,11 @@ fn a_flush_makes_fast_commits_safe_and_costs_nothing_after_safe_ones() {
     let safe_commits = |durability| {
         let (store, gate) = Gated::new(MemoryStore::default());
         let writer = Writer::spawn(store, durability).unwrap();
-        let stored = submit(&writer, "a", put(1));
-        assert_eq!(gate.pass(), Commit { ops: 1, durability });
-        soon(&stored).unwrap();
+        submit(&writer, "a", put(1));
+        assert_eq!(gate.next(), Commit { ops: 1, durability });
         let (send, flushed) = channel();
         writer.flush(tell(send));
+        gate.decide(Verdict::Pass);
         gate.decide(Verdict::Pass);
         soon(&flushed).unwrap();
         gate.seen()
@@ -214,6 +214,36 @@ fn a_flush_makes_fast_commits_safe_and_costs_nothing_after_safe_ones() {
             durability: Durability::Safe
         }]
     );
+}
+
+#[test]
+fn what_is_fast_is_made_safe_soon_though_nothing_follows() {
+    let (store, gate) = Gated::new(MemoryStore::default());
+    let writer = Writer::spawn(store, Durability::Fast).unwrap();
+    let stored = submit(&writer, "a", put(1));
+    assert_eq!(gate.pass().durability, Durability::Fast);
+    soon(&stored).unwrap();
+    let safe = Commit {
+        ops: 0,
+        durability: Durability::Safe,
+    };
+    assert_eq!(gate.pass(), safe);
+}
+
+#[test]
+fn what_is_fast_is_made_safe_though_there_is_always_more() {
+    let (store, gate) = Gated::new(MemoryStore::default());
+    let writer = Writer::spawn(store, Durability::Fast).unwrap();
+    submit(&writer, "a", put(0));
+    gate.next();
+    // While a commit is under way the next one gathers, so that there is never nothing to do.
+    let commits = (1..).map(|seq| {
+        submit(&writer, "a", put(seq));
+        gate.pass()
+    });
+    let safe = { commits }.find(|commit| commit.durability == Durability::Safe);
+    drop(gate);
+    assert_eq!(safe.unwrap().ops, 1, "it rides along with what is written");
 }
 
 #[test]
