@@ -22,6 +22,8 @@ pub(crate) trait Backend: Sync {
 const BACKENDS: &[(Scheme, &dyn Backend)] = &[
     #[cfg(feature = "tcp")]
     (Scheme::Mqtt, &crate::tcp::Tcp),
+    #[cfg(feature = "tls-no-provider")]
+    (Scheme::Mqtts, &crate::tls::Tls),
     #[cfg(all(unix, feature = "unix"))]
     (Scheme::Unix, &crate::unix::Unix),
 ];

@@ -22,7 +22,10 @@ pub trait Connect: Send + Sync + 'static {
 /// Runs inside a tokio runtime with I/O and time enabled.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
-pub struct Connector {}
+pub struct Connector {
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) tls: std::sync::Arc<crate::tls::ClientTls>,
+}
 
 impl Connector {
     /// A connector with the default settings.

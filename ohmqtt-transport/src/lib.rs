@@ -7,6 +7,7 @@
 //! | scheme | carried by | default port | cargo feature |
 //! |---|---|---|---|
 //! | `mqtt://`, or no scheme | TCP | 1883 | `tcp` (default) |
+//! | `mqtts://` | TLS over TCP | 8883 | `tls` |
 //! | `unix:/path`, `unix:@name` | Unix socket (Unix systems; abstract names on Linux) | none | `unix` |
 //!
 //! The URLs of all schemes are parsed, whatever was compiled in; connecting to one without a backend fails with an error
@@ -49,6 +50,8 @@ mod race;
 mod scheme;
 #[cfg(feature = "tcp")]
 mod tcp;
+#[cfg(feature = "tls-no-provider")]
+mod tls;
 #[cfg(all(unix, feature = "unix"))]
 mod unix;
 
@@ -60,11 +63,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use config::ConfigError;
 pub use connect::{Connect, Connector};
 pub use endpoint::Endpoint;
-pub use error::{Phase, TransportError, TransportErrorKind};
+pub use error::{CertificateFault, Phase, TransportError, TransportErrorKind};
 pub use listen::{
     Accepted, Handshake, Listen, ListenOptions, Peer, PeerAddress, listen, listen_with,
 };
 pub use scheme::Scheme;
+#[cfg(feature = "tls-no-provider")]
+pub use tls::{Certificates, Identity, RustlsClientConfig, RustlsServerConfig, TlsOptions};
 
 /// A boxed future that can move between threads, as the traits here return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

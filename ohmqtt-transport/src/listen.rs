@@ -135,6 +135,8 @@ pub async fn listen_with(
 #[derive(Debug, Clone, Default)]
 pub struct ListenOptions {
     pub(crate) socket_mode: Option<u32>,
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) tls: crate::tls::ServerTls,
 }
 
 impl ListenOptions {

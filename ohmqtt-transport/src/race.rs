@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::TransportErrorKind;
-use crate::error::kind_of;
 
 /// How long an attempt runs alone before the next one joins it: RFC 8305, section 5.
 pub(crate) const STAGGER: Duration = Duration::from_millis(250);
@@ -75,8 +74,10 @@ where
 /// Of two failures the one to report: an answer says more than silence, and silence more than a missing route, which on
 /// hosts without IPv6 every name with both kinds of address has.
 fn more_telling(before: Option<io::Error>, now: io::Error) -> io::Error {
-    let rank = |error: &io::Error| match kind_of(error.kind()) {
+    let rank = |error: &io::Error| match TransportErrorKind::of(error) {
         TransportErrorKind::Refused | TransportErrorKind::Reset => 0,
+        // What someone has to change is worth more than that nobody answered elsewhere.
+        kind if !kind.is_retryable() => 0,
         TransportErrorKind::TimedOut => 1,
         TransportErrorKind::Unreachable | TransportErrorKind::AddressNotAvailable => 3,
         _ => 2,

@@ -9,8 +9,8 @@ use crate::backend::Backend;
 use crate::patience::accept_patiently;
 use crate::race::{in_turn, race};
 use crate::{
-    Accepted, BoxFuture, Connector, Endpoint, Listen, ListenOptions, Peer, PeerAddress, Phase,
-    Transport, TransportError,
+    Accepted, BoxFuture, Connector, Endpoint, Handshake, Listen, ListenOptions, Peer, PeerAddress,
+    Phase, Transport, TransportError,
 };
 
 /// The row of TCP in the table of backends.
@@ -30,13 +30,15 @@ impl Backend for Tcp {
         at: &'a Endpoint,
         _options: &'a ListenOptions,
     ) -> BoxFuture<'a, Result<Box<dyn Listen>, TransportError>> {
-        Box::pin(async move { Ok(Box::new(TcpListen::bind(at).await?) as Box<dyn Listen>) })
+        Box::pin(async move {
+            Ok(Box::new(TcpListen::bind(at, Box::new(plain)).await?) as Box<dyn Listen>)
+        })
     }
 }
 
 // [MQTT-4.2.0-1] Ordered, lossless, in both directions.
 /// A TCP stream to whichever address of the endpoint's host answers first.
-async fn connect(to: &Endpoint) -> Result<TcpStream, TransportError> {
+pub(crate) async fn connect(to: &Endpoint) -> Result<TcpStream, TransportError> {
     let addresses = in_turn(resolve(to).await?);
     let stream = race(addresses, connect_one)
         .await
@@ -60,7 +62,7 @@ fn is_joined_to_itself(stream: &TcpStream) -> io::Result<bool> {
 }
 
 /// All addresses of the endpoint's host, looked up anew.
-async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, TransportError> {
+pub(crate) async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, TransportError> {
     let host = endpoint.host().unwrap_or_default();
     let port = endpoint.port().unwrap_or_default();
     if let Ok(address) = host.parse::<IpAddr>() {
@@ -85,14 +87,24 @@ fn send_at_once(stream: &TcpStream) {
     }
 }
 
-struct TcpListen {
+/// What is made of an accepted connection, in that connection's own task.
+pub(crate) type Upgrade = Box<dyn Fn(TcpStream, PeerAddress) -> Handshake + Send + Sync>;
+
+/// TCP as it is.
+fn plain(stream: TcpStream, address: PeerAddress) -> Handshake {
+    Box::pin(async move { Ok((Box::new(stream) as Box<dyn Transport>, Peer::new(address))) })
+}
+
+/// A listener for everything that runs over TCP.
+pub(crate) struct TcpListen {
     listener: TcpListener,
     local: Endpoint,
     name: String,
+    upgrade: Upgrade,
 }
 
 impl TcpListen {
-    async fn bind(at: &Endpoint) -> Result<Self, TransportError> {
+    pub(crate) async fn bind(at: &Endpoint, upgrade: Upgrade) -> Result<Self, TransportError> {
         let failed = |error| TransportError::from_io(Phase::Listen, at, error);
         let listener = TcpListener::bind(resolve(at).await?.as_slice())
             .await
@@ -102,6 +114,7 @@ impl TcpListen {
             listener,
             name: local.to_string(),
             local,
+            upgrade,
         })
     }
 }
@@ -118,9 +131,7 @@ impl Listen for TcpListen {
                 .map_err(|error| TransportError::from_io(Phase::Accept, &self.local, error))?;
             send_at_once(&stream);
             let address = PeerAddress::Ip(address);
-            let handshake =
-                async move { Ok((Box::new(stream) as Box<dyn Transport>, Peer::new(address))) };
-            Ok(Accepted::new(address, Box::pin(handshake)))
+            Ok(Accepted::new(address, (self.upgrade)(stream, address)))
         })
     }
 }
@@ -148,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn streams_do_not_wait_to_fill_segments() {
-        let listener = TcpListen::bind(&"127.0.0.1:0".parse().unwrap())
+        let listener = TcpListen::bind(&"127.0.0.1:0".parse().unwrap(), Box::new(plain))
             .await
             .unwrap();
         let stream = connect(&listener.local()).await.unwrap();

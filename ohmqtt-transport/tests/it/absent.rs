@@ -6,6 +6,7 @@ use ohmqtt_transport::{Connect, Connector, Endpoint, TransportErrorKind, listen}
 async fn scheme_that_was_not_compiled_in_names_its_feature() {
     let schemes = [
         ("mqtt://h", "tcp", cfg!(feature = "tcp")),
+        ("mqtts://h", "tls", cfg!(feature = "tls-no-provider")),
         ("unix:/run/mqtt", "unix", cfg!(all(unix, feature = "unix"))),
     ];
     let mut absent = 0;

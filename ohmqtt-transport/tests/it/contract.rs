@@ -41,6 +41,12 @@ macro_rules! contract {
                 dropped_accept_loses_no_connection
                 dropped_listener_leaves_its_streams_alive
             );
+
+            /// In a clock that jumps whenever nothing else happens.
+            #[tokio::test(start_paused = true)]
+            async fn silence_ends_nothing() {
+                $crate::contract::silence_ends_nothing(&$subject).await;
+            }
         }
     };
     (@tests $subject:expr; $($name:ident)*) => {
@@ -299,6 +305,9 @@ pub(crate) async fn mute_peer_delays_no_other(subject: &dyn Subject) {
 pub(crate) async fn close_after_the_last_write_loses_nothing(subject: &dyn Subject) {
     for total in [1, 4, 1000, CHUNK, 1 << 20] {
         let (mut client, mut server) = pair(subject).await;
+        // As after CONNACK: the client has read what the server has sent so far, what TLS adds to it included.
+        send(&mut server, 4).await.unwrap();
+        expect(&mut client, 4).await;
         let writer = tokio::spawn(async move {
             send(&mut client, total).await.unwrap();
             client.shutdown().await.unwrap();
@@ -328,6 +337,16 @@ pub(crate) async fn answers_are_read_to_the_end_after_shutdown(subject: &dyn Sub
     for end in ends {
         end.await.unwrap();
     }
+}
+
+pub(crate) async fn silence_ends_nothing(subject: &dyn Subject) {
+    // Longer than any keep alive of MQTT, and than the patience of anything below.
+    let (mut client, mut server) = pair(subject).await;
+    tokio::time::sleep(Duration::from_secs(20 * 60 * 60)).await;
+    send(&mut client, 1000).await.unwrap();
+    expect(&mut server, 1000).await;
+    send(&mut server, 1000).await.unwrap();
+    expect(&mut client, 1000).await;
 }
 
 pub(crate) async fn dropped_accept_loses_no_connection(subject: &dyn Subject) {
