@@ -43,7 +43,7 @@ fn session_config(limits: &Limits) -> ServerConfig {
     config.receive_maximum = limits.receive_maximum;
     config.maximum_packet_size = Some(limits.packet_size);
     config.topic_alias_maximum = limits.topic_aliases;
-    config.outbox = OutboxLimits {
+    config.outbox.limits = OutboxLimits {
         messages: limits.session_queue,
         bytes: limits.session_queue_bytes,
     };

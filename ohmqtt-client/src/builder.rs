@@ -168,7 +168,7 @@ impl ClientBuilder {
 
     /// How much may be accepted and not acknowledged: messages, and bytes counted as packets.
     pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
-        self.session.outbox = OutboxLimits { messages, bytes };
+        self.session.outbox.limits = OutboxLimits { messages, bytes };
         self
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use ohmqtt_codec::{EncodeBuf, Limits, decode};
-use ohmqtt_session::{Instant, Lsn, Session, StoreOp};
+use ohmqtt_session::{Instant, Session};
 use ohmqtt_transport::Transport;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -40,7 +40,6 @@ pub struct Driver<S: Session, F> {
     limits: Limits,
     on_event: F,
     events: Vec<S::Event>,
-    ops: Vec<StoreOp>,
     read: BytesMut,
     read_size: usize,
     write: EncodeBuf,
@@ -80,7 +79,6 @@ where
             limits,
             on_event,
             events: Vec::new(),
-            ops: Vec::new(),
             read: BytesMut::new(),
             read_size: READ_MIN,
             write: EncodeBuf::new(),
@@ -277,11 +275,6 @@ where
             }
             reads |= self.read.is_empty();
         }
-        let mut upto = Lsn::NONE;
-        while store_takes && let Some((lsn, op)) = session.poll_store() {
-            upto = lsn;
-            self.ops.push(op);
-        }
         while let Some(event) = session.poll_event() {
             self.events.push(event);
         }
@@ -307,10 +300,8 @@ where
         if look.close {
             look.deadline = Some(*self.give_up.get_or_insert(now + CLOSE_TIMEOUT));
         }
-        if let Some(store) = &self.store
-            && !self.ops.is_empty()
-        {
-            store.submit(&self.handle, std::mem::take(&mut self.ops), upto);
+        if store_takes && let Some(store) = &self.store {
+            store.serve(&self.handle);
         }
         look
     }

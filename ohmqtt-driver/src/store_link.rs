@@ -4,18 +4,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ohmqtt_session::{Instant, Lsn, Session, StoreOp};
-use ohmqtt_store::{Prefix, StoreError, Writer};
+use ohmqtt_session::{Instant, Load, Lsn, Session, StoreOp};
+use ohmqtt_store::{Batch, Prefix, StoreError, Writer};
 
 use crate::{Cell, Handle};
 
 /// How long a store that failed is left alone, so that what a session asks for again does not keep it busy.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// One store for the sessions of many.
+///
+/// Operations of each session reach the store in their order, whoever takes them out: its driver, or someone who hands over those of
+/// several sessions as one.
+#[derive(Clone, Debug)]
+pub struct StoreLinks {
+    writer: Writer,
+    /// Held from taking operations out of a session until they are handed over.
+    order: Arc<Mutex<()>>,
+}
+
 /// Where a session's records go.
 #[derive(Clone, Debug)]
 pub struct StoreLink {
-    writer: Writer,
+    links: StoreLinks,
     prefix: Prefix,
     failure: Arc<Mutex<Option<Failure>>>,
 }
@@ -27,14 +38,110 @@ struct Failure {
     at: Instant,
 }
 
-impl StoreLink {
-    /// The records of one session stand under `prefix` in the writer's store.
-    pub fn new(writer: Writer, prefix: Prefix) -> Self {
+/// What came of the operations of one session that were handed over up to a number.
+struct Word<S> {
+    handle: Handle<S>,
+    upto: Lsn,
+    failure: Arc<Mutex<Option<Failure>>>,
+}
+
+impl StoreLinks {
+    /// All that this writer stores.
+    pub fn new(writer: Writer) -> Self {
         Self {
             writer,
+            order: Arc::default(),
+        }
+    }
+
+    /// A session whose records stand under `prefix`.
+    pub fn link(&self, prefix: Prefix) -> StoreLink {
+        StoreLink {
+            links: self.clone(),
             prefix,
             failure: Arc::default(),
         }
+    }
+
+    /// The thread behind it, for what belongs to no session.
+    pub fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Hands over what these sessions want stored now, and `extra`, as one: all of it is stored, or nothing. `done` hears of it behind
+    /// the sessions, on the writer's thread; at once, when there is nothing to store.
+    ///
+    /// No lock of these sessions may be held by the caller.
+    pub fn submit_together<S>(
+        &self,
+        sessions: impl IntoIterator<Item = (StoreLink, Handle<S>)>,
+        extra: Batch,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) where
+        S: Session + Send + 'static,
+    {
+        let order = lock(&self.order);
+        let mut words = Vec::new();
+        let mut parts = Vec::new();
+        for (link, handle) in sessions {
+            if let Some((upto, ops)) = take(&handle) {
+                parts.push((link.prefix, ops));
+                words.push(Word {
+                    handle,
+                    upto,
+                    failure: link.failure,
+                });
+            }
+        }
+        if parts.is_empty() && extra.is_empty() {
+            drop(order);
+            return done(Ok(()));
+        }
+        self.writer.submit_all(parts, extra, move |result| {
+            for word in &words {
+                word.tell(&result);
+            }
+            done(result);
+        });
+    }
+}
+
+impl<S: Session> Word<S> {
+    fn tell(&self, result: &Result<(), StoreError>) {
+        self.handle.with(|session, now| match result {
+            Ok(()) => {
+                *lock(&self.failure) = None;
+                session.handle_stored(self.upto);
+            }
+            Err(error) => {
+                note(&self.failure, error.clone(), now);
+                session.handle_store_failed(self.upto);
+            }
+        });
+    }
+}
+
+/// What a session wants stored, and the number of the last of it.
+fn take<S: Session>(handle: &Handle<S>) -> Option<(Lsn, Vec<StoreOp>)> {
+    let mut inner = handle.lock();
+    let mut ops = Vec::new();
+    let mut upto = None;
+    while let Some((lsn, op)) = inner.session.poll_store() {
+        upto = Some(lsn);
+        ops.push(op);
+    }
+    Some((upto?, ops))
+}
+
+fn note(failure: &Mutex<Option<Failure>>, error: StoreError, now: Instant) {
+    tracing::warn!(%error, "the store failed");
+    *lock(failure) = Some(Failure { error, at: now });
+}
+
+impl StoreLink {
+    /// The records of one session stand under `prefix` in the writer's store, which has no other session.
+    pub fn new(writer: Writer, prefix: Prefix) -> Self {
+        StoreLinks::new(writer).link(prefix)
     }
 
     /// The last error of the store, if it has not succeeded since.
@@ -53,26 +160,43 @@ impl StoreLink {
 
     /// Whether the writer takes more operations; if not, the task is woken when it does.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.writer.poll_room(cx)
+        self.links.writer.poll_room(cx)
     }
 
-    /// Hands over operations, numbered upwards to `upto`. The session hears of them from the writer's thread.
-    pub(crate) fn submit<S>(&self, handle: &Handle<S>, ops: Vec<StoreOp>, upto: Lsn)
+    /// Hands over what the session wants stored, and then what it wants to read. It hears of both from the writer's thread.
+    pub(crate) fn serve<S>(&self, handle: &Handle<S>)
     where
         S: Session + Send + 'static,
     {
+        let order = lock(&self.links.order);
         // Neither the writer nor this link goes along: the store closes with its last user, whatever is under way.
+        if let Some((upto, ops)) = take(handle) {
+            let word = Word {
+                handle: handle.clone(),
+                upto,
+                failure: Arc::clone(&self.failure),
+            };
+            let done = move |result| word.tell(&result);
+            self.links.writer.submit(&self.prefix, ops, done);
+        }
+        drop(order);
+        let load = handle.lock().session.poll_load();
+        if let Some(load) = load {
+            self.load(handle, load);
+        }
+    }
+
+    fn load<S>(&self, handle: &Handle<S>, load: Load)
+    where
+        S: Session + Send + 'static,
+    {
         let (handle, failure) = (handle.clone(), Arc::clone(&self.failure));
-        self.writer.submit(&self.prefix, ops, move |result| {
+        self.links.writer.load(&self.prefix, load, move |result| {
             handle.with(|session, now| match result {
-                Ok(()) => {
-                    *lock(&failure) = None;
-                    session.handle_stored(upto);
-                }
+                Ok(loaded) => session.handle_loaded(now, loaded),
                 Err(error) => {
-                    tracing::warn!(%error, "the store failed");
-                    *lock(&failure) = Some(Failure { error, at: now });
-                    session.handle_store_failed(upto);
+                    note(&failure, error, now);
+                    session.handle_load_failed();
                 }
             });
         });
@@ -82,7 +206,7 @@ impl StoreLink {
     pub(crate) async fn flush(&self) {
         let answer = Arc::new(Cell::new(false));
         let done = Arc::clone(&answer);
-        self.writer.flush(move |result| {
+        self.links.writer.flush(move |result| {
             if let Err(error) = result {
                 tracing::warn!(%error, "the store failed");
             }
@@ -91,8 +215,8 @@ impl StoreLink {
         answer.until(|answer| answer.then_some(())).await;
     }
 
-    /// Reads everything the session asks for, stretch after stretch, and blocks the thread for that. To be done once, before anything
-    /// else is asked of the session: the order of its records goes on where they end.
+    /// Reads what the session asks for until it asks for nothing, stretch after stretch, and blocks the thread for that. To be done once,
+    /// before anything else is asked of the session: the order of its records goes on where they end.
     pub fn restore<S>(&self, handle: &Handle<S>) -> Result<(), StoreError>
     where
         S: Session + Send + 'static,
@@ -100,19 +224,19 @@ impl StoreLink {
         while let Some(load) = handle.with(|session, _| session.poll_load()) {
             let answer = Arc::new(Cell::new(None));
             let done = Arc::clone(&answer);
-            self.writer.load(&self.prefix, load, move |result| {
+            self.links.writer.load(&self.prefix, load, move |result| {
                 done.update(|answer| *answer = Some(result));
             });
             // The writer answers every question, also when it ends: without a time limit there is no `None`.
             if let Some(records) = answer.until_blocking(None, Option::take) {
-                let records = records?;
-                handle.with(|session, _| session.handle_loaded(records));
+                let loaded = records?;
+                handle.with(|session, now| session.handle_loaded(now, loaded));
             }
         }
         Ok(())
     }
 }
 
-fn lock(failure: &Mutex<Option<Failure>>) -> MutexGuard<'_, Option<Failure>> {
-    failure.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

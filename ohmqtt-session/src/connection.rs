@@ -11,7 +11,7 @@ use crate::aliases::OutboundAliases;
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::flows::Gated;
 use crate::message::{LostMessage, Message};
-use crate::{Instant, Key, Lsn};
+use crate::{Instant, Lsn};
 
 /// What the other side of a connection accepts and offers: from CONNECT at a server, from CONNACK at a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,6 +258,3 @@ const OTHER_ANSWERS: usize = 64;
 pub(crate) fn unexpected(packet: PacketType, when: &'static str) -> ProtocolError {
     ProtocolError::Unexpected { packet, when }
 }
-
-/// The first key of a session's records, where reading begins.
-pub(crate) const FIRST_KEY: Key = Key::Outgoing(0);

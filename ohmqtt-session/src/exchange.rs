@@ -7,7 +7,7 @@ use crate::connection::Connection;
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::fit::{Wishes, fit};
 use crate::flows::{Arrival, FlowEvent, Flows, Outlets, Receipt, Wire};
-use crate::{Instant, Lsn, Message, StoreOp};
+use crate::{Instant, Loaded, Lsn, Message};
 
 #[derive(Debug)]
 pub(crate) struct Exchange<E> {
@@ -165,8 +165,19 @@ impl<E: From<FlowEvent>> Exchange<E> {
         });
     }
 
-    pub(crate) fn poll_store(&mut self) -> Option<(Lsn, StoreOp)> {
-        self.flows.log.poll()
+    pub(crate) fn handle_loaded(&mut self, now: Instant, loaded: Loaded) {
+        let Self { flows, events, .. } = self;
+        flows.handle_any_loaded(now, loaded, &mut |event| events.push_back(event.into()));
+    }
+
+    /// What has a deadline of its own, whether there is a connection or not.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let Self { flows, events, .. } = self;
+        flows
+            .sender
+            .handle_timeout(now, &mut flows.log, &mut |event| {
+                events.push_back(event.into());
+            });
     }
 
     /// The next packet that may leave now. `flowing`: the handshake is done, and messages may go.

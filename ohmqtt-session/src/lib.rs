@@ -10,7 +10,8 @@
 //! tell it so. The order among them does not matter; after any call that puts something in, ask all the polls again.
 //!
 //! 1. `poll_store` until `None`; hand the operations to the store in their order; its word comes back as `handle_stored` or
-//!    `handle_store_failed`. `poll_load` likewise, answered by `handle_loaded`. (Nothing of this without a store.)
+//!    `handle_store_failed`. `poll_load` likewise, answered by `handle_loaded` or `handle_load_failed`. (Nothing of this without a
+//!    store.)
 //! 2. `poll_packet` until `None`, or until enough is gathered; write it.
 //! 3. `poll_event` until `None`; act on it.
 //! 4. If `poll_close`: flush and close the stream.
@@ -80,7 +81,6 @@ mod record;
 mod server;
 mod time;
 
-use alloc::vec::Vec;
 use ohmqtt_codec::{DecodeError, Packet};
 
 pub use aliases::AliasPolicy;
@@ -88,9 +88,12 @@ pub use backoff::{Backoff, BackoffLimits};
 pub use client::{ClientConfig, ClientEvent, ClientSession, SubscribeError};
 pub use connection::PeerLimits;
 pub use error::{DisconnectCause, ProtocolError};
-pub use flows::{Flows, OutboxLimits, PublishError, Receipt, Rejected, SessionLoss};
+pub use flows::{
+    Flows, OutboxConfig, OutboxCounters, OutboxLimits, Overflow, PublishError, Receipt, Rejected,
+    SessionLoss, Window,
+};
 pub use message::{LostMessage, Message, PublishOptions, Ticket};
-pub use record::{Key, Load, Lsn, Record, StoreOp};
+pub use record::{Backlog, Key, Load, Loaded, Lsn, Record, StoreOp};
 pub use server::{Accept, Routed, ServerConfig, ServerEvent, ServerSession, Subscription};
 pub use time::Instant;
 
@@ -120,16 +123,19 @@ pub trait Session {
     /// Of the operations polled and not stored yet, those up to this one are not stored, and will not be.
     fn handle_store_failed(&mut self, upto: Lsn);
 
-    /// The answer to `poll_load`: records in key order, fewer than asked when there are no more.
-    fn handle_loaded(&mut self, records: Vec<Record>);
+    /// The answer to `poll_load`.
+    fn handle_loaded(&mut self, now: Instant, loaded: Loaded);
+
+    /// What `poll_load` asked for could not be read. It is asked for again.
+    fn handle_load_failed(&mut self);
 
     /// The next packet to write. Only packets whose records are stored come; ask again after any other call.
     fn poll_packet(&mut self, now: Instant) -> Option<Packet>;
 
-    /// The next operation for the store.
+    /// The next operation for the store. Those that come one after the other until there is none are to be stored together.
     fn poll_store(&mut self) -> Option<(Lsn, StoreOp)>;
 
-    /// The next stretch of records to read.
+    /// The next stretch of records to read, all of them stored. No other comes before the answer to this one.
     fn poll_load(&mut self) -> Option<Load>;
 
     /// The next event.

@@ -1,6 +1,7 @@
 //! An application message on its way out or in, without what belongs to one connection: no Packet Identifier, no alias, no DUP.
 
 use core::fmt;
+use core::time::Duration;
 
 use bytes::Bytes;
 use ohmqtt_codec::{Delivery, PacketId, Publish, PublishProperties, PublishTopic, Qos, TopicName};
@@ -93,11 +94,17 @@ impl Ticket {
     /// Nobody asks: no event is made for the milestones of this message.
     pub const NONE: Self = Self(0);
 
-    /// The ticket of every message that was read back from a store. Whoever published it is gone; its end still makes room.
+    /// The ticket of every message that was read back from a store and whose own ticket is gone or [was
+    /// forgotten](crate::ClientSession::forget). Whoever published it does not ask; its end still makes room.
     pub const RESTORED: Self = Self(u64::MAX);
 
     pub(crate) fn is_some(self) -> bool {
         self != Self::NONE
+    }
+
+    /// Somebody asks about this very message.
+    pub(crate) fn is_asked(self) -> bool {
+        self != Self::NONE && self != Self::RESTORED
     }
 }
 
@@ -162,12 +169,14 @@ impl Outgoing {
 
     /// Why an unsent message is not to be sent any more.
     pub(crate) fn is_over(&self, now: Instant) -> Option<LostMessage> {
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            return Some(LostMessage::DeadlinePassed);
-        }
-        // [MQTT-3.3.2-5] A message whose interval has passed before its delivery began is deleted.
-        let interval = self.message.properties.message_expiry_interval()?;
-        (now.since(self.accepted).as_secs() >= u64::from(interval)).then_some(LostMessage::Expired)
+        LostMessage::of_wait(now, self.accepted, self.deadline, &self.message)
+    }
+
+    /// When that begins.
+    pub(crate) fn over_at(&self) -> Option<Instant> {
+        let interval = self.message.properties.message_expiry_interval();
+        let expiry = interval.map(|s| self.accepted + Duration::from_secs(s.into()));
+        self.deadline.into_iter().chain(expiry).min()
     }
 }
 
@@ -209,7 +218,30 @@ pub enum LostMessage {
     /// The session was closed before it was acknowledged.
     #[error("closed before the message was acknowledged")]
     Closed,
+    /// The outbox was full, and newer messages took its place.
+    #[error("the outbox was full, and a newer message took this one's place")]
+    Dropped,
+    /// The outbox was full, and a newer message on its topic took its place.
+    #[error("the outbox was full, and a newer message on the same topic took this one's place")]
+    Replaced,
     /// The store could not keep it.
     #[error("the store could not keep the message")]
     StoreFailed,
+}
+
+impl LostMessage {
+    /// Why a message that has waited since `accepted` is not to be sent any more.
+    pub(crate) fn of_wait(
+        now: Instant,
+        accepted: Instant,
+        deadline: Option<Instant>,
+        message: &Message,
+    ) -> Option<Self> {
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Some(Self::DeadlinePassed);
+        }
+        // [MQTT-3.3.2-5] A message whose interval has passed before its delivery began is deleted.
+        let interval = message.properties.message_expiry_interval()?;
+        (now.since(accepted).as_secs() >= u64::from(interval)).then_some(Self::Expired)
+    }
 }

@@ -20,6 +20,8 @@ impl Lsn {
 /// Where a record stands. Keys of one session are ordered by kind, then by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
+    /// What lies behind the outgoing messages that are in memory.
+    Backlog,
     /// An outgoing message, from *accepted* until it is acknowledged, by its place in the order of publishing.
     Outgoing(u64),
     /// The Packet Identifier of an incoming QoS 2 message, from its PUBREC until its PUBREL.
@@ -27,11 +29,15 @@ pub enum Key {
 }
 
 impl Key {
+    /// Behind all outgoing messages and before all received identifiers.
+    pub(crate) const BEHIND_OUTGOING: Self = Self::Outgoing(u64::MAX);
+
     /// The first key behind this one.
     #[must_use]
     pub fn next(self) -> Self {
         let after = |id: PacketId| id.get().checked_add(1).and_then(PacketId::new);
         match self {
+            Self::Backlog => Self::Outgoing(0),
             Self::Outgoing(seq) => Self::Outgoing(seq.saturating_add(1)),
             Self::Received(id) => Self::Received(after(id).unwrap_or(id)),
         }
@@ -41,6 +47,8 @@ impl Key {
 /// What is kept under a [`Key`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
+    /// What lies in the store and not in memory.
+    Backlog(Backlog),
     /// An accepted message. Its Packet Identifier is recorded before it is used.
     Message {
         /// The place in the order of publishing.
@@ -72,6 +80,7 @@ impl Record {
     /// Where this record stands.
     pub fn key(&self) -> Key {
         match self {
+            Self::Backlog(_) => Key::Backlog,
             Self::Message { seq, .. } | Self::Released { seq, .. } => Key::Outgoing(*seq),
             Self::Received { packet_id } => Key::Received(*packet_id),
         }
@@ -97,15 +106,44 @@ impl StoreOp {
     }
 }
 
-/// A stretch of records that the session wants to read: those at `from` and behind it, at most `max` of them.
+/// The messages that lie in the store and not in memory: all unsent, with places in the order of publishing from `first` to before
+/// `next`. Some of these places may be empty.
 ///
-/// The answer is [`Session::handle_loaded`](crate::Session::handle_loaded), with fewer than `max` records when there are no more.
+/// It is written again with every batch that changes it, so that a restart need not read what it stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// The place of the first one.
+    pub first: u64,
+    /// The place behind the last one.
+    pub next: u64,
+    /// How many there are.
+    pub messages: u64,
+    /// Their size in bytes, counted as packets.
+    pub bytes: u64,
+}
+
+/// A stretch of records that the session wants to read, in the order of their keys.
+///
+/// The answer is [`Session::handle_loaded`](crate::Session::handle_loaded), or `handle_load_failed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// The first key wanted.
     pub from: Key,
+    /// The first key not wanted any more; `None`: all of the session's records behind `from`.
+    pub to: Option<Key>,
     /// How many records at most.
     pub max: usize,
+    /// No more records once those read have so many bytes. One is read in any case.
+    pub bytes: usize,
+}
+
+/// The answer to a [`Load`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// What stands in the stretch, in the order of the keys; the first of it, when `max` or `bytes` was reached.
+    pub records: Vec<Record>,
+    /// Whether that is all of the stretch.
+    pub complete: bool,
 }
 
 /// The operations of a session that are not stored yet, and how far the store has come.
@@ -152,6 +190,10 @@ impl StoreLog {
     /// An operation may so be stored twice, but never after a later one alone, and each says what a key holds, not how it changes.
     pub(crate) fn rewind(&mut self) {
         self.polled = 0;
+    }
+
+    pub(crate) fn has_unpolled(&self) -> bool {
+        self.polled < self.unstored.len()
     }
 
     pub(crate) fn poll(&mut self) -> Option<(Lsn, StoreOp)> {

@@ -18,6 +18,7 @@ use ohmqtt_session::Key;
 const SESSION: u8 = b's';
 
 /// The kinds of records of a session, in the order of [`Key`], with room between them.
+const BACKLOG: u8 = 0x08;
 const OUTGOING: u8 = 0x10;
 const RECEIVED: u8 = 0x20;
 
@@ -65,6 +66,7 @@ impl fmt::Debug for Prefix {
 /// What stands behind the prefix.
 pub(crate) fn tail(key: Key) -> [u8; 9] {
     let (kind, number) = match key {
+        Key::Backlog => (BACKLOG, 0),
         Key::Outgoing(seq) => (OUTGOING, seq),
         Key::Received(packet_id) => (RECEIVED, u64::from(packet_id.get())),
     };
@@ -83,6 +85,7 @@ pub(crate) fn parse(key: &[u8]) -> Option<(&[u8], Key)> {
     let (kind, number) = rest.split_first()?;
     let number = u64::from_be_bytes(number.try_into().ok()?);
     let key = match *kind {
+        BACKLOG if number == 0 => Key::Backlog,
         OUTGOING => Key::Outgoing(number),
         RECEIVED => Key::Received(PacketId::new(u16::try_from(number).ok()?)?),
         _ => return None,
@@ -93,6 +96,12 @@ pub(crate) fn parse(key: &[u8]) -> Option<(&[u8], Key)> {
 /// How an error calls the record under this key.
 pub(crate) fn describe(key: &[u8]) -> String {
     match parse(key) {
+        Some((client_id, Key::Backlog)) => {
+            format!(
+                "the backlog's numbers of session \"{}\"",
+                shorten(client_id)
+            )
+        }
         Some((client_id, Key::Outgoing(seq))) => {
             format!(
                 "outgoing message {seq} of session \"{}\"",

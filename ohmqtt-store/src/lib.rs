@@ -28,10 +28,11 @@
 //! // The next process finds it again.
 //! let writer = Writer::spawn(store, Durability::Safe)?;
 //! let (send, loaded) = mpsc::channel();
-//! writer.load(&prefix, Load { from: Key::Outgoing(0), max: 100 }, move |records| {
-//!     let _ = send.send(records);
+//! let all = Load { from: Key::Outgoing(0), to: None, max: 100, bytes: 1_000_000 };
+//! writer.load(&prefix, all, move |result| {
+//!     let _ = send.send(result);
 //! });
-//! assert_eq!(loaded.recv()??, [record]);
+//! assert_eq!(loaded.recv()??.records, [record]);
 //! # Ok(())
 //! # }
 //! ```

@@ -10,7 +10,7 @@
 
 use bytes::BytesMut;
 use ohmqtt_codec::{Delivery, EncodeBuf, Limits, Packet, PacketId, PublishTopic, Qos, decode};
-use ohmqtt_session::{Instant, Key, Message, Record, StoreOp};
+use ohmqtt_session::{Backlog, Instant, Key, Message, Record, StoreOp};
 use serde::{Deserialize, Serialize};
 
 use crate::key;
@@ -19,8 +19,8 @@ use crate::{Batch, Prefix, StoreError};
 /// The format that is written, and the newest that can be read.
 const FORMAT: u8 = 1;
 
-/// The longest an envelope can be: two tags, a byte, three bytes of identifier, two times of ten bytes and their tags.
-const ENVELOPE_MAX: usize = 32;
+/// The longest an envelope can be: a tag and four numbers of ten bytes.
+const ENVELOPE_MAX: usize = 48;
 
 /// Format 1. Variants and fields are numbered by their order: it stays as it is.
 #[derive(Serialize, Deserialize)]
@@ -36,6 +36,13 @@ enum Envelope {
         packet_id: u16,
     },
     Received,
+    /// The numbers of the messages behind the window.
+    Backlog {
+        first: u64,
+        next: u64,
+        messages: u64,
+        bytes: u64,
+    },
 }
 
 /// Writes the operations of sessions as operations on bytes.
@@ -100,6 +107,12 @@ impl Encoder {
                 packet_id: packet_id.get(),
             },
             Record::Received { .. } => Envelope::Received,
+            Record::Backlog(backlog) => Envelope::Backlog {
+                first: backlog.first,
+                next: backlog.next,
+                messages: backlog.messages,
+                bytes: backlog.bytes,
+            },
         };
         let mut buf = [0; ENVELOPE_MAX];
         let envelope =
@@ -187,6 +200,23 @@ fn read(key: &[u8], value: &[u8]) -> Result<Record, Fault> {
             packet,
         ),
         (Key::Received(packet_id), Envelope::Received) => (Record::Received { packet_id }, packet),
+        (
+            Key::Backlog,
+            Envelope::Backlog {
+                first,
+                next,
+                messages,
+                bytes,
+            },
+        ) => {
+            let backlog = Backlog {
+                first,
+                next,
+                messages,
+                bytes,
+            };
+            (Record::Backlog(backlog), packet)
+        }
         _ => return Err("the record belongs under another kind of key".into()),
     };
     if packet.is_empty() {

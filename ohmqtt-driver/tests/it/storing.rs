@@ -311,8 +311,8 @@ async fn more_than_the_writer_takes_waits_in_the_session_and_is_accepted_in_orde
     let mut accepted = offline(handle.clone(), link.clone());
     store.shut();
     let payload = bytes::Bytes::from(vec![0; 1024 * 1024]);
-    // Twice what the writer takes, a mebibyte at a time.
-    let count = 2 * (Writer::LIMIT / payload.len()) as u64;
+    // More than the writer takes, a mebibyte at a time, and not so much that the session takes no more.
+    let count = (Writer::LIMIT / payload.len()) as u64 + 2;
     for ticket in 1..=count {
         let options = PublishOptions {
             ticket: Ticket(ticket),

@@ -279,18 +279,11 @@ impl World {
     /// The session is read back, and waits for its client.
     fn restore_server(&mut self) {
         let config = self.context.setup.server(&mut self.context.rng);
-        let mut flows = Flows::new(config.outbox, config.durable);
-        for record in self.context.disks[Side::Server].records() {
-            if let Some(record) = self.context.plant.loaded(Side::Server, record.clone()) {
-                flows.restore(record);
-            }
+        let mut flows = Flows::open(config.outbox);
+        while let Some(load) = flows.poll_load() {
+            flows.handle_loaded(self.context.load(Side::Server, load));
         }
-        let mut server = ServerSession::new(self.context.now, config);
-        let accept = Accept {
-            session: Some(flows),
-            ..Accept::default()
-        };
-        server.accept(self.context.now, accept);
+        let server = ServerSession::resting(self.context.now, config, flows);
         self.last_connection += 1;
         let id = self.last_connection;
         self.owner = Some(id);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use ohmqtt_codec::{EncodeBuf, Limits, PacketId, Qos, ReasonCode, decode};
-use ohmqtt_session::{Instant, Key, Load, Lsn, Receipt, Record, Session, StoreOp};
+use ohmqtt_session::{Instant, Key, Load, Loaded, Lsn, Receipt, Record, Session, StoreOp};
 
 use crate::disk::Disk;
 use crate::happening::{Happening, Own};
@@ -331,10 +331,19 @@ impl Context {
             return Ok(());
         };
         self.activity += 1;
-        let records = self.disks[side].load(load).into_iter();
-        let records = records.filter_map(|record| self.plant.loaded(side, record));
-        session.handle_loaded(records.collect());
+        let loaded = self.load(side, load);
+        session.handle_loaded(self.now, loaded);
         self.settle(side, session)
+    }
+
+    /// What a stretch of the disk holds.
+    pub(crate) fn load(&mut self, side: Side, load: Load) -> Loaded {
+        let mut loaded = self.disks[side].load(load);
+        let records = loaded.records.into_iter();
+        loaded.records = records
+            .filter_map(|record| self.plant.loaded(side, record))
+            .collect();
+        loaded
     }
 
     /// What a store has committed is known to the ledgers, and has to fit together.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
 use ohmqtt_codec::PacketId;
-use ohmqtt_session::{Key, Load, Lsn, Record, StoreOp};
+use ohmqtt_session::{Key, Load, Loaded, Lsn, Record, StoreOp};
 
 type Batch = Vec<(Lsn, StoreOp)>;
 
@@ -101,12 +101,25 @@ impl Disk {
         }
     }
 
-    pub(crate) fn load(&self, load: Load) -> Vec<Record> {
+    pub(crate) fn load(&self, load: Load) -> Loaded {
+        let mut loaded = Loaded {
+            complete: true,
+            ..Loaded::default()
+        };
+        let mut bytes = 0;
         let stretch = self.committed.range(load.from..);
-        stretch
-            .take(load.max)
-            .map(|(_, record)| record.clone())
-            .collect()
+        for (_, record) in stretch.take_while(|(key, _)| load.to.is_none_or(|to| **key < to)) {
+            let full = bytes >= load.bytes && !loaded.records.is_empty();
+            if loaded.records.len() >= load.max || full {
+                loaded.complete = false;
+                break;
+            }
+            if let Record::Message { message, .. } = record {
+                bytes += message.size();
+            }
+            loaded.records.push(record.clone());
+        }
+        loaded
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use ohmqtt_codec::{ConnectProperties, MqttString};
-use ohmqtt_session::{ClientConfig, OutboxLimits, ServerConfig, SessionLoss};
+use ohmqtt_session::{ClientConfig, OutboxConfig, ServerConfig, SessionLoss};
 
 use crate::side::{Side, Sides};
 
@@ -34,7 +34,7 @@ pub(crate) struct Setup {
     pub(crate) receive_maximum: Sides<u16>,
     pub(crate) alias_maximum: Sides<u16>,
     pub(crate) packet_size: Sides<Option<u32>>,
-    pub(crate) outbox: Sides<OutboxLimits>,
+    pub(crate) outbox: Sides<OutboxConfig>,
     /// The server's limits change from connection to connection.
     pub(crate) moody: bool,
     pub(crate) rates: Rates,
@@ -68,13 +68,19 @@ impl Setup {
         };
         let aliases = |rng: &mut Rng| if rng.bool() { rng.u16(1..=3) } else { 0 };
         let size = |rng: &mut Rng| (rng.u8(..8) == 0).then(|| rng.u32(80..400));
-        let outbox = |rng: &mut Rng| OutboxLimits {
-            messages: rng.usize(3..40),
-            bytes: if rng.u8(..4) == 0 {
+        let outbox = |rng: &mut Rng| {
+            let mut outbox = OutboxConfig::default();
+            outbox.limits.messages = rng.usize(3..40);
+            outbox.limits.bytes = if rng.u8(..4) == 0 {
                 rng.usize(200..2000)
             } else {
                 1 << 20
-            },
+            };
+            if rng.u8(..4) > 0 {
+                outbox.window.messages = rng.usize(1..10);
+                outbox.window.bytes = rng.usize(50..1000);
+            }
+            outbox
         };
         Self {
             steps: rng.u32(100..1500),

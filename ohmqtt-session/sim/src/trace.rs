@@ -133,7 +133,7 @@ pub(crate) fn operation(op: &StoreOp) -> String {
         }
         StoreOp::Delete(Key::Outgoing(seq)) => format!("delete outgoing seq {seq}"),
         StoreOp::Delete(Key::Received(id)) => format!("delete received id {}", id.get()),
-        #[expect(unreachable_patterns, reason = "records may get more kinds")]
-        other => format!("{other:?}"),
+        StoreOp::Put(Record::Backlog(backlog)) => format!("put {backlog:?}"),
+        StoreOp::Delete(Key::Backlog) => "delete backlog".to_owned(),
     }
 }

@@ -105,7 +105,7 @@ impl Flights {
             let n = match record {
                 Record::Message { message, .. } => number(&message.payload),
                 Record::Released { seq, .. } => numbers.get(seq).copied(),
-                Record::Received { .. } => continue,
+                Record::Received { .. } | Record::Backlog(_) => continue,
             };
             let n = n.ok_or_else(|| Failure(format!("a record of no message: {record:?}")))?;
             ledger.restored(n)?;

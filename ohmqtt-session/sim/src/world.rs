@@ -403,7 +403,7 @@ impl World {
         records.fold((0, 0), |(messages, bytes), record| match record {
             Record::Message { message, .. } => (messages + 1, bytes + message.size()),
             Record::Released { .. } => (messages + 1, bytes),
-            Record::Received { .. } => (messages, bytes),
+            Record::Received { .. } | Record::Backlog(_) => (messages, bytes),
         })
     }
 
@@ -411,7 +411,7 @@ impl World {
     fn check(&mut self) -> Result {
         let setup = &self.context.setup;
         let (messages, bytes) = self.client.queued();
-        let limits = setup.outbox[Side::Client];
+        let limits = setup.outbox[Side::Client].limits;
         let restored = self.restored[Side::Client];
         rule!(
             messages <= limits.messages + restored.0 && bytes <= limits.bytes + restored.1,
@@ -425,7 +425,7 @@ impl World {
         );
         if let Some(server) = self.server() {
             let (messages, bytes) = server.queued();
-            let limits = setup.outbox[Side::Server];
+            let limits = setup.outbox[Side::Server].limits;
             let restored = self.restored[Side::Server];
             rule!(
                 messages <= limits.messages + restored.0 && bytes <= limits.bytes + restored.1,

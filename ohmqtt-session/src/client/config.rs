@@ -3,7 +3,7 @@
 use core::time::Duration;
 use ohmqtt_codec::{Connect, ConnectProperties, MqttString};
 
-use crate::{OutboxLimits, SessionLoss};
+use crate::{OutboxConfig, SessionLoss};
 
 /// What a client session is told once, at its beginning.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
     /// How long the server may take to answer a PINGREQ. At most the Keep Alive is used.
     pub ping_timeout: Duration,
-    /// How much may wait to be sent or acknowledged.
-    pub outbox: OutboxLimits,
+    /// How much may wait to be sent or acknowledged, and what becomes of more.
+    pub outbox: OutboxConfig,
     /// Whether there is a store: operations are emitted by `poll_store` and packets wait for them.
     pub durable: bool,
     /// What becomes of unacknowledged messages when the server has lost the session.
@@ -42,7 +42,7 @@ impl ClientConfig {
             },
             connect_timeout: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(15),
-            outbox: OutboxLimits::default(),
+            outbox: OutboxConfig::default(),
             durable: false,
             session_loss: SessionLoss::default(),
         }

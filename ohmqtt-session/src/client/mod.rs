@@ -16,16 +16,13 @@ use ohmqtt_codec::{
 pub use self::config::ClientConfig;
 pub use self::event::{ClientEvent, SubscribeError};
 use crate::aliases::AliasPolicy;
-use crate::connection::{Connection, FIRST_KEY, PeerLimits};
+use crate::connection::{Connection, PeerLimits};
 use crate::direction::{self, Role};
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::exchange::Exchange;
 use crate::flows::{Flows, PublishError, Receipt, Rejected, Request, RequestKind};
 use crate::message::{LostMessage, Message, PublishOptions, Ticket};
-use crate::{Instant, Load};
-
-/// How many records are read at once when a session is restored.
-const LOAD: usize = 1024;
+use crate::{Instant, OutboxCounters};
 
 /// A client's session: the rules of MQTT 5.0 from CONNECT to DISCONNECT, over any number of connections, without any I/O.
 ///
@@ -42,7 +39,6 @@ pub struct ClientSession {
     /// A stream came, and CONNECT is not sent yet.
     connect_due: bool,
     authenticating: auth::Exchanging,
-    restore: Restore,
 }
 
 /// What the connection awaits.
@@ -59,29 +55,14 @@ enum Phase {
     },
 }
 
-/// How far the session is read back from its store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Restore {
-    /// From here on, and not asked yet.
-    Wanted(Load),
-    /// Asked.
-    Awaited,
-    Done,
-}
-
 impl ClientSession {
     /// A session that waits for its first stream. When it is durable it first asks for what its store holds.
     pub fn new(config: ClientConfig) -> Self {
         let start = Instant::default();
-        let mut flows = Flows::new(config.outbox, config.durable);
-        let restore = if config.durable {
-            flows.sender.begin_restoring();
-            Restore::Wanted(Load {
-                from: FIRST_KEY,
-                max: LOAD,
-            })
+        let flows = if config.durable {
+            Flows::open(config.outbox)
         } else {
-            Restore::Done
+            Flows::new(config.outbox, false)
         };
         Self {
             exchange: Exchange::new(Connection::new(start, NonZeroU16::MAX.get(), 0), flows),
@@ -90,7 +71,6 @@ impl ClientSession {
             has_session: !config.connect.clean_start,
             connect_due: false,
             authenticating: auth::Exchanging::No,
-            restore,
             config,
         }
     }
@@ -118,6 +98,18 @@ impl ClientSession {
     /// Messages accepted and not finished, and their size in bytes.
     pub fn queued(&self) -> (usize, usize) {
         self.exchange.flows.queued()
+    }
+
+    /// What became of messages since the session began, or was read back.
+    pub fn counters(&self) -> OutboxCounters {
+        self.exchange.flows.counters()
+    }
+
+    /// Nobody asks any more what becomes of the message with this ticket: what is kept only to tell is let go.
+    ///
+    /// The message itself goes on. Events about it may still come, later ones with [`Ticket::RESTORED`].
+    pub fn forget(&mut self, ticket: Ticket) {
+        self.exchange.flows.sender.outbox.forget(ticket);
     }
 
     /// Messages of QoS 1 and 2 that were sent on this connection and are not acknowledged.

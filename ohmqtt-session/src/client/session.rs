@@ -6,10 +6,10 @@ use core::time::Duration;
 use ohmqtt_codec::{DecodeError, Disconnect, Packet, ReasonCode};
 
 use super::auth::Exchanging;
-use super::{ClientEvent, ClientSession, LOAD, Phase, Restore};
+use super::{ClientEvent, ClientSession, Phase};
 use crate::connection::{Connection, unexpected};
 use crate::error::{DisconnectCause, ProtocolError};
-use crate::{Instant, Load, Lsn, Record, Session, StoreOp};
+use crate::{Instant, Load, Loaded, Lsn, Session, StoreOp};
 
 impl ClientSession {
     fn ping_patience(&self) -> Duration {
@@ -131,6 +131,7 @@ impl Session for ClientSession {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.exchange.handle_timeout(now);
         if !self.exchange.connection.is_open() {
             return;
         }
@@ -152,36 +153,21 @@ impl Session for ClientSession {
     }
 
     fn poll_load(&mut self) -> Option<Load> {
-        let Restore::Wanted(load) = self.restore else {
-            return None;
-        };
-        self.restore = Restore::Awaited;
-        Some(load)
+        self.exchange.flows.poll_any_load()
     }
 
-    fn handle_loaded(&mut self, records: Vec<Record>) {
-        let more = records.len() >= LOAD;
-        let last = records.last().map(Record::key);
-        self.has_session |= !records.is_empty();
-        for record in records {
-            self.exchange.flows.restore(record);
-        }
-        self.restore = match last {
-            Some(last) if more => Restore::Wanted(Load {
-                from: last.next(),
-                max: LOAD,
-            }),
-            _ => {
-                let flows = &mut self.exchange.flows;
-                flows.sender.restored(&mut flows.log);
-                Restore::Done
-            }
-        };
+    fn handle_loaded(&mut self, now: Instant, loaded: Loaded) {
+        self.exchange.handle_loaded(now, loaded);
+        self.has_session |= self.exchange.flows.was_kept();
+    }
+
+    fn handle_load_failed(&mut self) {
+        self.exchange.flows.handle_load_failed();
     }
 
     fn poll_packet(&mut self, now: Instant) -> Option<Packet> {
         // Until the session is read back, not even CONNECT may go: it says whether there is something to resume.
-        if self.restore != Restore::Done {
+        if !self.exchange.flows.is_open() {
             return None;
         }
         if self.connect_due {
@@ -198,7 +184,7 @@ impl Session for ClientSession {
     }
 
     fn poll_store(&mut self) -> Option<(Lsn, StoreOp)> {
-        self.exchange.poll_store()
+        self.exchange.flows.poll_store()
     }
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
@@ -210,17 +196,17 @@ impl Session for ClientSession {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if !self.exchange.connection.is_open() {
-            return None;
-        }
-        match self.phase {
+        let outbox = self.exchange.flows.sender.outbox.poll_timeout();
+        let connection = match self.phase {
+            _ if !self.exchange.connection.is_open() => None,
             Phase::Offline => None,
             Phase::AwaitConnAck { deadline } => Some(deadline),
             Phase::Connected { pong_deadline } => {
                 let ping_due = self.ping_due(pong_deadline.is_some());
                 pong_deadline.into_iter().chain(ping_due).min()
             }
-        }
+        };
+        outbox.into_iter().chain(connection).min()
     }
 
     fn is_ending(&self) -> bool {

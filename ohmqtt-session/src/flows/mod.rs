@@ -2,17 +2,21 @@
 //! operations the store has not confirmed. A server moves it from an old connection to a new one (take-over, resume).
 
 mod ids;
+mod opening;
+mod outbox;
 mod receiver;
 mod sender;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use ohmqtt_codec::{AckProperties, Packet, Qos, ReasonCode};
 
+use self::opening::Opening;
+pub use self::outbox::{OutboxConfig, OutboxCounters, OutboxLimits, Overflow, Window};
 pub(crate) use self::receiver::{Arrival, Outlets, Receiver};
 pub(crate) use self::sender::{Request, RequestKind, Sender, Wire};
-use crate::Message;
 use crate::message::{LostMessage, Ticket};
-use crate::record::{Lsn, Record, StoreLog, StoreOp};
+use crate::record::{Key, Load, Loaded, Lsn, Record, StoreLog, StoreOp};
+use crate::{Instant, Message};
 
 /// Packets that wait for a record to be stored, in order; their numbers never fall but for a retried record.
 pub(crate) type Gated = VecDeque<(Lsn, Packet)>;
@@ -23,40 +27,124 @@ pub struct Flows {
     pub(crate) log: StoreLog,
     pub(crate) sender: Sender,
     pub(crate) receiver: Receiver,
+    /// While it is read back from its store.
+    opening: Option<Opening>,
+    /// Something was read back.
+    was_kept: bool,
 }
 
 impl Flows {
     /// An empty session state. With `durable`, everything that must survive a crash is asked to be stored, and waited for.
-    pub fn new(limits: OutboxLimits, durable: bool) -> Self {
+    pub fn new(outbox: OutboxConfig, durable: bool) -> Self {
         Self {
             log: StoreLog::new(durable),
-            sender: Sender::new(limits),
-            receiver: Receiver::default(),
+            sender: Sender::new(outbox),
+            ..Self::default()
         }
+    }
+
+    /// A session state that is read back from its store, by [`poll_load`](Self::poll_load), before it is used.
+    ///
+    /// Only what may have been sent and the window are read; of what lies behind it, four numbers.
+    pub fn open(outbox: OutboxConfig) -> Self {
+        let mut flows = Self::new(outbox, true);
+        flows.sender.begin_restoring();
+        flows.opening = Some(Opening::default());
+        flows
     }
 
     /// Messages accepted and not finished, and their size in bytes.
     pub fn queued(&self) -> (usize, usize) {
-        self.sender.queued()
+        self.sender.outbox.queued()
     }
 
-    /// Takes back one record that a store kept, of a session that is begun anew from it: before anything else, and in key order.
-    pub fn restore(&mut self, record: Record) {
-        match record {
-            Record::Received { packet_id } => self.receiver.restore(packet_id),
-            record => self.sender.restore(&mut self.log, record),
+    /// What became of messages since the session began, or was read back.
+    pub fn counters(&self) -> OutboxCounters {
+        self.sender.outbox.counters()
+    }
+
+    /// Whether it is read back, or was never stored.
+    pub fn is_open(&self) -> bool {
+        self.opening.is_none()
+    }
+
+    /// Whether its store held anything of it.
+    pub fn was_kept(&self) -> bool {
+        self.was_kept
+    }
+
+    /// The next stretch to be read, until it [is open](Self::is_open); the answer goes to [`handle_loaded`](Self::handle_loaded).
+    pub fn poll_load(&mut self) -> Option<Load> {
+        self.opening.as_mut()?.poll_load()
+    }
+
+    /// The answer to [`poll_load`](Self::poll_load).
+    pub fn handle_loaded(&mut self, loaded: Loaded) {
+        let Some(opening) = self.opening.take() else {
+            return;
+        };
+        self.was_kept |= !loaded.records.is_empty();
+        self.opening = opening.handle_loaded(self, loaded);
+        if self.opening.is_none() {
+            self.sender.restored(&mut self.log);
         }
     }
 
-    /// The answers to what was asked of the store go elsewhere from here on: it is asked again.
+    /// The next stretch to be read, while it is opened and later.
+    pub(crate) fn poll_any_load(&mut self) -> Option<Load> {
+        if self.opening.is_some() {
+            return self.poll_load();
+        }
+        // What was dropped is not to be read again.
+        (!self.log.has_unpolled())
+            .then(|| self.sender.outbox.poll_load())
+            .flatten()
+    }
+
+    /// The answer to [`poll_any_load`](Self::poll_any_load).
+    pub(crate) fn handle_any_loaded(
+        &mut self,
+        now: Instant,
+        loaded: Loaded,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
+        if self.opening.is_some() {
+            self.handle_loaded(loaded);
+        } else {
+            self.sender
+                .handle_loaded(now, &mut self.log, loaded, events);
+        }
+    }
+
+    /// What was asked for could not be read: it is asked for again.
+    pub(crate) fn handle_load_failed(&mut self) {
+        match &mut self.opening {
+            Some(opening) => opening.handle_load_failed(),
+            None => self.sender.outbox.handle_load_failed(),
+        }
+    }
+
+    /// The next operation for the store; behind all others, where the messages lie that are not in memory.
+    pub(crate) fn poll_store(&mut self) -> Option<(Lsn, StoreOp)> {
+        if !self.log.has_unpolled()
+            && self.opening.is_none()
+            && let Some(op) = self.sender.outbox.poll_store()
+        {
+            self.log.push(|| op);
+        }
+        self.log.poll()
+    }
+
+    /// The answers to what was asked of the store go elsewhere from here on: it is asked again, and so is what was to be read.
     pub(crate) fn rewind(&mut self) {
         self.log.rewind();
-        self.sender.rewind();
+        self.sender.outbox.rewind();
+        self.handle_load_failed();
     }
 
     pub(crate) fn handle_stored(&mut self, upto: Lsn, events: &mut impl FnMut(FlowEvent)) {
         self.log.handle_stored(upto);
-        self.sender.handle_stored(&self.log, events);
+        self.sender.outbox.handle_stored(&self.log, events);
     }
 
     /// The store failed: messages that were only just accepted fail, protocol records are asked for again and hold their flow.
@@ -73,7 +161,16 @@ impl Flows {
             latest.insert(op.key(), *lsn);
         }
         for (old, op) in failed {
+            if op.key() == Key::Backlog {
+                self.sender.outbox.tell_again();
+                continue;
+            }
             if self.sender.fail_unstored(&mut self.log, old, &op, events) {
+                continue;
+            }
+            if let StoreOp::Put(Record::Received { packet_id }) = &op
+                && self.receiver.refuse_unstored(*packet_id, old, gated)
+            {
                 continue;
             }
             let follower = latest.get(&op.key()).copied().filter(|lsn| *lsn != old);
@@ -86,38 +183,24 @@ impl Flows {
                 StoreOp::Put(Record::Released { packet_id, .. }) => {
                     self.sender.regate(*packet_id, old, new);
                 }
-                StoreOp::Delete(_) => self.sender.hold_again(old, new),
-                StoreOp::Put(Record::Message { .. }) => {}
+                // While its record is there, nothing is sent that may have its identifier.
+                StoreOp::Delete(Key::Outgoing(seq)) => {
+                    self.sender.outbox.still_stored(*seq);
+                    self.sender.outbox.hold_until(new);
+                }
+                StoreOp::Delete(_) | StoreOp::Put(_) => {}
             }
             for (lsn, _) in gated.iter_mut().filter(|(lsn, _)| *lsn == old) {
                 *lsn = new;
             }
         }
-        self.sender.handle_failed(upto);
+        self.sender.outbox.handle_failed(upto);
     }
 
     /// The other side has no session: what was sent under it fails, is sent anew, or all is cleared.
     pub(crate) fn lose_session(&mut self, policy: SessionLoss, events: &mut impl FnMut(FlowEvent)) {
         self.sender.lose_session(&mut self.log, policy, events);
         self.receiver.lose_session(&mut self.log);
-    }
-}
-
-/// How much the outbox holds: messages accepted and not finished, in flight or waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutboxLimits {
-    /// At most so many messages.
-    pub messages: usize,
-    /// At most so many bytes, counted as packets.
-    pub bytes: usize,
-}
-
-impl Default for OutboxLimits {
-    fn default() -> Self {
-        Self {
-            messages: 65_536,
-            bytes: 64 * 1024 * 1024,
-        }
     }
 }
 
@@ -167,6 +250,9 @@ pub enum PublishError {
         /// What it may hold.
         limits: OutboxLimits,
     },
+    /// The store is behind: what waits for it is as much as may be in memory.
+    #[error("the store is behind: wait until it has taken what was published before")]
+    StoreBehind,
     /// The message is larger than the outbox, and so will never fit.
     #[error(
         "the message has {size} bytes and the outbox holds {limit}: give it more room, or send less at once"

@@ -52,9 +52,40 @@ pub(crate) struct Receiver {
     last_receipt: u64,
     /// QoS 2 messages of this connection that are answered by PUBREC and not yet by PUBCOMP.
     unreleased: usize,
+    /// A message whose record is not stored is refused. Without this the record is asked for again: the application has the message, and
+    /// is not to get it twice.
+    refuses_unstored: bool,
 }
 
 impl Receiver {
+    /// What becomes of a message depends on the store that is to have its record: a server keeps the message itself there.
+    pub(crate) fn set_refusing_unstored(&mut self, refuses: bool) {
+        self.refuses_unstored = refuses;
+    }
+
+    /// The record of a message failed. If it is refused for that, its PUBREC says so, and its identifier means a new message.
+    pub(crate) fn refuse_unstored(
+        &mut self,
+        packet_id: PacketId,
+        old: Lsn,
+        gated: &mut Gated,
+    ) -> bool {
+        let Some(Received::Taken { lsn, counted }) = self.received.get(packet_id).copied() else {
+            return false;
+        };
+        if !self.refuses_unstored || lsn != old {
+            return false;
+        }
+        self.received.remove(packet_id);
+        self.unreleased -= usize::from(counted);
+        // [MQTT-4.3.3-9] After an error PUBREC the identifier means a new message.
+        let refusal = Ack::with_reason(packet_id, ReasonCode::ImplementationSpecificError);
+        for (lsn, packet) in gated.iter_mut().filter(|(lsn, _)| *lsn == old) {
+            *lsn = Lsn::NONE;
+            *packet = Packet::PubRec(refusal.clone());
+        }
+        true
+    }
     /// A PUBLISH of QoS 1 or 2 came.
     pub(crate) fn handle_publish(
         &mut self,
@@ -309,6 +340,7 @@ impl Receiver {
     pub(crate) fn begun_anew(self) -> Self {
         Self {
             last_receipt: self.last_receipt,
+            refuses_unstored: self.refuses_unstored,
             ..Self::default()
         }
     }

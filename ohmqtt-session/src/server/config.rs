@@ -4,7 +4,7 @@ use core::num::{NonZeroU16, NonZeroU32};
 use core::time::Duration;
 use ohmqtt_codec::{ConnAckProperties, SubscriptionId, SubscriptionOptions};
 
-use crate::{Flows, OutboxLimits};
+use crate::{Flows, OutboxConfig, OutboxLimits};
 
 /// What a server session is told once.
 #[derive(Clone, Debug)]
@@ -21,9 +21,13 @@ pub struct ServerConfig {
     /// The Keep Alive the server insists on, in seconds, in place of the client's.
     pub server_keep_alive: Option<u16>,
     /// How much may wait for a client.
-    pub outbox: OutboxLimits,
-    /// Whether there is a store: operations are emitted by `poll_store` and packets wait for them.
+    pub outbox: OutboxConfig,
+    /// Whether there is a store: operations are emitted by `poll_store` and packets wait for them. A session that ends with its
+    /// connection (section 3.1.2.11.2) is not stored. What the store holds of a session that is begun anew is the caller's to remove.
     pub durable: bool,
+    /// A QoS 2 message whose record cannot be stored is refused. For who stores the message in one step with its record, so that when one
+    /// fails the other does; without this the record is asked for until it is stored.
+    pub refuse_unstored: bool,
 }
 
 impl Default for ServerConfig {
@@ -35,11 +39,15 @@ impl Default for ServerConfig {
             maximum_packet_size: None,
             topic_alias_maximum: 0,
             server_keep_alive: None,
-            outbox: OutboxLimits {
-                messages: 10_000,
-                bytes: 32 * 1024 * 1024,
+            outbox: OutboxConfig {
+                limits: OutboxLimits {
+                    messages: 10_000,
+                    bytes: 32 * 1024 * 1024,
+                },
+                ..OutboxConfig::default()
             },
             durable: false,
+            refuse_unstored: false,
         }
     }
 }

@@ -102,7 +102,7 @@ impl ServerSession {
             config.receive_maximum.get(),
             config.topic_alias_maximum,
         );
-        let flows = Flows::new(config.outbox, config.durable);
+        let flows = Flows::new(config.outbox, false);
         Self {
             exchange: Exchange::new(connection, flows),
             phase: Phase::Offline,
@@ -111,6 +111,23 @@ impl ServerSession {
             holds_flows: false,
             config,
         }
+    }
+
+    /// A session whose client is not connected: it takes deliveries until the client comes back. While its flows are not
+    /// [open](Flows::is_open) it reads them first.
+    pub fn resting(now: Instant, config: ServerConfig, flows: Flows) -> Self {
+        let mut session = Self::new(now, config);
+        session.exchange.flows = flows;
+        let refuses = session.config.refuse_unstored;
+        let receiver = &mut session.exchange.flows.receiver;
+        receiver.set_refusing_unstored(refuses);
+        session.holds_flows = true;
+        session
+    }
+
+    /// Whether what it holds is stored.
+    pub fn is_durable(&self) -> bool {
+        self.exchange.flows.log.is_durable()
     }
 
     /// Whether a client was accepted and its connection has not ended.
@@ -158,12 +175,18 @@ impl ServerSession {
         let session_present = session.is_some() && !self.client.clean_start;
         self.exchange.flows = match session {
             Some(flows) if session_present => flows,
-            // A receipt of the session that is gone must not mean a message of the new one.
-            old => Flows {
-                receiver: old.map(|old| old.receiver.begun_anew()).unwrap_or_default(),
-                ..Flows::new(self.config.outbox, self.config.durable)
-            },
+            old => {
+                let granted = accept.properties.session_expiry_interval();
+                let interval = granted.unwrap_or(self.client.session_expiry_interval);
+                let durable = self.config.durable && interval > 0;
+                let mut flows = Flows::new(self.config.outbox, durable);
+                // A receipt of the session that is gone must not mean a message of the new one.
+                flows.receiver = old.map(|old| old.receiver.begun_anew()).unwrap_or_default();
+                flows
+            }
         };
+        let receiver = &mut self.exchange.flows.receiver;
+        receiver.set_refusing_unstored(self.config.refuse_unstored);
         self.holds_flows = true;
         if self.phase != Phase::AwaitAccept || !self.exchange.connection.is_open() {
             return;

@@ -1,12 +1,11 @@
 //! The server's side of the loop: what a driver calls.
 
-use alloc::vec::Vec;
 use ohmqtt_codec::{ConnAck, ConnAckProperties, DecodeError, Disconnect, Packet, ReasonCode};
 
 use super::{Phase, ServerEvent, ServerSession};
 use crate::connection::{Connection, unexpected};
 use crate::error::{DisconnectCause, ProtocolError};
-use crate::{Instant, Load, Lsn, Record, Session, StoreOp};
+use crate::{Instant, Load, Loaded, Lsn, Session, StoreOp};
 
 impl ServerSession {
     fn silence_ends(&self) -> Option<Instant> {
@@ -105,6 +104,7 @@ impl Session for ServerSession {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.exchange.handle_timeout(now);
         match self.phase {
             Phase::AwaitConnect { deadline } | Phase::AwaitAuth { deadline } if deadline <= now => {
                 self.exchange
@@ -130,10 +130,12 @@ impl Session for ServerSession {
         self.exchange.handle_store_failed(upto);
     }
 
-    fn handle_loaded(&mut self, records: Vec<Record>) {
-        for record in records {
-            self.exchange.flows.restore(record);
-        }
+    fn handle_loaded(&mut self, now: Instant, loaded: Loaded) {
+        self.exchange.handle_loaded(now, loaded);
+    }
+
+    fn handle_load_failed(&mut self) {
+        self.exchange.flows.handle_load_failed();
     }
 
     fn poll_packet(&mut self, now: Instant) -> Option<Packet> {
@@ -142,12 +144,11 @@ impl Session for ServerSession {
     }
 
     fn poll_store(&mut self) -> Option<(Lsn, StoreOp)> {
-        self.exchange.poll_store()
+        self.exchange.flows.poll_store()
     }
 
-    /// A server restores a client's flows when it comes back; it asks for nothing by itself.
     fn poll_load(&mut self) -> Option<Load> {
-        None
+        self.exchange.flows.poll_any_load()
     }
 
     fn poll_event(&mut self) -> Option<ServerEvent> {
@@ -159,14 +160,14 @@ impl Session for ServerSession {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if !self.exchange.connection.is_open() {
-            return None;
-        }
-        match self.phase {
+        let outbox = self.exchange.flows.sender.outbox.poll_timeout();
+        let connection = match self.phase {
+            _ if !self.exchange.connection.is_open() => None,
             Phase::Offline | Phase::AwaitAccept => None,
             Phase::AwaitConnect { deadline } | Phase::AwaitAuth { deadline } => Some(deadline),
             Phase::Connected => self.silence_ends(),
-        }
+        };
+        outbox.into_iter().chain(connection).min()
     }
 
     fn is_ending(&self) -> bool {

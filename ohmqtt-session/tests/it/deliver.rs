@@ -168,7 +168,7 @@ fn a_client_that_is_away_gets_qos1_and_2_when_it_comes_back_and_qos0_never() {
 #[test]
 fn what_waits_for_a_client_is_bounded_and_what_is_refused_is_given_back() {
     let mut config = ServerConfig::default();
-    config.outbox.messages = 1;
+    config.outbox.limits.messages = 1;
     let mut script = Script::server_with(config, connect(), Accept::default());
     let mut deliver = |payload: &str| {
         let message = message(QOS1, payload);

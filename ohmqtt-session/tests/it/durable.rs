@@ -199,27 +199,79 @@ fn protocol_records_that_fail_are_asked_for_again_and_hold_their_flow() {
         script.submit(message(QOS2, "a"), 1);
         script.submit(message(QOS2, "b"), 2);
         assert_eq!(script.confirm(2).len(), 2);
-        script.receive(pubrec(1));
         script.receive(publish(QOS2, 9, "x"));
         script.events();
         script.answer(0);
+        assert_eq!(script.confirm(1), ["PUBREC #9"]);
+        script.receive(pubrec(1));
         for _ in 0..3 {
-            assert_eq!(script.asked(), ["put released 0 #1", "put received #9"]);
-            assert_eq!(script.fail(2), [""; 0]);
+            assert_eq!(script.asked(), ["put released 0 #1"]);
+            assert_eq!(script.fail(1), [""; 0]);
         }
         // What comes behind waits for what is before it.
         script.receive(pubrec(2));
-        assert_eq!(
-            script.asked(),
-            ["put released 0 #1", "put received #9", "put released 1 #2"]
-        );
-        assert_eq!(script.confirm(3), ["PUBREL #1", "PUBREC #9", "PUBREL #2"]);
+        assert_eq!(script.asked(), ["put released 0 #1", "put released 1 #2"]);
+        assert_eq!(script.confirm(2), ["PUBREL #1", "PUBREL #2"]);
         script.receive(pubrel(9));
         script.receive(pubcomp(1));
         assert_eq!(script.fail(2), [""; 0]);
         assert_eq!(script.asked(), ["delete received #9", "delete 0"]);
         assert_eq!(script.confirm(2), ["PUBCOMP #9"]);
         assert_eq!(script.store.kept.len(), 1);
+    }
+    both_roles!(check);
+}
+
+#[test]
+fn the_record_of_what_the_application_has_is_asked_for_again() {
+    let mut script = held::<ClientSession>();
+    script.receive(publish(QOS2, 9, "x"));
+    script.events();
+    script.answer(0);
+    for _ in 0..3 {
+        assert_eq!(script.asked(), ["put received #9"]);
+        assert_eq!(script.fail(1), [""; 0]);
+    }
+    assert_eq!(script.confirm(1), ["PUBREC #9"]);
+}
+
+#[test]
+fn a_server_refuses_what_its_store_does_not_take_when_it_is_told_to() {
+    let mut config = ServerConfig::default();
+    (config.durable, config.refuse_unstored) = (true, true);
+    let mut script = Script::server_with(config, connect(), Accept::default());
+    script.store.held = true;
+    script.receive(publish(QOS2, 9, "x"));
+    script.events();
+    script.answer(0);
+    script.receive(again(publish(QOS2, 9, "x")));
+    assert_eq!(script.asked(), ["put received #9"]);
+    assert_eq!(script.fail(1), ["PUBREC #9 0x83", "PUBREC #9 0x83"]);
+    assert_eq!(script.asked(), [""; 0]);
+    // The identifier means a new message.
+    script.receive(publish(QOS2, 9, "y"));
+    assert_eq!(script.events(), ["message y"]);
+    script.answer(1);
+    assert_eq!(script.confirm(1), ["PUBREC #9"]);
+}
+
+#[test]
+fn behind_a_deletion_that_failed_nothing_new_is_sent_until_it_is_stored() {
+    fn check<S: Side>() {
+        let mut script = held::<S>();
+        script.submit(message(QOS1, "a"), 1);
+        assert_eq!(script.confirm(1), ["PUBLISH 1 #1 a"]);
+        script.receive(puback(1));
+        script.serve();
+        script.submit(message(QOS1, "b"), 2);
+        assert_eq!(script.fail(1), [""; 0]);
+        assert_eq!(script.asked(), ["put message 1 #2", "delete 0"]);
+        assert_eq!(
+            script.confirm(1),
+            [""; 0],
+            "its identifier might be that of 0"
+        );
+        assert_eq!(script.confirm(1), ["PUBLISH 1 #2 b"]);
     }
     both_roles!(check);
 }
@@ -401,9 +453,10 @@ fn connect_waits_until_the_session_is_read_back() {
     assert_eq!(script.session.poll_packet(START), None);
     let load = script.session.poll_load().unwrap();
     assert_eq!(script.session.poll_load(), None, "asked once");
-    assert_eq!(load.from, Key::Outgoing(0));
+    assert_eq!(load.from, Key::Backlog);
     assert_eq!(script.session.poll_packet(START), None);
-    script.session.handle_loaded(Vec::new());
+    script.session.handle_loaded(START, Loaded::default());
+    script.serve();
     assert_eq!(script.sent(), ["CONNECT"]);
 }
 
@@ -444,9 +497,8 @@ fn a_long_session_is_read_back_in_stretches() {
     let mut loads = 0;
     while let Some(load) = script.session.poll_load() {
         loads += 1;
-        let found = script.store.kept.range(load.from..).take(load.max);
-        let records = found.map(|(_, record)| record.clone()).collect();
-        script.session.handle_loaded(records);
+        let loaded = script.store.load(load);
+        script.session.handle_loaded(START, loaded);
     }
     assert_eq!(loads, 3);
     assert_eq!(script.session.queued().0, 2500);
@@ -464,7 +516,7 @@ fn what_is_published_before_the_session_is_read_back_goes_behind_it() {
     script.store.crash();
     let mut config = ClientConfig::new(text("c"));
     config.durable = true;
-    config.outbox.messages = 3;
+    config.outbox.limits.messages = 3;
     script.session = ClientSession::new(config);
     script.events();
     script.submit(message(QOS1, "new"), 2);

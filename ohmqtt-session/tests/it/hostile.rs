@@ -168,7 +168,7 @@ impl Tried for ClientSession {
     fn begin(durable: bool) -> Script<Self> {
         Script::client(|config| {
             config.durable = durable;
-            config.outbox.messages = OUTBOX;
+            config.outbox.limits.messages = OUTBOX;
             let properties = &mut config.connect.properties;
             properties.set_receive_maximum(receive_maximum());
             properties.set_topic_alias_maximum(2);
@@ -225,7 +225,7 @@ impl Tried for ServerSession {
     fn begin(durable: bool) -> Script<Self> {
         let mut config = ServerConfig::default();
         config.durable = durable;
-        config.outbox.messages = OUTBOX;
+        config.outbox.limits.messages = OUTBOX;
         config.receive_maximum = receive_maximum();
         config.topic_alias_maximum = 2;
         Script::server(config)

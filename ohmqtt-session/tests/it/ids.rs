@@ -77,7 +77,10 @@ fn no_identifier_is_used_again_while_it_is_in_use_after_the_ring_has_wrapped() {
 
 #[test]
 fn all_identifiers_can_be_in_use_and_what_needs_none_goes_on() {
-    let mut script = Script::client_with(|config| config.outbox.messages = 70_000, connack(false));
+    let mut script = Script::client_with(
+        |config| config.outbox.limits.messages = 70_000,
+        connack(false),
+    );
     for _ in 0..100 {
         let subscribed =
             script
@@ -105,7 +108,7 @@ fn messages_that_wait_for_their_turn_hold_no_identifiers() {
     let mut script = Script::client_with(
         |config| {
             config.durable = true;
-            config.outbox.messages = 70_000;
+            config.outbox.limits.messages = 70_000;
         },
         connack(false),
     );

@@ -9,7 +9,7 @@ use crate::peer::*;
 
 fn with_outbox(messages: usize, bytes: usize) -> Script<ClientSession> {
     Script::client_with(
-        |config| config.outbox = OutboxLimits { messages, bytes },
+        |config| config.outbox.limits = OutboxLimits { messages, bytes },
         connack(false),
     )
 }

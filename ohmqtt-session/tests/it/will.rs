@@ -78,7 +78,7 @@ fn the_will_is_handed_over_when_the_connection_ends_without_an_orderly_disconnec
 #[test]
 fn an_orderly_disconnect_revokes_the_will() {
     let normal = ReasonCode::NORMAL_DISCONNECTION;
-    assert_eq!(ended(None, says(normal, None)), (false, 0));
+    assert_eq!(ended(Some(0), says(normal, None)), (false, 0));
 }
 
 /// [MQTT-3.1.2-23] The session is kept as long as CONNECT said, or DISCONNECT at last.
@@ -89,13 +89,16 @@ fn the_session_expiry_interval_may_change_on_disconnect() {
     assert_eq!(ended(Some(9), says(normal, None)), (false, 9));
     assert_eq!(ended(Some(9), says(normal, Some(70))), (false, 70));
     assert_eq!(ended(Some(9), says(normal, Some(0))), (false, 0));
-    assert_eq!(ended(None, says(normal, Some(0))), (false, 0));
+    assert_eq!(ended(Some(0), says(normal, Some(0))), (false, 0));
 }
 
 #[test]
 fn a_session_that_ends_with_its_connection_cannot_be_prolonged() {
-    let mut script =
-        Script::server_with(ServerConfig::default(), with_will(None), Accept::default());
+    let mut script = Script::server_with(
+        ServerConfig::default(),
+        with_will(Some(0)),
+        Accept::default(),
+    );
     says(ReasonCode::NORMAL_DISCONNECTION, Some(1))(&mut script);
     assert_eq!(script.violated(), ["DISCONNECT 0x82"]);
     script.cut();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 
-use ohmqtt_session::{Load, Record, StoreOp};
+use ohmqtt_session::{Load, Loaded, StoreOp};
 
 use self::queue::{Change, Queue, Read, Submission};
 use self::worker::Worker;
@@ -138,7 +138,7 @@ impl Writer {
         &self,
         prefix: &Prefix,
         load: Load,
-        done: impl FnOnce(Result<Vec<Record>, StoreError>) + Send + 'static,
+        done: impl FnOnce(Result<Loaded, StoreError>) + Send + 'static,
     ) {
         self.thread.queue.read(Read::Load {
             prefix: prefix.clone(),

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use ohmqtt_session::{Load, Record, StoreOp};
+use ohmqtt_session::{Load, Loaded, Record, StoreOp};
 
 use crate::{Batch, Prefix, StoreError};
 
@@ -37,7 +37,7 @@ pub(super) enum Read {
     Load {
         prefix: Prefix,
         load: Load,
-        done: Done<Vec<Record>>,
+        done: Done<Loaded>,
     },
     Scan {
         from: Vec<u8>,

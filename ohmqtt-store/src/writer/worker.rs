@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ohmqtt_session::{Load, Record, StoreOp};
+use ohmqtt_session::{Load, Loaded, StoreOp};
 
 use super::queue::{Change, Done, Gathered, Queue, Raw, Read, Submission, Turn};
 use crate::{Batch, Durability, Encoder, Op, Prefix, Store, StoreError, decode_record};
@@ -244,27 +244,38 @@ impl<S: Store> Worker<S> {
         Ok(())
     }
 
-    fn load(&self, prefix: &Prefix, load: Load) -> Result<Vec<Record>, StoreError> {
-        let mut records = Vec::new();
+    fn load(&self, prefix: &Prefix, load: Load) -> Result<Loaded, StoreError> {
+        let mut loaded = Loaded {
+            complete: true,
+            ..Loaded::default()
+        };
+        let end = load.to.map(|to| prefix.key(to));
+        let mut bytes = 0_usize;
         let mut fault = None;
-        if load.max == 0 {
-            return Ok(records);
-        }
         self.store.scan(
             &prefix.key(load.from),
             prefix.as_bytes(),
             &mut |key, value| {
+                if end.as_ref().is_some_and(|end| key >= end.as_slice()) {
+                    return ControlFlow::Break(());
+                }
+                let first = loaded.records.is_empty();
+                if loaded.records.len() >= load.max || bytes >= load.bytes && !first {
+                    loaded.complete = false;
+                    return ControlFlow::Break(());
+                }
+                bytes = bytes.saturating_add(value.len());
                 match decode_record(key, value) {
-                    Ok(record) => records.push(record),
+                    Ok(record) => loaded.records.push(record),
                     Err(error) => fault = Some(error),
                 }
-                if fault.is_some() || records.len() == load.max {
+                if fault.is_some() {
                     return ControlFlow::Break(());
                 }
                 ControlFlow::Continue(())
             },
         )?;
-        fault.map_or(Ok(records), Err)
+        fault.map_or(Ok(loaded), Err)
     }
 
     fn scan(

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use ohmqtt_codec::{MqttString, PacketId, Qos, TopicName};
-use ohmqtt_session::{Instant, Key, Load, Message, Record, StoreOp};
+use ohmqtt_session::{Instant, Key, Load, Loaded, Message, Record, StoreOp};
 use ohmqtt_store::{Batch, Durability, MemoryStore, Prefix, Store, StoreError, Visit, Writer};
 
 /// How long one side waits for the other before the test counts as failed.
@@ -125,18 +125,30 @@ pub(crate) fn load(
     client_id: &str,
     from: Key,
     max: usize,
-) -> Receiver<Result<Vec<Record>, StoreError>> {
+) -> Receiver<Result<Loaded, StoreError>> {
     let (send, answer) = channel();
-    writer.load(&prefix(client_id), Load { from, max }, tell(send));
+    writer.load(&prefix(client_id), all(from, max), tell(send));
     answer
 }
 
-pub(crate) fn numbers(records: Result<Vec<Record>, StoreError>) -> Vec<u64> {
+/// At most so many records, from here to the end.
+pub(crate) fn all(from: Key, max: usize) -> Load {
+    Load {
+        from,
+        to: None,
+        max,
+        bytes: usize::MAX,
+    }
+}
+
+pub(crate) fn numbers(loaded: Result<Loaded, StoreError>) -> Vec<u64> {
     let number = |record: Record| match record.key() {
+        Key::Backlog => 0,
         Key::Outgoing(seq) => seq,
         Key::Received(packet_id) => u64::from(packet_id.get()),
     };
-    records.unwrap().into_iter().map(number).collect()
+    let records = loaded.unwrap().records;
+    records.into_iter().map(number).collect()
 }
 
 /// An answer that goes to a channel, as long as somebody listens.

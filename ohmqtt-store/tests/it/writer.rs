@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
-use ohmqtt_session::{Key, Record, StoreOp};
+use ohmqtt_session::{Key, Load, Record, StoreOp};
 use ohmqtt_store::{Durability, MemoryStore, Writer};
 
 use crate::gated::{
-    Commit, Gated, Verdict, delete, id, load, numbers, prefix, put, put_bytes, put_received, soon,
-    stored, submit, tell,
+    Commit, Gated, Verdict, all, delete, id, load, numbers, prefix, put, put_bytes, put_received,
+    soon, stored, submit, tell,
 };
 
 #[test]
@@ -85,9 +85,9 @@ fn operations_of_a_session_take_effect_in_their_order() {
         })],
     );
     drop(gate);
-    let records = soon(&load(&writer, "a", Key::Outgoing(1), 10)).unwrap();
+    let loaded = soon(&load(&writer, "a", Key::Outgoing(1), 10)).unwrap();
     assert_eq!(
-        records,
+        loaded.records,
         [Record::Released {
             seq: 3,
             packet_id: id(9)
@@ -301,11 +301,7 @@ fn an_answer_may_submit_and_load() {
     let inner = writer.clone();
     writer.submit(&prefix("a"), put(1), move |_| {
         inner.submit(&prefix("a"), put(2), |_| ());
-        let from = ohmqtt_session::Load {
-            from: Key::Outgoing(0),
-            max: 10,
-        };
-        inner.load(&prefix("a"), from, tell(send));
+        inner.load(&prefix("a"), all(Key::Outgoing(0), 10), tell(send));
     });
     assert_eq!(numbers(soon(&loaded)), [1, 2]);
 }
@@ -335,4 +331,38 @@ fn many_threads_lose_nothing() {
             (0..200).collect::<Vec<_>>()
         );
     }
+}
+
+#[test]
+fn a_load_ends_before_a_key_or_at_a_count_or_at_a_number_of_bytes() {
+    let writer = Writer::spawn(MemoryStore::default(), Durability::Safe).unwrap();
+    for n in 1..=5 {
+        submit(&writer, "a", put_bytes(n, 100));
+    }
+    let read = |load: Load| {
+        let (send, answer) = channel();
+        writer.load(&prefix("a"), load, tell(send));
+        let loaded = soon(&answer);
+        let complete = loaded.as_ref().unwrap().complete;
+        (numbers(loaded), complete)
+    };
+    let everything = all(Key::Outgoing(2), 10);
+    assert_eq!(read(everything), (vec![2, 3, 4, 5], true));
+    let before = Some(Key::Outgoing(4));
+    assert_eq!(
+        read(Load {
+            to: before,
+            ..everything
+        }),
+        (vec![2, 3], true)
+    );
+    assert_eq!(read(all(Key::Outgoing(2), 3)), (vec![2, 3, 4], false));
+    // As many as were asked for may be all there are.
+    assert_eq!(read(all(Key::Outgoing(2), 4)), (vec![2, 3, 4, 5], true));
+    let bytes = |bytes| Load {
+        bytes,
+        ..everything
+    };
+    assert_eq!(read(bytes(150)), (vec![2, 3], false));
+    assert_eq!(read(bytes(0)), (vec![2], false), "one in any case");
 }

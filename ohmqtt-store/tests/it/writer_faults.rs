@@ -126,6 +126,7 @@ fn a_damaged_record_fails_the_load_and_nothing_else() {
     assert_eq!(
         soon(&load(&writer, "a", Key::Outgoing(0), 1))
             .unwrap()
+            .records
             .len(),
         1,
         "before it"
@@ -133,6 +134,7 @@ fn a_damaged_record_fails_the_load_and_nothing_else() {
     assert_eq!(
         soon(&load(&writer, "a", Key::Outgoing(3), 9))
             .unwrap()
+            .records
             .len(),
         1,
         "behind it"

@@ -106,6 +106,7 @@ impl Sender {
         };
         self.unacknowledged = self.unacknowledged.saturating_sub(1);
         self.finish(log, release.seq, release.size);
+        self.outbox.count_delivered();
         if release.ticket.is_some() {
             // PUBREC told what became of the message; PUBCOMP adds something only when it is an error. That the identifier is unknown
             // is none when the PUBREL was sent again (3.7.2.1): the first one has done its work.
@@ -132,7 +133,8 @@ impl Sender {
             return;
         };
         let (seq, size) = (flight.message.seq, flight.message.message.size());
-        self.bytes -= size;
+        self.outbox.uncount(size);
+        self.outbox.count(0);
         let lsn = log.push(|| StoreOp::Put(Record::Released { seq, packet_id: id }));
         let release = Release {
             seq,
@@ -157,6 +159,7 @@ impl Sender {
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
         }
         self.finish(log, flight.message.seq, flight.message.message.size());
+        self.outbox.count_delivered();
         let ticket = flight.message.ticket;
         if ticket.is_some() {
             events(FlowEvent::Acked {

@@ -1,5 +1,5 @@
-//! The sending half of QoS 0, 1 and 2 (section 4.3), for client and server alike: what was accepted, what is in flight, what is
-//! released, and what has to be sent again.
+//! The sending half of QoS 0, 1 and 2 (section 4.3), for client and server alike: what is in flight, what is released, and what has
+//! to be sent again. What waits to be sent is the outbox's.
 //!
 //! It knows nothing of sockets or handshakes. Identifiers of SUBSCRIBE and UNSUBSCRIBE stand in the same table, because they come
 //! from the same set.
@@ -13,12 +13,13 @@ use alloc::collections::VecDeque;
 use ohmqtt_codec::{AckProperties, PacketId, Publish, Qos, ReasonCode};
 
 use super::ids::IdTable;
-use super::{FlowEvent, Gated, OutboxLimits, PublishError, Rejected};
+use super::outbox::{Front, Outbox, Unsent};
+use super::{FlowEvent, Gated, OutboxConfig, Overflow, PublishError, Rejected};
 use crate::Instant;
 use crate::aliases::OutboundAliases;
 use crate::connection::PeerLimits;
 use crate::message::{LostMessage, Message, Outgoing, PublishOptions, Ticket};
-use crate::record::{Key, Lsn, Record, StoreLog, StoreOp};
+use crate::record::{Key, Loaded, Lsn, StoreLog, StoreOp};
 
 /// What an identifier of ours is used for.
 #[derive(Debug)]
@@ -73,31 +74,16 @@ const ID_BATCH: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Sender {
     ids: IdTable<InUse>,
-    /// Accepted at QoS 1 and 2 and not sent yet, in order.
-    queue: VecDeque<Outgoing>,
-    /// Accepted at QoS 0 and not sent yet, in order.
-    queue0: VecDeque<Outgoing>,
+    pub(crate) outbox: Outbox,
     /// To be sent again on this connection before anything new, in the order of publishing.
     resend: VecDeque<(u64, PacketId)>,
-    limits: OutboxLimits,
-    /// Accepted and not finished.
-    messages: usize,
-    bytes: usize,
     /// Unacknowledged on this connection: what the other side's Receive Maximum limits.
     unacknowledged: usize,
-    next_seq: u64,
     next_release: u64,
     /// The first release of the connection that stands now: PUBRELs of those before it were sent again.
     first_release: u64,
-    /// The deletion of a message that was given up without an identifier. While its record is there, a restart would take those behind
-    /// it for not sent; so they wait.
-    hold: Lsn,
     /// A connection stands: identifiers are recorded with the message, because it is about to be sent.
     connected: bool,
-    /// Messages, by number, whose record is not stored yet; in the order of their records.
-    accepting: VecDeque<(Lsn, u64)>,
-    /// Records of messages below this number may be stored although they are said to have failed: they were asked for twice.
-    asked_before: u64,
     /// What the store kept is not taken back yet: the numbers of new messages are not known.
     restoring: bool,
     /// Accepted while that is so.
@@ -105,16 +91,11 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(limits: OutboxLimits) -> Self {
+    pub(crate) fn new(outbox: OutboxConfig) -> Self {
         Self {
-            limits,
+            outbox: Outbox::new(outbox),
             ..Self::default()
         }
-    }
-
-    /// Messages accepted and not finished, and their size in bytes.
-    pub(crate) fn queued(&self) -> (usize, usize) {
-        (self.messages, self.bytes)
     }
 
     /// From here on messages are only gathered, until `restored`: what the store kept comes before them.
@@ -127,7 +108,7 @@ impl Sender {
     }
 
     pub(crate) fn has_room(&self, size: usize) -> bool {
-        self.messages < self.limits.messages && self.bytes.saturating_add(size) <= self.limits.bytes
+        self.outbox.has_room(size) && !self.outbox.is_ahead_of_store()
     }
 
     /// Takes a message into the outbox: from here on it is *accepted*, once its record is stored.
@@ -139,20 +120,11 @@ impl Sender {
         options: PublishOptions,
         events: &mut impl FnMut(FlowEvent),
     ) -> Result<(), Box<Rejected>> {
-        let size = message.size();
-        if size > self.limits.bytes {
-            let limit = self.limits.bytes;
-            let error = PublishError::TooLargeForOutbox { size, limit };
+        if let Err(error) = self.make_room(log, now, &message, events) {
             return Err(Rejected::new(message, error).into());
         }
-        if !self.has_room(size) {
-            let error = PublishError::Full {
-                limits: self.limits,
-            };
-            return Err(Rejected::new(message, error).into());
-        }
-        self.messages += 1;
-        self.bytes += size;
+        self.outbox.count(message.size());
+        self.outbox.count_accepted();
         let outgoing = Outgoing {
             seq: 0,
             ticket: options.ticket,
@@ -167,7 +139,8 @@ impl Sender {
         };
         let offline = !self.connected && !outgoing.keep_offline;
         if outgoing.message.qos == Qos::AtMostOnce && offline {
-            self.give_up0(&outgoing, LostMessage::Offline, events);
+            let unsent = Unsent::from(&outgoing);
+            self.give_up(log, &unsent, LostMessage::Offline, events);
         } else if self.restoring {
             self.staged.push_back(outgoing);
         } else {
@@ -176,34 +149,51 @@ impl Sender {
         Ok(())
     }
 
-    /// Puts a message that was counted at the end of its queue, and asks for its record.
-    fn enqueue(&mut self, log: &mut StoreLog, mut outgoing: Outgoing) {
-        outgoing.seq = self.next_seq;
-        self.next_seq = self.next_seq.saturating_add(1);
-        if outgoing.message.qos == Qos::AtMostOnce {
-            self.queue0.push_back(outgoing);
-            return;
+    /// Sees to it that there is room for this message: what is over goes, and what was chosen to be dropped.
+    fn make_room(
+        &mut self,
+        log: &mut StoreLog,
+        now: Instant,
+        message: &Message,
+        events: &mut impl FnMut(FlowEvent),
+    ) -> Result<(), PublishError> {
+        let size = message.size() + self.outbox.index_cost(&message.topic);
+        let limits = self.outbox.limits();
+        if size > limits.bytes {
+            let limit = limits.bytes;
+            return Err(PublishError::TooLargeForOutbox { size, limit });
         }
-        if log.is_durable() {
-            // The identifier is recorded before it is used, so that a crash cannot make two messages of one. Without a connection
-            // there is none yet: a message read back without an identifier was certainly not sent. Far from its turn it has none
-            // either: identifiers are for SUBSCRIBE too.
-            if self.connected && self.queue.len() < ID_BATCH {
-                outgoing.packet_id = self.reserve();
-            }
-            outgoing.lsn = log.push(|| StoreOp::Put(record(&outgoing)));
-            outgoing.first = outgoing.lsn;
-            if outgoing.ticket.is_some() {
-                self.accepting.push_back((outgoing.lsn, outgoing.seq));
-            }
+        if self.outbox.is_ahead_of_store() {
+            return Err(PublishError::StoreBehind);
         }
-        self.queue.push_back(outgoing);
+        if self.outbox.has_room(size) {
+            return Ok(());
+        }
+        for (unsent, why) in self.outbox.take_over(log, now) {
+            self.give_up(log, &unsent, why, events);
+        }
+        let why = match self.outbox.overflow() {
+            Overflow::DropOldest => LostMessage::Dropped,
+            Overflow::Refuse | Overflow::KeepNewest => LostMessage::Replaced,
+        };
+        while !self.outbox.has_room(size) {
+            let Some(unsent) = self.outbox.pop_displaced(log, &message.topic) else {
+                self.outbox.note_full(now);
+                return Err(PublishError::Full { limits });
+            };
+            self.give_up(log, &unsent, why, events);
+        }
+        Ok(())
     }
 
-    fn reserve(&mut self) -> Option<PacketId> {
-        let id = self.ids.next_free()?;
-        self.ids.insert(id, InUse::Reserved);
-        Some(id)
+    /// Puts a message that was counted at the end of its queue, and asks for its record.
+    fn enqueue(&mut self, log: &mut StoreLog, outgoing: Outgoing) {
+        // Without a connection it gets no identifier yet: a message read back without one was certainly not sent. Far from its turn it
+        // gets none either: identifiers are for SUBSCRIBE too.
+        let soon = self.connected && self.outbox.window_len() < ID_BATCH;
+        let ids = &mut self.ids;
+        self.outbox
+            .enqueue(log, outgoing, || soon.then(|| reserve(ids)).flatten());
     }
 
     /// Takes an identifier for a SUBSCRIBE or UNSUBSCRIBE.
@@ -225,17 +215,6 @@ impl Sender {
         }
     }
 
-    fn give_up0(
-        &mut self,
-        outgoing: &Outgoing,
-        why: LostMessage,
-        events: &mut impl FnMut(FlowEvent),
-    ) {
-        self.messages -= 1;
-        self.bytes -= outgoing.message.size();
-        lose(outgoing.ticket, why, events);
-    }
-
     /// The next PUBLISH that may go now: first what has to be sent again, then what is new, in order.
     pub(crate) fn poll(
         &mut self,
@@ -250,46 +229,46 @@ impl Sender {
             }
         }
         loop {
-            // A message of higher QoS waits for quota, for its record, and for what goes again before it. QoS 0 need not wait for it.
-            // [MQTT-3.3.4-8] [MQTT-3.3.4-10] [MQTT-4.9.0-3] A full window delays these PUBLISHes and nothing else.
-            let ready = self.queue.front().filter(|head| {
-                let has_id = head.packet_id.is_some() || self.ids.len() < usize::from(u16::MAX);
-                let has_turn = self.resend.is_empty() && self.has_quota(wire.peer);
-                has_id && has_turn && log.is_stored(head.lsn.max(self.hold))
-            });
-            let outgoing = match (ready, self.queue0.front()) {
-                (Some(head), Some(head0)) if head0.seq < head.seq => self.queue0.pop_front()?,
-                (Some(_), _) => self.queue.pop_front()?,
-                (None, Some(_)) => self.queue0.pop_front()?,
-                (None, None) => return None,
-            };
-            if let Some(why) = outgoing
-                .is_over(now)
-                .or_else(|| wire.peer.refuses(&outgoing.message))
-            {
-                self.give_up(log, &outgoing, why, events);
+            let front = self.next_front(log, wire.peer)?;
+            let head = self.outbox.front(front)?;
+            let over = head.is_over(now);
+            if let Some(why) = over.or_else(|| wire.peer.refuses(&head.message)) {
+                let unsent = Unsent::from(&self.outbox.pop(log, front)?);
+                self.give_up(log, &unsent, why, events);
                 continue;
             }
-            if outgoing.message.qos == Qos::AtMostOnce {
-                self.messages -= 1;
-                self.bytes -= outgoing.message.size();
-                let publish = match wire.publish(&outgoing, now, None, false) {
-                    Ok(publish) => publish,
-                    Err(why) => {
-                        lose(outgoing.ticket, why, events);
-                        continue;
-                    }
-                };
-                if outgoing.ticket.is_some() {
-                    events(FlowEvent::Sent {
-                        ticket: outgoing.ticket,
-                    });
-                }
-                return Some(publish);
+            let is_named = front == Front::Qos0 || !log.is_durable() || head.packet_id.is_some();
+            if !is_named {
+                // There was no identifier when it was accepted. It is recorded now, and the message waits for that.
+                let ids = &mut self.ids;
+                self.outbox.record_ids(log, ID_BATCH, || reserve(ids));
+                continue;
             }
-            if let Some(publish) = self.send(now, log, wire, outgoing, events) {
-                return Some(publish);
+            let outgoing = self.outbox.pop(log, front)?;
+            let sent = match front {
+                Front::Qos0 => self.send0(now, wire, &outgoing, events),
+                Front::Window => self.send(now, log, wire, outgoing, events),
+            };
+            if sent.is_some() {
+                return sent;
             }
+        }
+    }
+
+    /// Which queue is to be served next; `None`: nothing may go.
+    fn next_front(&self, log: &StoreLog, peer: &PeerLimits) -> Option<Front> {
+        // A message of higher QoS waits for quota, for its record, and for what goes again before it. QoS 0 need not wait for it.
+        // [MQTT-3.3.4-8] [MQTT-3.3.4-10] [MQTT-4.9.0-3] A full window delays these PUBLISHes and nothing else.
+        let ready = self.outbox.front(Front::Window).filter(|head| {
+            let has_id = head.packet_id.is_some() || self.ids.len() < usize::from(u16::MAX);
+            let has_turn = self.resend.is_empty() && self.has_quota(peer);
+            has_id && has_turn && log.is_stored(head.lsn.max(self.outbox.hold()))
+        });
+        match (ready, self.outbox.front(Front::Qos0)) {
+            (Some(head), Some(head0)) if head0.seq < head.seq => Some(Front::Qos0),
+            (Some(_), _) => Some(Front::Window),
+            (None, Some(_)) => Some(Front::Qos0),
+            (None, None) => None,
         }
     }
 
@@ -330,7 +309,7 @@ impl Sender {
                     self.ids.remove(id);
                     self.finish(log, seq, size);
                 }
-                lose(ticket, why, events);
+                self.outbox.lose(ticket, why, events);
                 return None;
             }
         };
@@ -339,7 +318,32 @@ impl Sender {
         Some(publish)
     }
 
-    /// Sends a message of QoS 1 or 2 for the first time; `None` when it was given up, or put back for want of an identifier.
+    /// Sends a message of QoS 0; `None` when it was given up.
+    fn send0(
+        &mut self,
+        now: Instant,
+        wire: &mut Wire<'_>,
+        outgoing: &Outgoing,
+        events: &mut impl FnMut(FlowEvent),
+    ) -> Option<Publish> {
+        self.outbox.uncount(outgoing.message.size());
+        match wire.publish(outgoing, now, None, false) {
+            Ok(publish) => {
+                self.outbox.count_delivered();
+                if outgoing.ticket.is_some() {
+                    let ticket = outgoing.ticket;
+                    events(FlowEvent::Sent { ticket });
+                }
+                Some(publish)
+            }
+            Err(why) => {
+                self.outbox.lose(outgoing.ticket, why, events);
+                None
+            }
+        }
+    }
+
+    /// Sends a message of QoS 1 or 2 for the first time; `None` when it was given up.
     fn send(
         &mut self,
         now: Instant,
@@ -348,24 +352,15 @@ impl Sender {
         outgoing: Outgoing,
         events: &mut impl FnMut(FlowEvent),
     ) -> Option<Publish> {
-        if log.is_durable() && outgoing.packet_id.is_none() {
-            // There was no identifier when it was accepted. It is recorded now, and the message waits for that.
-            self.queue.push_front(outgoing);
-            self.record_ids(log);
-            return None;
-        }
         // [MQTT-4.3.2-1] [MQTT-4.3.3-1] Each new message has an identifier that is not in use.
-        let Some(id) = outgoing.packet_id.or_else(|| self.ids.next_free()) else {
-            self.queue.push_front(outgoing);
-            return None;
-        };
+        let id = outgoing.packet_id.or_else(|| self.ids.next_free())?;
         // [MQTT-4.3.2-2] [MQTT-4.3.3-2] The first PUBLISH has that identifier and DUP 0.
         let publish = match wire.publish(&outgoing, now, Some(id), false) {
             Ok(publish) => publish,
             Err(why) => {
                 self.ids.remove(id);
                 self.finish(log, outgoing.seq, outgoing.message.size());
-                lose(outgoing.ticket, why, events);
+                self.outbox.lose(outgoing.ticket, why, events);
                 return None;
             }
         };
@@ -388,44 +383,68 @@ impl Sender {
 
     /// A message of QoS 1 or 2 is done: its record goes, and nothing waits for that.
     fn finish(&mut self, log: &mut StoreLog, seq: u64, size: usize) -> Lsn {
-        self.messages -= 1;
-        self.bytes -= size;
+        self.outbox.uncount(size);
         log.push(|| StoreOp::Delete(Key::Outgoing(seq)))
     }
 
+    /// A message is given up that was taken out of the outbox unsent.
     fn give_up(
         &mut self,
         log: &mut StoreLog,
-        outgoing: &Outgoing,
+        unsent: &Unsent,
         why: LostMessage,
         events: &mut impl FnMut(FlowEvent),
     ) {
-        if outgoing.message.qos == Qos::AtMostOnce {
-            return self.give_up0(outgoing, why, events);
-        }
-        let deletion = self.finish(log, outgoing.seq, outgoing.message.size());
-        match outgoing.packet_id {
-            Some(id) => {
-                self.ids.remove(id);
+        if unsent.qos == Qos::AtMostOnce {
+            self.outbox.uncount(unsent.size);
+        } else {
+            let deletion = self.finish(log, unsent.seq, unsent.size);
+            match unsent.packet_id {
+                Some(id) => {
+                    self.ids.remove(id);
+                }
+                None => self.outbox.hold_until(deletion),
             }
-            None => self.hold = deletion,
         }
-        lose(outgoing.ticket, why, events);
+        self.outbox.lose(unsent.ticket, why, events);
+    }
+
+    /// A deadline may have passed: messages that somebody asks about are given up at theirs.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        log: &mut StoreLog,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
+        self.outbox.handle_timeout(now);
+        while let Some(seq) = self.outbox.pop_deadline(now) {
+            let size = self.outbox.size_on_disk(seq);
+            if let Some(unsent) = self.outbox.remove(log, seq, size) {
+                self.give_up(log, &unsent, LostMessage::DeadlinePassed, events);
+            }
+        }
+    }
+
+    /// A stretch of the backlog was read.
+    pub(crate) fn handle_loaded(
+        &mut self,
+        now: Instant,
+        log: &mut StoreLog,
+        loaded: Loaded,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
+        for (unsent, why) in self.outbox.handle_loaded(now, loaded) {
+            self.give_up(log, &unsent, why, events);
+        }
+        self.outbox.settle(log);
     }
 }
 
-fn record(outgoing: &Outgoing) -> Record {
-    Record::Message {
-        seq: outgoing.seq,
-        packet_id: outgoing.packet_id,
-        accepted: outgoing.accepted,
-        deadline: outgoing.deadline,
-        message: outgoing.message.clone(),
-    }
-}
-
-fn lose(ticket: Ticket, why: LostMessage, events: &mut impl FnMut(FlowEvent)) {
-    events(FlowEvent::Lost { ticket, why });
+/// Takes an identifier for a message that waits.
+fn reserve(ids: &mut IdTable<InUse>) -> Option<PacketId> {
+    let id = ids.next_free()?;
+    ids.insert(id, InUse::Reserved);
+    Some(id)
 }
 
 /// What the connection has to do with a message that is about to be sent.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use ohmqtt_codec::{Ack, Packet};
 
-use super::{InUse, Request, Sender, lose};
+use super::{InUse, Request, Sender};
 use crate::flows::{FlowEvent, Gated, SessionLoss};
 use crate::message::{LostMessage, Outgoing};
 use crate::record::StoreLog;
@@ -57,13 +57,7 @@ impl Sender {
             lost_request(request);
         }
         self.ids.shrink();
-        for outgoing in core::mem::take(&mut self.queue0) {
-            if outgoing.keep_offline {
-                self.queue0.push_back(outgoing);
-            } else {
-                self.give_up0(&outgoing, LostMessage::Offline, events);
-            }
-        }
+        self.outbox.drop_offline(events);
     }
 
     /// The other side has no session: what was sent under it gets the treatment that was chosen; what was not sent stays.
@@ -94,21 +88,16 @@ impl Sender {
                 InUse::Request(_) => {}
             }
         }
-        if policy == SessionLoss::Clear {
-            for outgoing in core::mem::take(&mut self.queue) {
-                if let Some(id) = outgoing.packet_id {
-                    self.ids.remove(id);
-                }
-                failed.push((outgoing.seq, outgoing.ticket, outgoing.message.size()));
-            }
-            for outgoing in core::mem::take(&mut self.queue0) {
-                self.give_up0(&outgoing, LostMessage::SessionLost, events);
-            }
-        }
         failed.sort_unstable();
         for (seq, ticket, size) in failed {
             self.finish(log, seq, size);
-            lose(ticket, LostMessage::SessionLost, events);
+            self.outbox.lose(ticket, LostMessage::SessionLost, events);
+        }
+        if policy == SessionLoss::Clear {
+            self.outbox.clear();
+            for unsent in self.outbox.drain() {
+                self.give_up(log, &unsent, LostMessage::SessionLost, events);
+            }
         }
         again.sort_unstable_by_key(|outgoing: &Outgoing| core::cmp::Reverse(outgoing.seq));
         for outgoing in again {
@@ -117,7 +106,7 @@ impl Sender {
             if let Some(id) = outgoing.packet_id {
                 self.ids.insert(id, InUse::Reserved);
             }
-            self.queue.push_front(outgoing);
+            self.outbox.push_front(outgoing);
         }
         self.resend.clear();
         self.unacknowledged = 0;

@@ -161,7 +161,10 @@ pub(crate) fn unsuback(n: u16, reasons: &[ReasonCode]) -> Packet {
 
 /// A CONNECT of the client `c`: clean start, Keep Alive 60.
 pub(crate) fn connect() -> Connect {
-    ClientConfig::new(text("c")).connect
+    let mut connect = ClientConfig::new(text("c")).connect;
+    // A session that outlives its connections is one to be stored.
+    connect.properties.set_session_expiry_interval(u32::MAX);
+    connect
 }
 
 /// A CONNACK with Success.

@@ -84,6 +84,7 @@ impl Pair {
     /// A pair that is not connected.
     pub(crate) fn new(change: impl FnOnce(&mut ClientConfig, &mut ServerConfig)) -> Self {
         let mut client_config = ClientConfig::new(text("c"));
+        client_config.connect = super::connect();
         let mut server_config = ServerConfig::default();
         change(&mut client_config, &mut server_config);
         Self {
@@ -184,9 +185,7 @@ impl Pair {
         if !self.accepted {
             return;
         }
-        let mut flows = Flows::new(self.server_config.outbox, true);
-        let records = self.server.store.kept.values();
-        records.for_each(|record| flows.restore(record.clone()));
+        let flows = self.server.store.open(self.server_config.outbox);
         self.hold(flows);
     }
 

@@ -28,6 +28,7 @@ impl<S: Side> Script<S> {
 
     /// The store does its work, if it is not held.
     pub(crate) fn serve(&mut self) -> bool {
+        self.store.now = self.now;
         let any = self.store.serve(&mut self.session);
         while self.store.serve(&mut self.session) {}
         any

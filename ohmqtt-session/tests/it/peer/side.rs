@@ -159,12 +159,7 @@ impl Side for ServerSession {
         script.store.held = false;
         let mut config = ServerConfig::default();
         config.durable = true;
-        let mut flows = Flows::new(config.outbox, true);
-        script
-            .store
-            .kept
-            .values()
-            .for_each(|record| flows.restore(record.clone()));
+        let flows = script.store.open(config.outbox);
         let mut connect = connect();
         connect.clean_start = false;
         script.come_back(config, connect, Some(flows))

@@ -11,16 +11,16 @@ pub(crate) struct Store {
     pub(crate) pending: VecDeque<(Lsn, StoreOp)>,
     /// Answer only when told.
     pub(crate) held: bool,
+    /// Read nothing.
+    pub(crate) held_loads: bool,
+    /// What the clock says when something is read.
+    pub(crate) now: Instant,
 }
 
 impl Store {
     /// Serves a session: takes its operations, confirms them unless held, reads what it wants to read. True: there was something.
     pub(crate) fn serve(&mut self, session: &mut impl Session) -> bool {
         let mut any = false;
-        while let Some(load) = session.poll_load() {
-            session.handle_loaded(self.load(load));
-            any = true;
-        }
         while let Some(op) = session.poll_store() {
             let last = self.pending.back().map(|(lsn, _)| *lsn);
             assert!(last < Some(op.0), "operations come in order");
@@ -31,12 +31,44 @@ impl Store {
             self.confirm(session, usize::MAX);
             any = true;
         }
+        while !self.held_loads
+            && let Some(load) = session.poll_load()
+        {
+            session.handle_loaded(self.now, self.load(load));
+            any = true;
+        }
         any
     }
 
-    fn load(&self, load: Load) -> Vec<Record> {
-        let found = self.kept.range(load.from..).take(load.max);
-        found.map(|(_, record)| record.clone()).collect()
+    pub(crate) fn load(&self, load: Load) -> Loaded {
+        let mut loaded = Loaded {
+            complete: true,
+            ..Loaded::default()
+        };
+        let mut bytes = 0;
+        for (key, record) in self.kept.range(load.from..) {
+            if load.to.is_some_and(|to| *key >= to) {
+                break;
+            }
+            if loaded.records.len() == load.max || bytes >= load.bytes.max(1) {
+                loaded.complete = false;
+                break;
+            }
+            if let Record::Message { message, .. } = record {
+                bytes += message.size();
+            }
+            loaded.records.push(record.clone());
+        }
+        loaded
+    }
+
+    /// The session that is kept here, for a server.
+    pub(crate) fn open(&self, config: OutboxConfig) -> Flows {
+        let mut flows = Flows::open(config);
+        while let Some(load) = flows.poll_load() {
+            flows.handle_loaded(self.load(load));
+        }
+        flows
     }
 
     /// Stores the first `n` operations that wait, and says so.
@@ -90,6 +122,13 @@ fn brief(op: &StoreOp) -> String {
         StoreOp::Put(Record::Received { packet_id }) => {
             format!("put received #{}", packet_id.get())
         }
+        StoreOp::Put(Record::Backlog(Backlog {
+            first,
+            next,
+            messages,
+            ..
+        })) => format!("put backlog {first}..{next} ({messages})"),
+        StoreOp::Delete(Key::Backlog) => "delete backlog".to_owned(),
         StoreOp::Delete(Key::Outgoing(seq)) => format!("delete {seq}"),
         StoreOp::Delete(Key::Received(id)) => format!("delete received #{}", id.get()),
     }

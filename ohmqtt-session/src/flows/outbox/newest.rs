@@ -1,0 +1,123 @@
+//! Which unsent message is the newest on its topic, and which ones have a newer one: what [`Overflow::KeepNewest`] drops by.
+//!
+//! [`Overflow::KeepNewest`]: super::Overflow::KeepNewest
+
+use alloc::collections::BTreeMap;
+use ohmqtt_codec::TopicName;
+
+/// What an unsent message costs here beside its topic, in bytes: nodes and numbers of two trees.
+const ENTRY: usize = 64;
+
+/// The unsent messages by topic.
+#[derive(Debug, Default)]
+pub(super) struct Newest {
+    by_topic: BTreeMap<TopicName, (u64, usize)>,
+    /// Those that have a newer one on their topic, with their sizes.
+    older: BTreeMap<u64, usize>,
+    topic_bytes: usize,
+}
+
+impl Newest {
+    /// About what it occupies, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.topic_bytes + ENTRY * (self.by_topic.len() + self.older.len())
+    }
+
+    /// What a message on this topic would add to that.
+    pub(super) fn cost(&self, topic: &TopicName) -> usize {
+        if self.by_topic.contains_key(topic) {
+            ENTRY
+        } else {
+            ENTRY + topic.len()
+        }
+    }
+
+    /// An unsent message, newer than all before it.
+    pub(super) fn add(&mut self, topic: &TopicName, seq: u64, size: usize) {
+        if let Some(newest) = self.by_topic.get_mut(topic) {
+            let (older, size) = core::mem::replace(newest, (seq, size));
+            self.older.insert(older, size);
+            return;
+        }
+        self.topic_bytes += topic.len();
+        // The name may be a slice of a large packet.
+        let name = TopicName::try_from(bytes::Bytes::copy_from_slice(topic.as_bytes()));
+        let name = name.unwrap_or_else(|_| topic.clone());
+        self.by_topic.insert(name, (seq, size));
+    }
+
+    /// The message is not unsent any more.
+    pub(super) fn remove(&mut self, topic: &TopicName, seq: u64) {
+        if self.older.remove(&seq).is_none()
+            && self
+                .by_topic
+                .get(topic)
+                .is_some_and(|(newest, _)| *newest == seq)
+        {
+            self.by_topic.remove(topic);
+            self.topic_bytes -= topic.len();
+        }
+    }
+
+    /// The oldest message, and its size, that has a newer one on its topic, if one on `topic` is about to come. It is not unsent any
+    /// more.
+    pub(super) fn pop_older(&mut self, topic: &TopicName) -> Option<(u64, usize)> {
+        let older = self
+            .older
+            .first_key_value()
+            .map(|(seq, size)| (*seq, *size));
+        let own = self.by_topic.get(topic).copied();
+        match (older, own) {
+            (Some((seq, size)), own) if own.is_none_or(|(own, _)| seq < own) => {
+                self.older.remove(&seq);
+                Some((seq, size))
+            }
+            (_, Some((seq, size))) => {
+                self.remove(topic, seq);
+                Some((seq, size))
+            }
+            (_, None) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(name: &str) -> TopicName {
+        TopicName::new(name).unwrap()
+    }
+
+    #[test]
+    fn the_oldest_with_a_newer_one_goes_first_and_the_newest_stays() {
+        let mut newest = Newest::default();
+        for (seq, name) in ["a", "b", "a", "a", "b"].into_iter().enumerate() {
+            newest.add(&topic(name), seq as u64, 10);
+        }
+        let c = topic("c");
+        assert_eq!(newest.pop_older(&c), Some((0, 10)));
+        assert_eq!(newest.pop_older(&c), Some((1, 10)));
+        assert_eq!(newest.pop_older(&c), Some((2, 10)));
+        assert_eq!(newest.pop_older(&c), None, "3 and 4 are the newest");
+        assert_eq!(
+            newest.pop_older(&topic("a")),
+            Some((3, 10)),
+            "5 will be newer"
+        );
+        assert_eq!(newest.pop_older(&topic("a")), None);
+    }
+
+    #[test]
+    fn what_is_sent_is_forgotten_and_costs_nothing() {
+        let mut newest = Newest::default();
+        assert_eq!(newest.cost(&topic("aa")), ENTRY + 2);
+        newest.add(&topic("aa"), 1, 10);
+        newest.add(&topic("aa"), 2, 10);
+        assert_eq!(newest.bytes(), 2 * ENTRY + 2);
+        newest.remove(&topic("aa"), 1);
+        newest.remove(&topic("aa"), 2);
+        assert_eq!(newest.bytes(), 0);
+        assert_eq!(newest.pop_older(&topic("aa")), None);
+    }
+}
