@@ -1,88 +1,56 @@
 //! What the stores on disk share: making a file that only its owner reads, taking it away again, and the words for what went wrong.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::StoreError;
 
-/// What may stand beside a file of SQLite.
-const BESIDE: [&str; 3] = ["", "-wal", "-journal"];
+/// What the name of a file that is being made ends in.
+const NEW: &str = ".new";
 
-/// A file that is there. One that was made just now goes again unless it is [kept](Self::keep).
-pub(crate) struct Found {
-    pub(crate) path: PathBuf,
-    made: bool,
+/// Makes a file unless there is one with something in it. It gets its name when it is written, so that a crash leaves all of it or
+/// nothing; the lock goes with it. `None`: it was there.
+pub(crate) fn make<T>(
+    path: &Path,
+    write: impl FnOnce(&File) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    if has_content(path)? {
+        return Ok(None);
+    }
+    let new = with_suffix(path, NEW);
+    let file = open_new(path, &new)?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => return Err(in_use(path)),
+        // Where files cannot be locked, nothing better is to be had.
+        Ok(()) | Err(TryLockError::Error(_)) => (),
+    }
+    // Another may have made it until the lock was there.
+    if has_content(path)? {
+        return Ok(None);
+    }
+    let made = file
+        .set_len(0)
+        .map_err(|cause| io(path, cause))
+        .and_then(|()| write(&file))
+        .and_then(|made| {
+            fs::rename(&new, path)
+                .and_then(|()| sync_folder(path))
+                .map_err(|cause| io(path, cause))?;
+            Ok(made)
+        });
+    if made.is_err() {
+        // Nothing was accepted yet: what cannot be taken away does no harm.
+        let _ = fs::remove_file(&new);
+    }
+    made.map(Some)
 }
 
-impl Found {
-    /// Makes the file unless it is there.
-    pub(crate) fn or_make(path: &Path) -> Result<Self, StoreError> {
-        let path = absolute(path)?;
-        let made = !is_there(&path)?;
-        if made {
-            match make(&path, OpenOptions::new().create_new(true)) {
-                Ok(_) => (),
-                // Another was faster.
-                Err(StoreError::NotWritable { cause, .. })
-                    if cause.kind() == ErrorKind::AlreadyExists =>
-                {
-                    return Err(in_use(&path));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Self { path, made })
-    }
-
-    /// The file stays, and so does its name in the folder, whatever becomes of the power.
-    pub(crate) fn keep(mut self) -> Result<(), StoreError> {
-        if self.made {
-            sync_folder(&self.path).map_err(|cause| io(&self.path, cause))?;
-            self.made = false;
-        }
-        Ok(())
-    }
-
-    /// The file has another user by now, who keeps it.
-    pub(crate) fn leave(mut self) {
-        self.made = false;
-    }
-}
-
-impl Drop for Found {
-    fn drop(&mut self) {
-        if self.made {
-            // Nothing was accepted yet: what cannot be taken away does no harm.
-            for beside in BESIDE {
-                let _ = fs::remove_file(with_suffix(&self.path, beside));
-            }
-        }
-    }
-}
-
-/// The path from the root on, which is what errors name.
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
-    std::path::absolute(path).map_err(|cause| io(path, cause))
-}
-
-/// Whether there is a file. A folder is an error.
-pub(crate) fn is_there(path: &Path) -> Result<bool, StoreError> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Err(not_a_store(path, "it is a folder")),
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(not_writable(path, error)),
-    }
-}
-
-/// Opens a file for writing and makes it if need be.
-pub(crate) fn make(path: &Path, options: &mut OpenOptions) -> Result<File, StoreError> {
-    private(options)
-        .read(true)
-        .write(true)
-        .open(path)
+fn open_new(path: &Path, new: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    private(options.read(true).write(true).create(true))
+        .open(new)
         .map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => StoreError::NoFolder {
                 path: path.to_owned(),
@@ -91,11 +59,22 @@ pub(crate) fn make(path: &Path, options: &mut OpenOptions) -> Result<File, Store
         })
 }
 
-/// Gives a file its name for good, in place of an empty one if there is one.
-pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::rename(from, to)
-        .and_then(|()| sync_folder(to))
-        .map_err(|cause| io(to, cause))
+/// Whether there is a file with something in it. A folder is an error.
+fn has_content(path: &Path) -> Result<bool, StoreError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(not_a_store(path, "it is a folder")),
+        Ok(metadata) => Ok(metadata.len() > 0),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Err(StoreError::NoFolder {
+            path: path.to_owned(),
+        }),
+        Err(error) => Err(not_writable(path, error)),
+    }
+}
+
+/// The path from the root on, which is what errors name.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
+    std::path::absolute(path).map_err(|cause| io(path, cause))
 }
 
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -32,11 +32,6 @@ impl Disk {
         })
     }
 
-    /// Leaves nothing in the file.
-    pub(super) fn clear(&self) -> io::Result<()> {
-        self.file.set_len(0)
-    }
-
     /// What comes next removes more than it adds, or it does not.
     pub(super) fn set_makes_room(&self, makes_room: bool) {
         self.makes_room.store(makes_room, Ordering::Relaxed);

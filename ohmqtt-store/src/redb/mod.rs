@@ -7,7 +7,7 @@ mod disk;
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,20 +31,20 @@ const FORMAT: u32 = 1;
 /// What a redb file begins with.
 const MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
 
-/// What the name of a file that is being made ends in.
-const NEW: &str = ".new";
-
 /// How much of the file redb keeps in memory, in bytes.
 const CACHE: usize = 16 * 1024 * 1024;
 
-/// How much may be written before it is synced even with [`Durability::Fast`], in bytes: this much is kept twice.
-const UNSAFE_LIMIT: usize = 8 * 1024 * 1024;
+/// How much may be written before it is synced even with [`Durability::Fast`], in bytes and in operations. It is kept twice, and after
+/// an error it has to fit into redb's cache: the disk may be full.
+const UNSAFE_BYTES: usize = 1024 * 1024;
+const UNSAFE_OPS: usize = 4096;
 
 /// A store in a redb file. redb is Rust alone. Only the owner of the file may read it.
 ///
 /// - [`Durability::Safe`]: each commit is synced.
 /// - [`Durability::Fast`]: commits are kept in memory until the next that is synced. A crash of the process as well as a power cut
-///   loses what was written since then; a [`Writer`](crate::Writer) syncs 20 times a second.
+///   loses what was written since then; a [`Writer`](crate::Writer) syncs 20 times a second. On a full disk the store may not be
+///   readable until there is room again; then all that was written is there.
 ///
 /// After a crash, opening reads the whole file once to repair it. The file does not shrink when records are deleted; what comes
 /// next uses the room.
@@ -83,28 +83,18 @@ impl RedbStore {
 
     fn open_file(path: &Path, limit: Option<u64>) -> Result<Self, StoreError> {
         let path = file::absolute(path)?;
-        if !has_content(&path)? {
-            let new = file::with_suffix(&path, NEW);
-            let file = lock(&new, file::make(&new, OpenOptions::new().create(true))?)?;
-            // The lock keeps it so that there is nothing.
-            if !has_content(&path)? {
-                let made = Self::make_file(&path, &new, Disk::new(file, limit));
-                return made.inspect_err(|_| drop(fs::remove_file(&new)));
-            }
+        // redb takes a file that a crash kept it from finishing for a foreign one.
+        let made = file::make(&path, |file| {
+            let file = file.try_clone().map_err(|cause| file::io(&path, cause))?;
+            Self::open_on(path.clone(), Disk::new(lock(&path, file)?, limit))
+        })?;
+        if let Some(store) = made {
+            return Ok(store);
         }
         let file = OpenOptions::new().read(true).write(true).open(&path);
         let file = file.map_err(|cause| file::not_writable(&path, cause))?;
         let file = lock(&path, file)?;
         Self::open_on(path, Disk::new(file, limit))
-    }
-
-    /// Makes the store under another name, so that a crash leaves either nothing under its own or all of it: redb itself takes a file
-    /// that it had not finished for a foreign one.
-    fn make_file(path: &Path, new: &Path, disk: Arc<Disk>) -> Result<Self, StoreError> {
-        disk.clear().map_err(|cause| file::io(path, cause))?;
-        let store = Self::open_on(path.to_owned(), disk)?;
-        file::rename(new, path)?;
-        Ok(store)
     }
 
     /// Opens or makes the store on a file that is locked.
@@ -250,7 +240,8 @@ impl Store for RedbStore {
 
     fn apply(&mut self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
         let is_safe = durability == Durability::Safe
-            || self.unsafe_yet.bytes() + batch.bytes() > UNSAFE_LIMIT;
+            || self.unsafe_yet.bytes() + batch.bytes() > UNSAFE_BYTES
+            || self.unsafe_yet.len() + batch.len() > UNSAFE_OPS;
         if batch.is_empty() && (self.unsafe_yet.is_empty() || !is_safe) {
             return Ok(());
         }
@@ -350,11 +341,6 @@ fn makes_room(batch: &Batch) -> bool {
         .filter(|op| matches!(op, Op::Delete { .. }))
         .count();
     2 * deletes >= batch.len()
-}
-
-fn has_content(path: &Path) -> Result<bool, StoreError> {
-    let len = || fs::metadata(path).map_or(0, |file| file.len());
-    Ok(file::is_there(path)? && len() > 0)
 }
 
 /// Takes the file's lock.

@@ -1,6 +1,12 @@
 //! Integration tests: the contract that every store keeps, records as bytes, and the writer.
 
+#[cfg(any(feature = "sqlite", feature = "redb"))]
+mod child;
 mod contract;
+#[cfg(any(feature = "sqlite", feature = "redb"))]
+mod files;
+#[cfg(all(unix, any(feature = "sqlite", feature = "redb")))]
+mod full;
 mod gated;
 mod memory;
 mod records;
@@ -10,3 +16,4 @@ mod redb;
 mod sqlite;
 mod writer;
 mod writer_faults;
+mod writer_parts;

@@ -1,22 +1,20 @@
 //! A store in an SQLite file: one table, in WAL mode, for one process at a time.
+//!
+//! `identity` says whose file it is.
+
+mod identity;
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 
-use crate::file::{self, Found};
+use self::identity::{FORMAT, Taken};
+use crate::file;
 use crate::{Batch, Durability, Op, Store, StoreError, Visit};
-
-/// "OhmQ": what SQLite calls the application's identity.
-const APPLICATION_ID: i32 = 0x4f68_6d51;
-/// The format of the table, SQLite's `user_version`.
-const FORMAT: i32 = 1;
 
 /// About 4 MiB of log, then it goes over into the database.
 const CHECKPOINT_PAGES: u32 = 1000;
@@ -43,6 +41,8 @@ pub struct SqliteStore {
     synchronous: Durability,
     /// Something was written that a power cut may take.
     unsafe_yet: bool,
+    /// Behind the connection, which closes first.
+    _taken: Taken,
 }
 
 impl SqliteStore {
@@ -65,23 +65,10 @@ impl SqliteStore {
     }
 
     fn open_file(path: &Path, limit: Option<u64>) -> Result<Self, StoreError> {
-        let found = Found::or_make(path)?;
-        match Self::open_found(&found.path, limit) {
-            Ok(store) => {
-                found.keep()?;
-                Ok(store)
-            }
-            Err(error) => {
-                if matches!(error, StoreError::InUse { .. }) {
-                    found.leave();
-                }
-                Err(error)
-            }
-        }
-    }
-
-    fn open_found(path: &Path, limit: Option<u64>) -> Result<Self, StoreError> {
-        probe(path)?;
+        let path = &file::absolute(path)?;
+        identity::make(path)?;
+        let taken = Taken::take(path)?;
+        identity::probe(path)?;
         let fault = |error| store_error(path, &error);
         // A connection of one thread at a time needs no mutex of its own.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -99,9 +86,7 @@ impl SqliteStore {
         connection
             .pragma_update(None, "locking_mode", "EXCLUSIVE")
             .map_err(fault)?;
-        if check_identity(&connection, path)? {
-            make(&connection).map_err(fault)?;
-        }
+        identity::check_identity(&connection, path)?;
         set_up(&connection, limit).map_err(fault)?;
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
@@ -112,6 +97,7 @@ impl SqliteStore {
             limit,
             synchronous: Durability::Safe,
             unsafe_yet: false,
+            _taken: taken,
         })
     }
 
@@ -143,6 +129,17 @@ impl SqliteStore {
             }
         }
         transaction.commit()
+    }
+
+    fn try_write(&mut self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        self.write(batch, durability)
+            .map_err(|error| self.fault(&error, batch))
+    }
+
+    /// Brings the log over into the database and gives back its room.
+    fn shorten_log(&self) -> rusqlite::Result<()> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))
     }
 
     fn fault(&self, error: &rusqlite::Error, batch: &Batch) -> StoreError {
@@ -194,8 +191,11 @@ impl Store for SqliteStore {
         if batch.is_empty() && (durability == Durability::Fast || !self.unsafe_yet) {
             return Ok(());
         }
-        self.write(batch, durability)
-            .map_err(|error| self.fault(&error, batch))?;
+        let mut written = self.try_write(batch, durability);
+        if matches!(written, Err(StoreError::DiskFull { .. })) && self.shorten_log().is_ok() {
+            written = self.try_write(batch, durability);
+        }
+        written?;
         self.unsafe_yet = durability == Durability::Fast;
         Ok(())
     }
@@ -207,66 +207,6 @@ impl fmt::Debug for SqliteStore {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
-}
-
-/// Looks at the file without a lock and without a change: whether it is ours, and in a format that is known.
-///
-/// It is SQLite that looks, because closing a file by other means would take away the locks of a store in this process that has
-/// the same file open.
-fn probe(path: &Path) -> Result<(), StoreError> {
-    let length = fs::metadata(path)
-        .map_err(|cause| file::io(path, cause))?
-        .len();
-    if length == 0 {
-        return Ok(());
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let looked = Connection::open_with_flags(immutable(path), flags)
-        .map_err(|error| store_error(path, &error))
-        .and_then(|connection| check_identity(&connection, path));
-    match looked {
-        // A crash while the log went over into the database: the log makes it whole.
-        Err(StoreError::Damaged { .. }) if has_log(path) => Ok(()),
-        looked => looked.map(drop),
-    }
-}
-
-/// Whether the database is empty yet. It is an error when it is not ours.
-fn check_identity(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
-    let identity = || {
-        let number =
-            |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
-        let tables = "SELECT count(*) FROM sqlite_schema";
-        let tables: i64 = connection.query_row(tables, (), |row| row.get(0))?;
-        Ok((number("application_id")?, number("user_version")?, tables))
-    };
-    match identity().map_err(|error| store_error(path, &error))? {
-        (0, 0, 0) => Ok(true),
-        (APPLICATION_ID, FORMAT, 1..) => Ok(false),
-        (APPLICATION_ID, FORMAT, _) => Err(file::damaged(path, "its table is missing")),
-        (APPLICATION_ID, found, _) => Err(file::unknown_format(
-            path,
-            found.unsigned_abs(),
-            FORMAT.unsigned_abs(),
-        )),
-        (id, _, _) => Err(file::not_a_store(
-            path,
-            format!("it is a database of another program (application_id {id:#x})"),
-        )),
-    }
-}
-
-/// Makes the table, in one step.
-fn make(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "BEGIN EXCLUSIVE;
-         PRAGMA application_id = {APPLICATION_ID};
-         PRAGMA user_version = {FORMAT};
-         CREATE TABLE records (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
-         COMMIT;"
-    ))
 }
 
 fn set_up(connection: &Connection, limit: Option<u64>) -> rusqlite::Result<()> {
@@ -290,27 +230,6 @@ fn set_up(connection: &Connection, limit: Option<u64>) -> rusqlite::Result<()> {
         (),
         |_| Ok(()),
     )
-}
-
-/// The name under which SQLite reads the file as one that never changes: no lock, no log, nothing written beside it.
-fn immutable(path: &Path) -> String {
-    const KEPT: AsciiSet = NON_ALPHANUMERIC
-        .remove(b'/')
-        .remove(b'.')
-        .remove(b'-')
-        .remove(b'_');
-    // A drive of Windows stands behind a slash of its own.
-    let slash = if path.has_root() && path.as_os_str().as_encoded_bytes().starts_with(b"/") {
-        ""
-    } else {
-        "/"
-    };
-    let path = percent_encode(path.as_os_str().as_encoded_bytes(), &KEPT);
-    format!("file://{slash}{path}?immutable=1")
-}
-
-fn has_log(path: &Path) -> bool {
-    fs::metadata(file::with_suffix(path, "-wal")).is_ok_and(|log| log.len() > 0)
 }
 
 fn store_error(path: &Path, error: &rusqlite::Error) -> StoreError {
