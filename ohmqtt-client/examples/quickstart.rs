@@ -1,4 +1,5 @@
-//! Messages at QoS 0, 1 and 2, each with its acknowledgement; then a session that is left, and gone on with.
+//! Messages at QoS 0, 1 and 2, each with its acknowledgement; a session that is left, and gone on with; and a message that is accepted
+//! without a connection, by a client with an outbox in a file, and that arrives after a restart.
 //!
 //! ```sh
 //! cargo run --release --example quickstart                        # through a broker in this process
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ohmqtt_broker::Broker;
-use ohmqtt_client::{Client, Qos, Subscription};
+use ohmqtt_client::{Client, Durability, Qos, RedbStore, Subscription};
 use tokio::time::timeout;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -65,6 +66,36 @@ pub(crate) async fn quickstart(address: Option<String>) -> Result<()> {
     receive(&mut inbox, "first").await?;
     receive(&mut inbox, "second").await?;
 
+    println!("\nA gateway is offline, and its outbox is in a file:");
+    let folder = tempfile::tempdir()?;
+    let gateway = |url: &str| -> Result<_> {
+        let outbox = RedbStore::open(folder.path().join("outbox.redb"))?;
+        let id = format!("{home}-gateway");
+        Ok(Client::builder(url)
+            .client_id(&id)
+            .store(outbox, Durability::Safe))
+    };
+    let offline = gateway(NOWHERE)?.start()?;
+    let reading = offline
+        .publish(format!("{home}/reading"), "21.5")
+        .qos(Qos::AtLeastOnce);
+    soon("accept", reading).await?;
+    println!("  accepted   21.5     at QoS 1: it is on the disk");
+    let left = offline.close(Duration::ZERO).await;
+    println!(
+        "  closed with {} message unacknowledged",
+        left.unacknowledged
+    );
+
+    println!("\nIt starts again, where there is a broker:");
+    let restarted = soon("connect", gateway(&url)?.connect()).await?;
+    receive(&mut inbox, "21.5").await?;
+    let left = restarted.close(PATIENCE).await;
+    println!(
+        "  closed with {} messages unacknowledged",
+        left.unacknowledged
+    );
+
     println!();
     client.close(PATIENCE).await;
     writer.close(PATIENCE).await;
@@ -101,6 +132,9 @@ async fn receive(inbox: &mut Subscription, text: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// Where no broker is: port 0 is nobody's.
+const NOWHERE: &str = "mqtt://127.0.0.1:0";
 
 /// Everything here takes moments. What takes longer will not come.
 const PATIENCE: Duration = Duration::from_secs(10);

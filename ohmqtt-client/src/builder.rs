@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use ohmqtt_codec::{Binary, ConnectProperties, MqttString, Will};
 use ohmqtt_driver::{Clock, Handle, StoreLink};
-use ohmqtt_session::{BackoffLimits, ClientConfig, ClientSession, OutboxLimits, SessionLoss};
+use ohmqtt_session::{
+    BackoffLimits, ClientConfig, ClientSession, OutboxLimits, Overflow, SessionLoss, Window,
+};
 use ohmqtt_store::{Durability, Prefix, Store, Writer};
 use ohmqtt_transport::{Connect, Connector, Endpoint};
 
@@ -23,6 +25,7 @@ pub struct ClientBuilder {
     problem: Option<ConfigError>,
     session: ClientConfig,
     store: Option<(Box<dyn Store>, Durability)>,
+    outbox: Option<OutboxLimits>,
     connector: Arc<dyn Connect>,
     backoff: BackoffLimits,
     seed: u64,
@@ -41,6 +44,12 @@ pub(crate) struct Settings {
     pub(crate) store: Option<StoreLink>,
 }
 
+/// What an outbox on a disk holds when nothing else is said.
+const ON_DISK: OutboxLimits = OutboxLimits {
+    messages: 4 * 1024 * 1024,
+    bytes: 4 * 1024 * 1024 * 1024,
+};
+
 impl ClientBuilder {
     pub(crate) fn new<U>(url: U) -> Self
     where
@@ -58,6 +67,7 @@ impl ClientBuilder {
             problem: None,
             session,
             store: None,
+            outbox: None,
             connector: Arc::new(Connector::new()),
             backoff: BackoffLimits::default(),
             seed: fastrand::u64(..),
@@ -166,9 +176,24 @@ impl ClientBuilder {
         self
     }
 
-    /// How much may be accepted and not acknowledged: messages, and bytes counted as packets.
+    /// How much may be accepted and not acknowledged: messages, and bytes counted as packets. Without this, 65,536 messages or 64 MiB;
+    /// with a store, where only a [window](Self::window) of it is in memory, 4,194,304 messages or 4 GiB.
     pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
-        self.session.outbox.limits = OutboxLimits { messages, bytes };
+        self.outbox = Some(OutboxLimits { messages, bytes });
+        self
+    }
+
+    /// With a store: how much of what is not sent yet is held in memory; the rest is read in its turn. Without this, 1,024 messages or
+    /// 4 MiB, bytes counted as packets.
+    pub fn window(mut self, messages: usize, bytes: usize) -> Self {
+        self.session.outbox.window = Window { messages, bytes };
+        self
+    }
+
+    /// What becomes of a message that finds the outbox full. Without this it waits (`.await`, or the blocking client), or is given back
+    /// (`.send()`).
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.session.outbox.overflow = overflow;
         self
     }
 
@@ -178,7 +203,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Keeps what must survive a crash in this store. Needs a Client Identifier of your own.
+    /// Keeps what must survive a crash in this store: accepted messages of QoS 1 and 2 until they are acknowledged, and the identifiers
+    /// of received ones. Needs a Client Identifier of your own; the next client on the same store, with the same identifier, goes on
+    /// with them and with the server's session.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ohmqtt_client::{Client, Durability, Qos, RedbStore};
+    ///
+    /// let client = Client::builder("mqtt://broker.example")
+    ///     .client_id("gateway-7")
+    ///     .store(RedbStore::open("outbox.redb")?, Durability::Safe)
+    ///     .start()?;
+    /// // On the disk once this returns, whether there is a connection or not.
+    /// client.publish("readings", "21.5").qos(Qos::AtLeastOnce).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn store(mut self, store: impl Store, durability: Durability) -> Self {
         self.store = Some((Box::new(store), durability));
         self.session.durable = true;
@@ -230,6 +271,8 @@ impl ClientBuilder {
             return Err(problem);
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
+        let spacious = self.store.as_ref().map(|_| ON_DISK);
+        self.session.outbox.limits = self.outbox.or(spacious).unwrap_or_default();
         let store = match self.store {
             None => None,
             Some(_) if self.session.connect.client_id.is_empty() => {

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ohmqtt_codec::{Filters, Qos, TopicName};
-use ohmqtt_driver::{Cell, Handle};
+use ohmqtt_driver::{Cell, Handle, Health, StoreLink};
 use ohmqtt_session::{
     ClientSession, DisconnectCause, Instant, LostMessage, Message, PublishError as NotTaken,
     PublishOptions,
 };
+use ohmqtt_store::StoreError;
 use ohmqtt_transport::Endpoint;
 
 use crate::builder::{ClientBuilder, Settings};
@@ -69,8 +70,8 @@ pub(crate) struct Shared {
     pub(crate) stuck: Cell<bool>,
     pub(crate) counters: Counters,
     pub(crate) address: String,
-    /// Messages of QoS 1 and 2 are accepted once a store has them.
-    durable: bool,
+    /// How the store fares. With one, messages of QoS 1 and 2 are accepted once it has them.
+    store: Option<Health>,
     /// Why the last connection ended, between the session's event and the task's look at it.
     cause: Mutex<Option<DisconnectCause>>,
     /// Whoever waits for room in the outbox waits for this first, so that they are served in order.
@@ -144,7 +145,7 @@ impl Client {
         };
         let shared = Arc::new(Shared {
             handle,
-            durable: settings.store.is_some(),
+            store: settings.store.as_ref().map(StoreLink::health),
             publications: Arc::default(),
             routes: Mutex::new(Routes::new(settings.seed, settings.receive_maximum)),
             status: Cell::new(status),
@@ -238,8 +239,14 @@ impl Client {
             (metrics.queued_messages, metrics.queued_bytes) = session.queued();
             metrics.in_flight = session.in_flight();
             metrics.unacknowledged = session.unacknowledged();
+            metrics.outbox = session.counters();
         });
         metrics
+    }
+
+    /// Why the store does not work, if the last that was asked of it failed. It is tried again by itself.
+    pub fn store_error(&self) -> Option<StoreError> {
+        self.shared.store.as_ref()?.error()
     }
 
     /// The Client Identifier: the configured one, or the one the server assigned.
@@ -281,7 +288,7 @@ impl Client {
         if shared.closing.read(Option::is_some) {
             return Err(PublishError::Closed(Box::new(message)));
         }
-        let accepted = message.qos == Qos::AtMostOnce || !shared.durable;
+        let accepted = message.qos == Qos::AtMostOnce || shared.store.is_none();
         let Some(publication) = shared.publications.open(message.qos, accepted) else {
             return Err(PublishError::Closed(Box::new(message)));
         };
@@ -289,9 +296,15 @@ impl Client {
         let options = PublishOptions { ticket, ..options };
         shared
             .handle
-            .with(|session, now| session.publish(now, message, options))
+            .with(|session, now| {
+                let forgotten = shared.publications.take_forgotten();
+                forgotten
+                    .into_iter()
+                    .for_each(|ticket| session.forget(ticket));
+                session.publish(now, message, options)
+            })
             .map_err(|rejected| match rejected.error {
-                NotTaken::Full { .. } => PublishError::Full(rejected),
+                NotTaken::Full { .. } | NotTaken::StoreBehind => PublishError::Full(rejected),
                 _ => PublishError::Refused(rejected),
             })?;
         Ok(publication)
@@ -313,8 +326,10 @@ impl Client {
             self.shared.room.until(changed).await;
         };
         drop(turn);
-        publication.accepted().await?;
-        Ok(publication)
+        match publication.accepted().await {
+            Ok(()) => Ok(publication),
+            Err(why) => Err(self.shared.not_accepted(why)),
+        }
     }
 
     pub(crate) fn declare(
@@ -350,7 +365,16 @@ impl Shared {
         self.short_of_ids.store(short, Ordering::Relaxed);
     }
 
-    /// A message is done, or was sent: there may be room in the outbox, or a Packet Identifier.
+    /// The error of a message that was taken and not accepted.
+    fn not_accepted(&self, why: LostMessage) -> PublishError {
+        let error = self.store.as_ref().and_then(Health::last_error);
+        match (why, error) {
+            (LostMessage::StoreFailed, Some(error)) => PublishError::Store(error),
+            _ => PublishError::Lost(why),
+        }
+    }
+
+    /// A message is done, or was sent, or stored: there may be room in the outbox, or a Packet Identifier.
     pub(crate) fn made_room(&self) {
         self.room.update(|room| *room += 1);
         if self.short_of_ids.load(Ordering::Relaxed) {

@@ -167,12 +167,15 @@ pub enum PublishError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The outbox is full; the message is given back.
+    /// The outbox is full, or what waits for the store is as much as may; the message is given back.
     #[error("publish to '{}': {}", .0.message.topic, .0.error)]
     Full(Box<Rejected>),
     /// The server is known to refuse it, or it can never fit; the message is given back.
     #[error("publish to '{}': {}", .0.message.topic, .0.error)]
     Refused(Box<Rejected>),
+    /// The store could not keep it. What had been accepted before is untouched.
+    #[error("publish: {0}")]
+    Store(#[from] StoreError),
     /// It was taken and then lost before it was accepted.
     #[error("publish: {0}")]
     Lost(#[from] LostMessage),
@@ -187,7 +190,7 @@ impl PublishError {
         match self {
             Self::Full(rejected) | Self::Refused(rejected) => Some(rejected.message),
             Self::Closed(message) => Some(*message),
-            Self::Topic(_) | Self::Value { .. } | Self::Lost(_) => None,
+            Self::Topic(_) | Self::Value { .. } | Self::Store(_) | Self::Lost(_) => None,
         }
     }
 }

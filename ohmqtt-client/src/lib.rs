@@ -28,6 +28,8 @@
 //! | feature | adds | default |
 //! |---|---|---|
 //! | `tcp` | `mqtt://` | yes |
+//! | `redb` | [`RedbStore`]: what must survive a crash, in one file | yes |
+//! | `sqlite` | `SqliteStore`: the same in an SQLite database, which is compiled in | no |
 
 /// The program on the front page of the repository, which is to compile.
 #[cfg(doctest)]
@@ -62,6 +64,12 @@ pub use ohmqtt_codec::{
     AckProperties, Binary, ConnectProperties, InvalidTopic, MqttString, PublishProperties, Qos,
     ReasonCode, RetainHandling, TopicFilter, TopicName, Will, WillProperties,
 };
-pub use ohmqtt_session::{AliasPolicy, DisconnectCause, LostMessage, SessionLoss};
+pub use ohmqtt_session::{
+    AliasPolicy, DisconnectCause, LostMessage, OutboxCounters, Overflow, SessionLoss,
+};
+#[cfg(feature = "redb")]
+pub use ohmqtt_store::RedbStore;
+#[cfg(feature = "sqlite")]
+pub use ohmqtt_store::SqliteStore;
 pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};
 pub use ohmqtt_transport::{Connect, Connector, Endpoint, Transport, TransportError};

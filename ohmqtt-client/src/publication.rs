@@ -65,7 +65,7 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(table) = self.table.upgrade() {
-            table.take(self.ticket);
+            table.forget(self.ticket);
         }
     }
 }
@@ -137,6 +137,8 @@ pub(crate) struct Publications {
 struct Table {
     held: HashMap<u64, Weak<Held>>,
     last: u64,
+    /// Nobody asks about these any more, and the session does not know it yet. Each was published since it was last told.
+    forgotten: Vec<Ticket>,
     /// The client is gone: nothing will be heard of any message.
     ended: bool,
 }
@@ -216,6 +218,19 @@ impl Publications {
 
     fn take(&self, ticket: Ticket) -> Option<Arc<Held>> {
         self.lock().held.remove(&ticket.0)?.upgrade()
+    }
+
+    /// The last to hold it is gone.
+    fn forget(&self, ticket: Ticket) {
+        let mut table = self.lock();
+        if table.held.remove(&ticket.0).is_some() {
+            table.forgotten.push(ticket);
+        }
+    }
+
+    /// What the session is to be told nobody asks about any more.
+    pub(crate) fn take_forgotten(&self) -> Vec<Ticket> {
+        std::mem::take(&mut self.lock().forgotten)
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

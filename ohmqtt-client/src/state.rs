@@ -1,5 +1,7 @@
 //! What a client says of its connection, and of itself at the end.
 
+use ohmqtt_session::OutboxCounters;
+
 use crate::error::ConnectError;
 
 /// How the connection stands.
@@ -56,4 +58,6 @@ pub struct Metrics {
     pub dropped: u64,
     /// Messages that were taken and will not arrive.
     pub lost: u64,
+    /// What became of published messages, each fate for itself.
+    pub outbox: OutboxCounters,
 }

@@ -229,7 +229,10 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
             routes.dispatch(&shared.handle, message, receipt);
             shared.look_if_stuck(&routes);
         }
-        ClientEvent::Accepted { ticket } => shared.publications.accepted(ticket),
+        ClientEvent::Accepted { ticket } => {
+            shared.publications.accepted(ticket);
+            shared.made_room();
+        }
         ClientEvent::Sent { ticket } => {
             shared.publications.sent(ticket);
             shared.made_room();

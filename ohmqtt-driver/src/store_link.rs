@@ -28,21 +28,53 @@ pub struct StoreLinks {
 pub struct StoreLink {
     links: StoreLinks,
     prefix: Prefix,
-    failure: Arc<Mutex<Option<Failure>>>,
+    health: Health,
 }
 
-/// That the store failed, and has not succeeded since.
-#[derive(Debug)]
-struct Failure {
-    error: StoreError,
-    at: Instant,
+/// How a store fares with one session's records. It keeps no store open.
+#[derive(Clone, Debug, Default)]
+pub struct Health(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    last_error: Option<StoreError>,
+    /// When it failed, if it has not succeeded since.
+    failing_since: Option<Instant>,
+}
+
+impl Health {
+    /// The last error of the store, if it has not succeeded since.
+    pub fn error(&self) -> Option<StoreError> {
+        let state = lock(&self.0);
+        state
+            .last_error
+            .clone()
+            .filter(|_| state.failing_since.is_some())
+    }
+
+    /// The last error of the store, whatever came behind it.
+    pub fn last_error(&self) -> Option<StoreError> {
+        lock(&self.0).last_error.clone()
+    }
+
+    fn note_success(&self) {
+        lock(&self.0).failing_since = None;
+    }
+
+    fn note_failure(&self, error: StoreError, now: Instant) {
+        tracing::warn!(%error, "the store failed");
+        *lock(&self.0) = State {
+            last_error: Some(error),
+            failing_since: Some(now),
+        };
+    }
 }
 
 /// What came of the operations of one session that were handed over up to a number.
 struct Word<S> {
     handle: Handle<S>,
     upto: Lsn,
-    failure: Arc<Mutex<Option<Failure>>>,
+    health: Health,
 }
 
 impl StoreLinks {
@@ -59,7 +91,7 @@ impl StoreLinks {
         StoreLink {
             links: self.clone(),
             prefix,
-            failure: Arc::default(),
+            health: Health::default(),
         }
     }
 
@@ -89,7 +121,7 @@ impl StoreLinks {
                 words.push(Word {
                     handle,
                     upto,
-                    failure: link.failure,
+                    health: link.health,
                 });
             }
         }
@@ -110,11 +142,11 @@ impl<S: Session> Word<S> {
     fn tell(&self, result: &Result<(), StoreError>) {
         self.handle.with(|session, now| match result {
             Ok(()) => {
-                *lock(&self.failure) = None;
+                self.health.note_success();
                 session.handle_stored(self.upto);
             }
             Err(error) => {
-                note(&self.failure, error.clone(), now);
+                self.health.note_failure(error.clone(), now);
                 session.handle_store_failed(self.upto);
             }
         });
@@ -133,29 +165,22 @@ fn take<S: Session>(handle: &Handle<S>) -> Option<(Lsn, Vec<StoreOp>)> {
     Some((upto?, ops))
 }
 
-fn note(failure: &Mutex<Option<Failure>>, error: StoreError, now: Instant) {
-    tracing::warn!(%error, "the store failed");
-    *lock(failure) = Some(Failure { error, at: now });
-}
-
 impl StoreLink {
     /// The records of one session stand under `prefix` in the writer's store, which has no other session.
     pub fn new(writer: Writer, prefix: Prefix) -> Self {
         StoreLinks::new(writer).link(prefix)
     }
 
-    /// The last error of the store, if it has not succeeded since.
-    pub fn error(&self) -> Option<StoreError> {
-        lock(&self.failure)
-            .as_ref()
-            .map(|failure| failure.error.clone())
+    /// How the store fares, to be asked also when this link is gone.
+    pub fn health(&self) -> Health {
+        self.health.clone()
     }
 
     /// When a store that failed is tried again.
     pub(crate) fn paused_until(&self) -> Option<Instant> {
-        lock(&self.failure)
-            .as_ref()
-            .map(|failure| failure.at + PAUSE)
+        lock(&self.health.0)
+            .failing_since
+            .map(|since| since + PAUSE)
     }
 
     /// Whether the writer takes more operations; if not, the task is woken when it does.
@@ -174,7 +199,7 @@ impl StoreLink {
             let word = Word {
                 handle: handle.clone(),
                 upto,
-                failure: Arc::clone(&self.failure),
+                health: self.health.clone(),
             };
             let done = move |result| word.tell(&result);
             self.links.writer.submit(&self.prefix, ops, done);
@@ -190,12 +215,12 @@ impl StoreLink {
     where
         S: Session + Send + 'static,
     {
-        let (handle, failure) = (handle.clone(), Arc::clone(&self.failure));
+        let (handle, health) = (handle.clone(), self.health.clone());
         self.links.writer.load(&self.prefix, load, move |result| {
             handle.with(|session, now| match result {
                 Ok(loaded) => session.handle_loaded(now, loaded),
                 Err(error) => {
-                    note(&failure, error, now);
+                    health.note_failure(error, now);
                     session.handle_load_failed();
                 }
             });

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ohmqtt_client::{
-    Client, ClientBuilder, ConfigError, Durability, LostMessage, MemoryStore, PublishError, Qos,
-    Store, StoreError,
+    Client, ClientBuilder, ConfigError, Durability, LostMessage, MemoryStore, Overflow,
+    PublishError, Qos, RedbStore, Store, StoreError,
 };
+use ohmqtt_codec::{PublishTopic, TopicName};
 use ohmqtt_store::{Batch, Visit};
 use tokio::runtime::{Builder, Runtime};
 
@@ -233,10 +234,15 @@ async fn a_store_that_fails_fails_the_publish_and_recovers() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, PublishError::Lost(LostMessage::StoreFailed)),
+        matches!(error, PublishError::Store(StoreError::Full { .. })),
         "{error:?}"
     );
+    assert!(matches!(
+        client.store_error(),
+        Some(StoreError::Full { .. })
+    ));
     assert_eq!(client.metrics().queued_messages, 0);
+    assert_eq!(client.metrics().outbox.store_failed, 1);
     store.fails.store(false, Ordering::SeqCst);
     let publication = soon(client.publish("t", "2").qos(Qos::AtLeastOnce))
         .await
@@ -246,6 +252,7 @@ async fn a_store_that_fails_fails_the_publish_and_recovers() {
     conn.ack(&publish).await;
     soon(publication.acked()).await.unwrap();
     eventually(|| store.inner.used() == 0).await;
+    assert!(client.store_error().is_none());
 }
 
 #[tokio::test]
@@ -260,4 +267,141 @@ async fn a_store_that_cannot_be_read_is_told_before_anything_is_tried() {
         "{error:?}"
     );
     assert!(error.to_string().contains("store"), "{error}");
+}
+
+#[tokio::test]
+async fn a_backlog_beyond_the_window_is_delivered_in_order_after_a_restart() {
+    let store = MemoryStore::default();
+    let nowhere = Script::start().await;
+    let small = |builder: ClientBuilder| keeping(builder, &store).window(10, 100_000);
+    let client = small(nowhere.client()).start().unwrap();
+    for n in 0..100 {
+        let publish = client.publish("t", n.to_string()).qos(Qos::ExactlyOnce);
+        soon(publish).await.unwrap();
+    }
+    assert_eq!(soon(client.close(Duration::ZERO)).await.unacknowledged, 100);
+
+    let broker = broker().await;
+    let reader = soon(Client::connect(broker.url())).await.unwrap();
+    let inbox = reader.subscribe("t").qos(Qos::ExactlyOnce);
+    let mut inbox = soon(inbox).await.unwrap();
+    let client = small(Client::builder(broker.url()).client_id("c"))
+        .start()
+        .unwrap();
+    for n in 0..100 {
+        assert_eq!(text(&next(&mut inbox).await), n.to_string());
+    }
+    assert_eq!(soon(client.close(PATIENCE)).await.unacknowledged, 0);
+    assert_eq!(store.used(), 0);
+}
+
+#[tokio::test]
+async fn the_handles_of_a_backlog_hear_of_its_end() {
+    let store = MemoryStore::default();
+    let script = Script::start().await;
+    let client = keeping(script.client(), &store).window(2, 100_000).start();
+    let client = client.unwrap();
+    let mut publications = Vec::new();
+    for n in 0..20 {
+        let publish = client.publish("t", n.to_string()).qos(Qos::AtLeastOnce);
+        publications.push(soon(publish).await.unwrap());
+    }
+    // Nobody asks about every other one.
+    let mut number = 0;
+    publications.retain(|_| {
+        number += 1;
+        number % 2 == 0
+    });
+    let mut conn = script.accept().await;
+    for n in 0..20 {
+        let publish = conn.publish().await;
+        assert_eq!(publish.payload, n.to_string());
+        conn.ack(&publish).await;
+    }
+    for publication in publications {
+        soon(publication.acked()).await.unwrap();
+    }
+    assert_eq!(client.metrics().outbox.delivered, 20);
+}
+
+#[tokio::test]
+async fn a_full_outbox_drops_the_oldest_or_keeps_the_newest_when_told() {
+    let store = MemoryStore::default();
+    let nowhere = Script::start().await;
+    let client = keeping(nowhere.client(), &store)
+        .outbox(3, 100_000)
+        .overflow(Overflow::DropOldest);
+    let client = client.start().unwrap();
+    let mut publications = Vec::new();
+    for n in 0..5 {
+        let publish = client.publish("t", n.to_string()).qos(Qos::AtLeastOnce);
+        publications.push(soon(publish).await.unwrap());
+    }
+    for publication in &publications[..2] {
+        let lost = soon(publication.acked()).await.unwrap_err();
+        assert_eq!(lost, LostMessage::Dropped);
+    }
+    assert_eq!(client.metrics().outbox.dropped, 2);
+    soon(client.close(Duration::ZERO)).await;
+
+    // The same store, and another choice.
+    let script = Script::start().await;
+    let client = keeping(script.client(), &store)
+        .outbox(3, 100_000)
+        .overflow(Overflow::KeepNewest);
+    let client = client.start().unwrap();
+    soon(client.publish("u", "x").qos(Qos::AtLeastOnce))
+        .await
+        .unwrap();
+    soon(client.publish("t", "5").qos(Qos::AtLeastOnce))
+        .await
+        .unwrap();
+    assert_eq!(client.metrics().outbox.replaced, 2);
+    let mut conn = script.accept().await;
+    for (topic, payload) in [("t", "4"), ("u", "x"), ("t", "5")] {
+        let publish = conn.publish().await;
+        assert_eq!(publish.payload, payload);
+        assert_eq!(
+            publish.topic,
+            PublishTopic::Name(TopicName::new(topic).unwrap())
+        );
+        conn.ack(&publish).await;
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_is_told_when_it_passes_and_not_when_the_message_is_looked_at() {
+    let store = MemoryStore::default();
+    let script = Script::start().await;
+    let client = keeping(script.client(), &store).window(1, 100_000).start();
+    let client = client.unwrap();
+    for n in 0..5 {
+        let publish = client.publish("t", n.to_string()).qos(Qos::AtLeastOnce);
+        soon(publish).await.unwrap();
+    }
+    let soon_over = client
+        .publish("t", "late")
+        .qos(Qos::AtLeastOnce)
+        .deadline(Duration::from_millis(50));
+    let publication = soon(soon_over).await.unwrap();
+    let lost = soon(publication.acked()).await.unwrap_err();
+    assert_eq!(lost, LostMessage::DeadlinePassed);
+    assert_eq!(client.metrics().queued_messages, 5);
+}
+
+#[tokio::test]
+async fn a_file_is_released_when_the_client_has_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox.redb");
+    let nowhere = Script::start().await;
+    for n in 1..=3 {
+        let store = RedbStore::open(&path).unwrap();
+        let builder = nowhere.client().store(store, Durability::Safe);
+        let client = builder.start().unwrap();
+        let publish = client.publish("t", n.to_string()).qos(Qos::AtLeastOnce);
+        soon(publish).await.unwrap();
+        let in_use = RedbStore::open(&path).unwrap_err().to_string();
+        assert!(in_use.contains("outbox.redb"), "{in_use}");
+        assert_eq!(soon(client.close(Duration::ZERO)).await.unacknowledged, n);
+    }
 }

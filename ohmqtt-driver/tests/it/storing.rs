@@ -153,12 +153,15 @@ async fn a_store_that_fails_fails_the_message_and_recovers() {
         why: LostMessage::StoreFailed,
     };
     client.until(|event| (*event == lost).then_some(())).await;
-    assert!(matches!(link.error(), Some(StoreError::Full { .. })));
+    assert!(matches!(
+        link.health().error(),
+        Some(StoreError::Full { .. })
+    ));
     assert_eq!(client.handle.read(ClientSession::queued), (0, 0));
     store.fails.store(false, Ordering::SeqCst);
     client.publish(Qos::AtLeastOnce, 2, "kept");
     client.until(|event| is_accepted(event, 2)).await;
-    assert!(link.error().is_none());
+    assert!(link.health().error().is_none());
     let Some(Packet::Publish(publish)) = raw.next().await else {
         panic!("no PUBLISH");
     };
