@@ -24,6 +24,10 @@ const BACKENDS: &[(Scheme, &dyn Backend)] = &[
     (Scheme::Mqtt, &crate::tcp::Tcp),
     #[cfg(feature = "tls-no-provider")]
     (Scheme::Mqtts, &crate::tls::Tls),
+    #[cfg(feature = "ws")]
+    (Scheme::Ws, &crate::ws::Ws),
+    #[cfg(all(feature = "ws", feature = "tls-no-provider"))]
+    (Scheme::Wss, &crate::ws::secure::Wss),
     #[cfg(all(unix, feature = "unix"))]
     (Scheme::Unix, &crate::unix::Unix),
 ];

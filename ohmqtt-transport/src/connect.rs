@@ -25,6 +25,8 @@ pub trait Connect: Send + Sync + 'static {
 pub struct Connector {
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls: std::sync::Arc<crate::tls::ClientTls>,
+    #[cfg(feature = "ws")]
+    pub(crate) ws: crate::ws::WsOptions,
 }
 
 impl Connector {

@@ -8,6 +8,8 @@
 //! |---|---|---|---|
 //! | `mqtt://`, or no scheme | TCP | 1883 | `tcp` (default) |
 //! | `mqtts://` | TLS over TCP | 8883 | `tls` |
+//! | `ws://` | WebSocket over TCP | 80 | `ws` |
+//! | `wss://` | WebSocket over TLS | 443 | `ws`, `tls` |
 //! | `unix:/path`, `unix:@name` | Unix socket (Unix systems; abstract names on Linux) | none | `unix` |
 //!
 //! The URLs of all schemes are parsed, whatever was compiled in; connecting to one without a backend fails with an error
@@ -42,6 +44,8 @@ mod config;
 mod connect;
 mod endpoint;
 mod error;
+#[cfg(any(feature = "tls-no-provider", feature = "ws"))]
+mod linger;
 mod listen;
 #[cfg(any(feature = "tcp", all(unix, feature = "unix")))]
 mod patience;
@@ -54,6 +58,8 @@ mod tcp;
 mod tls;
 #[cfg(all(unix, feature = "unix"))]
 mod unix;
+#[cfg(feature = "ws")]
+mod ws;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -70,6 +76,8 @@ pub use listen::{
 pub use scheme::Scheme;
 #[cfg(feature = "tls-no-provider")]
 pub use tls::{Certificates, Identity, RustlsClientConfig, RustlsServerConfig, TlsOptions};
+#[cfg(feature = "ws")]
+pub use ws::WsOptions;
 
 /// A boxed future that can move between threads, as the traits here return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -137,6 +137,8 @@ pub struct ListenOptions {
     pub(crate) socket_mode: Option<u32>,
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls: crate::tls::ServerTls,
+    #[cfg(feature = "ws")]
+    pub(crate) ws: crate::ws::WsOptions,
 }
 
 impl ListenOptions {

@@ -160,7 +160,7 @@ pub(crate) struct Cause {
 
 impl Cause {
     /// An error for the holder of a stream.
-    #[cfg(feature = "tls-no-provider")]
+    #[cfg(any(feature = "tls-no-provider", feature = "ws"))]
     pub(crate) fn into_io(
         io: io::ErrorKind,
         kind: TransportErrorKind,

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-#[cfg(feature = "tls-no-provider")]
+#[cfg(any(feature = "tls-no-provider", feature = "ws"))]
 pub(crate) use kind::Cause;
 pub use kind::{CertificateFault, TransportErrorKind};
 use words::words;

@@ -11,11 +11,7 @@ mod server;
 mod stream;
 mod verify;
 
-use std::io;
-use std::time::Duration;
-
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub use certificates::{Certificates, Identity};
@@ -26,6 +22,7 @@ pub(crate) use server::ServerTls;
 pub(crate) use stream::TlsStream;
 
 use crate::backend::Backend;
+use crate::linger::linger;
 use crate::tcp::{self, TcpListen, Upgrade};
 use crate::{
     BoxFuture, Connector, Endpoint, Listen, ListenOptions, Peer, PeerAddress, Phase, Transport,
@@ -115,20 +112,9 @@ where
         }
         Err((error, mut stream)) => {
             let error = fault::told(error);
+            // A client of TLS 1.3 has sent its first data already.
             linger(&mut stream).await;
             Err(TransportError::from_io(Phase::Handshake, address, error))
         }
     }
-}
-
-/// Reads on for a moment after the alert that says why. A client of TLS 1.3 has sent its first data already; a stream closed
-/// over unread data is reset, and the reset can overtake the alert.
-async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
-    const LONGEST: Duration = Duration::from_secs(1);
-    const MOST: u64 = 64 * 1024;
-    let to_the_end = async {
-        stream.shutdown().await?;
-        tokio::io::copy(&mut stream.take(MOST), &mut tokio::io::sink()).await
-    };
-    let _: Result<io::Result<u64>, _> = timeout(LONGEST, to_the_end).await;
 }

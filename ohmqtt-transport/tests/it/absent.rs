@@ -7,6 +7,12 @@ async fn scheme_that_was_not_compiled_in_names_its_feature() {
     let schemes = [
         ("mqtt://h", "tcp", cfg!(feature = "tcp")),
         ("mqtts://h", "tls", cfg!(feature = "tls-no-provider")),
+        ("ws://h/mqtt", "ws", cfg!(feature = "ws")),
+        (
+            "wss://h",
+            "ws,tls",
+            cfg!(all(feature = "ws", feature = "tls-no-provider")),
+        ),
         ("unix:/run/mqtt", "unix", cfg!(all(unix, feature = "unix"))),
     ];
     let mut absent = 0;

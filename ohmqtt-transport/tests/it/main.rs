@@ -1,6 +1,6 @@
 //! Integration tests: URLs, the contract that every transport keeps, and what is particular to each.
 
-#[cfg(not(all(feature = "tls", unix, feature = "unix")))]
+#[cfg(not(all(feature = "tls", feature = "ws", unix, feature = "unix")))]
 mod absent;
 #[cfg(all(feature = "tls", feature = "aws-lc-rs"))]
 mod aws_lc_rs;
@@ -27,3 +27,5 @@ mod unix;
 #[cfg(feature = "tls")]
 mod unverified;
 mod url;
+#[cfg(feature = "ws")]
+mod ws;

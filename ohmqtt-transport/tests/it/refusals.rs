@@ -41,6 +41,8 @@ macro_rules! refusals {
 }
 
 refusals!(tls, "mqtts");
+#[cfg(feature = "ws")]
+refusals!(wss, "wss");
 
 fn trusting() -> TlsOptions {
     TlsOptions::new().authorities(AUTHORITY.certificates())
