@@ -32,6 +32,13 @@ struct Unacknowledged {
     answer: Option<ReasonCode>,
 }
 
+impl Unacknowledged {
+    /// Whether it is the QoS 2 message with this identifier.
+    fn is_qos2(&self, packet_id: PacketId) -> bool {
+        self.qos == Qos::ExactlyOnce && self.packet_id == packet_id
+    }
+}
+
 /// In place of the receipt of a message that the application has taken: no message has it.
 const TAKEN: Receipt = Receipt(0);
 
@@ -79,13 +86,19 @@ impl Receiver {
         self.received.remove(packet_id);
         self.unreleased -= usize::from(counted);
         // [MQTT-4.3.3-9] After an error PUBREC the identifier means a new message.
-        let refusal = Ack::with_reason(packet_id, ReasonCode::ImplementationSpecificError);
+        let reason = ReasonCode::ImplementationSpecificError;
+        let refusal = Ack::with_reason(packet_id, reason);
+        let mut waiting = self.waiting.iter_mut();
+        if let Some(waiting) = waiting.find(|waiting| waiting.is_qos2(packet_id)) {
+            waiting.answer = Some(reason);
+        }
         for (lsn, packet) in gated.iter_mut().filter(|(lsn, _)| *lsn == old) {
             *lsn = Lsn::NONE;
             *packet = Packet::PubRec(refusal.clone());
         }
         true
     }
+
     /// A PUBLISH of QoS 1 or 2 came.
     pub(crate) fn handle_publish(
         &mut self,
@@ -110,7 +123,7 @@ impl Receiver {
                 Received::Taken { counted: false, .. } => (TAKEN, Some(ReasonCode::Success)),
             };
             let mut waiting = self.waiting.iter();
-            if !waiting.any(|waiting| waiting.qos == qos && waiting.packet_id == packet_id) {
+            if !waiting.any(|waiting| waiting.is_qos2(packet_id)) {
                 self.admit(receive_maximum)?;
                 self.waiting.push_back(Unacknowledged {
                     receipt,
@@ -162,7 +175,14 @@ impl Receiver {
         };
         let waiting = &mut self.waiting[at];
         // The first word counts.
-        waiting.answer.get_or_insert(answer);
+        if waiting.answer.is_none() {
+            waiting.answer = Some(answer);
+            let (packet_id, held) = (waiting.packet_id, Received::Held(receipt));
+            // The record is asked for now, whenever the answer has its turn: it belongs to what is stored of the message in this moment.
+            if !answer.is_error() && self.received.get(packet_id) == Some(&held) {
+                self.remember(log, packet_id, answer);
+            }
+        }
         self.answer_in_order(log, out);
     }
 
@@ -285,13 +305,12 @@ impl Receiver {
 
     /// No PUBREC is due for a message that came on this connection and was released all the same.
     fn stop_waiting(&mut self, log: &mut StoreLog, packet_id: PacketId, out: &mut Outlets<'_>) {
-        self.waiting
-            .retain(|waiting| waiting.qos != Qos::ExactlyOnce || waiting.packet_id != packet_id);
+        self.waiting.retain(|waiting| !waiting.is_qos2(packet_id));
         self.answer_in_order(log, out);
     }
 
-    /// The connection ended: QoS 1 messages will come again; QoS 2 ones are remembered by their identifiers, and so are words on them
-    /// that waited for those on earlier messages.
+    /// The connection ended: QoS 1 messages will come again; QoS 2 ones are remembered by their identifiers, and so are refusals of
+    /// them that waited for the words on earlier messages.
     pub(crate) fn suspend(&mut self, log: &mut StoreLog) {
         for waiting in core::mem::take(&mut self.waiting) {
             let (id, held) = (waiting.packet_id, Received::Held(waiting.receipt));

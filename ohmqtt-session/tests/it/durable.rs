@@ -255,6 +255,40 @@ fn a_server_refuses_what_its_store_does_not_take_when_it_is_told_to() {
     assert_eq!(script.confirm(1), ["PUBREC #9"]);
 }
 
+/// [MQTT-4.6.0-3] What is stored of a message in one step with its record does not wait for the words on earlier messages.
+#[test]
+fn the_record_of_a_taken_message_is_asked_for_before_its_answer_has_its_turn() {
+    fn check<S: Side>() {
+        let mut script = held::<S>();
+        script.receive(publish(QOS1, 8, "a"));
+        script.receive(publish(QOS2, 9, "b"));
+        script.events();
+        script.answer(1);
+        assert_eq!(script.asked(), ["put received #9"]);
+        assert_eq!(script.confirm(1), [""; 0]);
+        script.answer(0);
+        assert_eq!(script.sent(), ["PUBACK #8", "PUBREC #9"]);
+        assert_eq!(script.asked(), [""; 0]);
+    }
+    both_roles!(check);
+}
+
+#[test]
+fn a_message_whose_record_fails_before_its_answer_has_its_turn_is_refused_in_its_turn() {
+    let mut config = ServerConfig::default();
+    (config.durable, config.refuse_unstored) = (true, true);
+    let mut script = Script::server_with(config, connect(), Accept::default());
+    script.store.held = true;
+    script.receive(publish(QOS1, 8, "a"));
+    script.receive(publish(QOS2, 9, "b"));
+    script.events();
+    script.answer(1);
+    assert_eq!(script.fail(1), [""; 0]);
+    script.answer(0);
+    assert_eq!(script.sent(), ["PUBACK #8", "PUBREC #9 0x83"]);
+    assert_eq!(script.asked(), [""; 0]);
+}
+
 #[test]
 fn behind_a_deletion_that_failed_nothing_new_is_sent_until_it_is_stored() {
     fn check<S: Side>() {
