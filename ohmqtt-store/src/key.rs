@@ -38,6 +38,18 @@ impl Prefix {
         Self([&[SESSION][..], &len.to_be_bytes(), id].concat().into())
     }
 
+    /// Whose session a key belongs to, its place, and what stands behind that: the kind, and the rest. `None`: to no session.
+    pub fn of_key(key: &[u8]) -> Option<(MqttString, Self, &[u8])> {
+        let (&SESSION, rest) = key.split_first()? else {
+            return None;
+        };
+        let (len, rest) = rest.split_first_chunk()?;
+        let (id, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
+        let id = MqttString::try_from(Bytes::copy_from_slice(id)).ok()?;
+        let prefix = Self::session(&id);
+        Some((id, prefix, rest))
+    }
+
     /// The bytes that the keys begin with.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -52,6 +64,16 @@ impl Prefix {
     /// subscriptions, its expiry. Such keys stand before those of the session's records, which never see them.
     ///
     /// There are eight kinds, 0 to 7; of a larger number the remainder counts. `tail` may be anything.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client_id = ohmqtt_codec::MqttString::try_from("sensor-7")?;
+    /// let prefix = ohmqtt_store::Prefix::session(&client_id);
+    /// let key = prefix.attachment(1, b"t/#");
+    /// assert_eq!(ohmqtt_store::Prefix::of_key(&key), Some((client_id, prefix, &b"\x01t/#"[..])));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn attachment(&self, kind: u8, tail: &[u8]) -> Vec<u8> {
         [self.as_bytes(), &[kind % ATTACHMENTS], tail].concat()
     }
