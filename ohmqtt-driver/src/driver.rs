@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -36,7 +37,11 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Events go to `on_event` on the driver's task, with no lock held: it may call the handle. It must not block.
 pub struct Driver<S: Session, F> {
     handle: Handle<S>,
-    store: Option<StoreLink>,
+    store: Arc<OnceLock<StoreLink>>,
+    /// Nothing is read while the store's writer has no room.
+    waits_for_room: bool,
+    /// It is so now.
+    deaf: bool,
     limits: Limits,
     on_event: F,
     events: Vec<S::Event>,
@@ -73,9 +78,12 @@ where
 {
     /// A driver for this session. `limits` bound what is read.
     pub fn new(handle: Handle<S>, store: Option<StoreLink>, limits: Limits, on_event: F) -> Self {
+        let store = store.map_or_else(OnceLock::new, OnceLock::from);
         Self {
             handle,
-            store,
+            store: Arc::new(store),
+            waits_for_room: false,
+            deaf: false,
             limits,
             on_event,
             events: Vec::new(),
@@ -88,6 +96,17 @@ where
             give_up: None,
             timer: Timer::default(),
         }
+    }
+
+    /// Where the link to the store is put, once, when it is not known before the first packets say who the peer is.
+    pub fn store(&self) -> Arc<OnceLock<StoreLink>> {
+        Arc::clone(&self.store)
+    }
+
+    /// From now on nothing is read from the stream while the store's writer has no [room](ohmqtt_store::Writer::poll_room). For a
+    /// session whose messages others store: the peer waits then, instead of what it sends.
+    pub fn wait_for_room(&mut self) {
+        self.waits_for_room = true;
     }
 
     /// Runs the session over this stream until the stream ends or the session asks for its end. The error is that of the stream, if it
@@ -144,7 +163,7 @@ where
     ///
     /// Cancel safety: nothing is lost when the future is dropped; it can be called again.
     pub async fn settle(&mut self) {
-        let Some(store) = self.store.clone() else {
+        let Some(store) = self.store.get().cloned() else {
             return;
         };
         poll_fn(|cx| {
@@ -239,30 +258,26 @@ where
         }
     }
 
-    /// Under one lock: the deadline, packets that were read, and everything the session has to say.
+    /// Under one lock: packets that were read, the deadline, and everything the session has to say.
     fn look(&mut self, cx: &mut Context<'_>, connected: bool) -> Look {
         let now = self.handle.clock().now();
-        let pause = self.store.as_ref().and_then(StoreLink::paused_until);
+        let pause = self.store.get().and_then(StoreLink::paused_until);
         let pause = pause.filter(|until| *until > now);
-        let store = self.store.as_ref().filter(|_| pause.is_none());
-        let store_takes = store.is_some_and(|store| store.poll_room(cx).is_ready());
+        let room = self.store.get().map(|store| store.poll_room(cx));
+        let store_takes = pause.is_none() && room.is_some_and(|room| room.is_ready());
+        let is_full = self.waits_for_room && room.is_some_and(|room| room.is_pending());
         let mut inner = self.handle.lock();
         inner.touched = false;
         // Whoever calls from now on is heard in this turn or the next, without waking anybody.
         inner.sleeper = None;
         let session = &mut inner.session;
-        if session
-            .poll_timeout()
-            .is_some_and(|deadline| deadline <= now)
-        {
-            session.handle_timeout(now);
-        }
+        let listens = connected && (!is_full || session.is_ending());
         if connected {
             self.said_goodbye |= poll_packets(session, now, &mut self.write);
         }
         let mut budget = PACKETS_PER_LOCK;
         let mut reads = self.read.is_empty();
-        while connected && budget > 0 && session.is_ready() && !reads {
+        while listens && budget > 0 && session.is_ready() && !reads {
             budget -= 1;
             match decode(&mut self.read, &self.limits) {
                 Ok(Some(packet)) => session.handle_packet(now, packet),
@@ -275,6 +290,16 @@ where
             }
             reads |= self.read.is_empty();
         }
+        // Behind what was read, and not before that was looked for: who was not listened to was not silent.
+        let was_deaf = std::mem::replace(&mut self.deaf, connected && !listens);
+        if !was_deaf
+            && !self.deaf
+            && session
+                .poll_timeout()
+                .is_some_and(|deadline| deadline <= now)
+        {
+            session.handle_timeout(now);
+        }
         while let Some(event) = session.poll_event() {
             self.events.push(event);
         }
@@ -286,21 +311,22 @@ where
                 self.events.push(event);
             }
         }
+        let deadline = session.poll_timeout().filter(|_| !self.deaf);
         let mut look = Look {
             close: session.poll_close(),
-            deadline: session.poll_timeout().into_iter().chain(pause).min(),
-            reads: reads && session.is_ready(),
+            deadline: deadline.into_iter().chain(pause).min(),
+            reads: listens && reads && session.is_ready(),
             more: self.write.len() >= WRITE_HIGH,
-            stored: store_takes || self.store.is_none(),
+            stored: store_takes || self.store.get().is_none(),
         };
         // What was not looked at, for want of budget or because the session was not ready, is looked at in the next turn.
-        let unread = connected && !reads && session.is_ready();
+        let unread = listens && !reads && session.is_ready();
         inner.touched |= unread;
         drop(inner);
         if look.close {
             look.deadline = Some(*self.give_up.get_or_insert(now + CLOSE_TIMEOUT));
         }
-        if store_takes && let Some(store) = &self.store {
+        if store_takes && let Some(store) = self.store.get() {
             store.serve(&self.handle);
         }
         look

@@ -100,19 +100,48 @@ impl StoreLinks {
         &self.writer
     }
 
+    /// From here on no driver hands over anything, until this is dropped: what sessions come to want stored meanwhile can be handed over
+    /// [as one](Held::submit_together). Take it before the lock of a session, never behind it.
+    pub fn hold(&self) -> Held<'_> {
+        Held {
+            writer: &self.writer,
+            _order: lock(&self.order),
+        }
+    }
+}
+
+/// The right to hand over. To be held as briefly as a lock.
+#[derive(Debug)]
+#[must_use = "it is of use only while it is held"]
+pub struct Held<'a> {
+    writer: &'a Writer,
+    _order: MutexGuard<'a, ()>,
+}
+
+impl Held<'_> {
+    /// Removes all that the store has under `prefix`; `done` hears of it on the writer's thread.
+    pub fn clear(
+        &self,
+        prefix: &Prefix,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) {
+        self.writer.clear(prefix, done);
+    }
+
     /// Hands over what these sessions want stored now, and `extra`, as one: all of it is stored, or nothing. `done` hears of it behind
-    /// the sessions, on the writer's thread; at once, when there is nothing to store.
+    /// the sessions, on the writer's thread. When there is nothing to store, `done` is given back.
     ///
     /// No lock of these sessions may be held by the caller.
-    pub fn submit_together<S>(
+    pub fn submit_together<S, D>(
         &self,
         sessions: impl IntoIterator<Item = (StoreLink, Handle<S>)>,
         extra: Batch,
-        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
-    ) where
+        done: D,
+    ) -> Option<D>
+    where
         S: Session + Send + 'static,
+        D: FnOnce(Result<(), StoreError>) + Send + 'static,
     {
-        let order = lock(&self.order);
         let mut words = Vec::new();
         let mut parts = Vec::new();
         for (link, handle) in sessions {
@@ -126,8 +155,7 @@ impl StoreLinks {
             }
         }
         if parts.is_empty() && extra.is_empty() {
-            drop(order);
-            return done(Ok(()));
+            return Some(done);
         }
         self.writer.submit_all(parts, extra, move |result| {
             for word in &words {
@@ -135,6 +163,7 @@ impl StoreLinks {
             }
             done(result);
         });
+        None
     }
 }
 
