@@ -11,6 +11,11 @@ use redb::StorageBackend;
 /// How far beyond its limit a store may grow to delete: redb writes anew what it changes, and only then frees the old.
 const RESERVE: u64 = 1024 * 1024;
 
+/// What stands before redb's pages, in bytes: it says which of them are in use.
+const HEADER: usize = 320;
+/// Where in the header the commits stand. Before it stands the layout, which changes without one.
+const COMMITS: usize = 64;
+
 /// The file, for as long as the store is open. Databases on it come and go with errors, its lock stays.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -20,6 +25,18 @@ pub(super) struct Disk {
     makes_room: AtomicBool,
     /// The length that was refused last, and was not told of yet. 0: none.
     refused: AtomicU64,
+    header: Mutex<Header>,
+    /// How many commits were synced.
+    commits: AtomicU64,
+}
+
+/// The header as it is in the file. When a commit fails as late as with its sync, nobody knows which one the next look would find; the
+/// one before is still true of all pages.
+#[derive(Debug, Default)]
+struct Header {
+    /// Not known after a write that failed.
+    now: Option<Vec<u8>>,
+    synced: Vec<u8>,
 }
 
 impl Disk {
@@ -29,7 +46,14 @@ impl Disk {
             limit,
             makes_room: AtomicBool::new(false),
             refused: AtomicU64::new(0),
+            header: Mutex::default(),
+            commits: AtomicU64::new(0),
         })
+    }
+
+    /// How many commits are safe by now. The difference of two calls tells.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// What comes next removes more than it adds, or it does not.
@@ -51,6 +75,46 @@ impl Disk {
         let mut found = vec![0; len];
         self.file.read(0, &mut found)?;
         Ok(start.starts_with(&found))
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let into = part(0, HEADER as u64, offset, offset + data.len() as u64);
+        if into.is_empty() {
+            return self.file.write(offset, data);
+        }
+        let header = &mut *lock(&self.header);
+        let mut now = header.now.take().unwrap_or_default();
+        self.file.write(offset, data)?;
+        // redb writes it as a whole.
+        now.resize(now.len().max(into.end), 0);
+        now[into.clone()].copy_from_slice(&data[..into.len()]);
+        header.now = Some(now);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        let header = &mut *lock(&self.header);
+        if let Some(now) = &header.now {
+            if now.get(COMMITS..) != header.synced.get(COMMITS..) {
+                self.commits.fetch_add(1, Ordering::Relaxed);
+            }
+            header.synced.clone_from(now);
+        }
+        Ok(())
+    }
+
+    /// The header to go back to, unless it is the one in the file.
+    fn last_synced(&self) -> io::Result<Option<Vec<u8>>> {
+        let header = &mut *lock(&self.header);
+        if header.synced.is_empty() {
+            let len = usize::try_from(self.file.len()?).map_or(HEADER, |len| len.min(HEADER));
+            header.synced.resize(len, 0);
+            self.file.read(0, &mut header.synced)?;
+            header.now = Some(header.synced.clone());
+        }
+        let is_other = header.now.as_ref() != Some(&header.synced);
+        Ok(is_other.then(|| header.synced.clone()))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -100,11 +164,15 @@ enum Change {
 }
 
 impl Way {
-    /// A way on which changes are held.
+    /// A way on which changes are held. What a failed commit may have left is not seen on it.
     pub(super) fn held(disk: &Arc<Disk>) -> io::Result<Self> {
+        let header = disk.last_synced()?;
         let held = Held {
             len: disk.file.len()?,
-            changes: Vec::new(),
+            changes: header
+                .map(|bytes| Change::Write(0, bytes))
+                .into_iter()
+                .collect(),
         };
         Ok(Self {
             disk: Arc::clone(disk),
@@ -114,14 +182,14 @@ impl Way {
 
     /// Makes the changes that were held, in their order and with their syncs, so that a power cut leaves what redb can repair.
     pub(super) fn open(&self) -> io::Result<()> {
-        let State::Held(held) = mem::replace(&mut *self.lock(), State::Open) else {
+        let State::Held(held) = mem::replace(&mut *lock(&self.state), State::Open) else {
             return Ok(());
         };
         for change in held.changes {
             match change {
                 Change::SetLen(len) => self.disk.set_len(len)?,
-                Change::Write(offset, data) => self.disk.file.write(offset, &data)?,
-                Change::Sync => self.disk.file.sync_data()?,
+                Change::Write(offset, data) => self.disk.write(offset, &data)?,
+                Change::Sync => self.disk.sync()?,
             }
         }
         Ok(())
@@ -129,17 +197,13 @@ impl Way {
 
     /// From now on nothing that the database does reaches the file, also not its last words.
     pub(super) fn cut(&self) {
-        *self.lock() = State::Cut;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.state) = State::Cut;
     }
 }
 
 impl StorageBackend for Way {
     fn len(&self) -> io::Result<u64> {
-        match &*self.lock() {
+        match &*lock(&self.state) {
             State::Held(held) => Ok(held.len),
             State::Open => self.disk.file.len(),
             State::Cut => Err(cut()),
@@ -147,7 +211,7 @@ impl StorageBackend for Way {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        match &*self.lock() {
+        match &*lock(&self.state) {
             State::Held(held) => return held.read(&*self.disk.file, offset, out),
             State::Open => (),
             State::Cut => return Err(cut()),
@@ -156,7 +220,7 @@ impl StorageBackend for Way {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        match &mut *self.lock() {
+        match &mut *lock(&self.state) {
             State::Held(held) => {
                 held.len = len;
                 held.changes.push(Change::SetLen(len));
@@ -168,23 +232,23 @@ impl StorageBackend for Way {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        match &mut *self.lock() {
+        match &mut *lock(&self.state) {
             State::Held(held) => {
                 held.changes.push(Change::Sync);
                 Ok(())
             }
-            State::Open => self.disk.file.sync_data(),
+            State::Open => self.disk.sync(),
             State::Cut => Err(cut()),
         }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        match &mut *self.lock() {
+        match &mut *lock(&self.state) {
             State::Held(held) => {
                 held.changes.push(Change::Write(offset, data.to_vec()));
                 Ok(())
             }
-            State::Open => self.disk.file.write(offset, data),
+            State::Open => self.disk.write(offset, data),
             State::Cut => Err(cut()),
         }
     }
@@ -224,6 +288,10 @@ impl Held {
 fn part(start: u64, end: u64, from: u64, to: u64) -> std::ops::Range<usize> {
     let place = |at: u64| usize::try_from(at.clamp(start, end) - start).unwrap_or(usize::MAX);
     place(from)..place(to)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn cut() -> io::Error {

@@ -1,8 +1,10 @@
 //! A store in a redb file: one table for the records, and one that says whose file it is.
 //!
-//! `disk` is what redb works on.
+//! `disk` is what redb works on; `power_cut` tests what is left of it.
 
 mod disk;
+#[cfg(test)]
+mod power_cut;
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -251,7 +253,16 @@ impl Store for RedbStore {
         } else {
             redb::Durability::None
         };
-        self.with(|database| write(database, batch, durability))?;
+        let mut commits = u64::MAX;
+        let written = self.with(|database| {
+            commits = self.disk.commits();
+            write(database, batch, durability)
+        });
+        match written {
+            // What redb does after the commit has failed, and nothing else: the batch is safe.
+            Err(_) if is_safe && self.disk.commits() > commits => (),
+            written => written?,
+        }
         if is_safe {
             self.unsafe_yet.clear();
         } else {

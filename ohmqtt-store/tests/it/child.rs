@@ -54,6 +54,11 @@ impl Process {
         }
     }
 
+    #[cfg(all(unix, feature = "sqlite"))]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next that it says, or nothing once it has ended.
     pub(crate) fn line(&mut self) -> Option<String> {
         self.lines.by_ref().find_map(|line| {

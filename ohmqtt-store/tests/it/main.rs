@@ -14,6 +14,8 @@ mod records;
 mod redb;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(all(unix, feature = "sqlite"))]
+mod sqlite_power;
 mod writer;
 mod writer_faults;
 mod writer_parts;
