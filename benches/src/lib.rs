@@ -6,6 +6,8 @@
 
 pub mod allocations;
 pub mod codec;
+#[cfg(feature = "durable")]
+pub mod durable;
 
 use std::fmt;
 

@@ -73,7 +73,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        about: "bench codec [--check]: instructions and allocations per packet",
+        about: "bench codec [--check] | backlog [--messages N] | store: counts, ratios and memory",
         run: bench::run,
     },
     Task {

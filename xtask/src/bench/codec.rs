@@ -7,10 +7,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use lexopt::{Arg, Parser};
-
 use crate::debian::{self, VALGRIND};
-use crate::error::{Error, Result, failed};
+use crate::error::{Result, failed};
 use crate::project::{self, cargo, output, program, target};
 
 /// How often a case runs: N, then 2N.
@@ -64,27 +62,8 @@ struct Row {
     value: f64,
 }
 
-/// `cargo xtask bench codec [--check]`; with `--check`, a required goal that is missed is a failure.
-pub(crate) fn run(args: &mut Parser) -> Result {
-    let mut what = None;
-    let mut check = false;
-    while let Some(arg) = args.next()? {
-        match arg {
-            Arg::Long("check") => check = true,
-            Arg::Value(value) if what.is_none() => what = Some(value),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    match what {
-        Some(what) if what == "codec" => {}
-        Some(what) => {
-            let what = what.display();
-            return Err(Error::Usage(format!(
-                "there is no bench {what}; there is: codec"
-            )));
-        }
-        None => return Err(Error::Usage("bench what? there is: codec".to_owned())),
-    }
+/// With `check`, a required goal that is missed is a failure.
+pub(super) fn run(check: bool) -> Result {
     debian::provide(&VALGRIND)?;
     let rows = measure()?;
     let (table, missed) = table(GOALS, &rows)?;
@@ -103,12 +82,10 @@ fn measure() -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let (cases, _) = output(program(&counts).arg("list"))?;
     for case in cases.lines() {
-        let once = instructions(&counts, case, ITERATIONS)?;
-        let twice = instructions(&counts, case, 2 * ITERATIONS)?;
         rows.push(Row {
             case: case.to_owned(),
             unit: INSTRUCTIONS,
-            value: each(once, twice),
+            value: each_of(&counts, &[case], ITERATIONS)?,
         });
     }
     let (lines, _) = output(program(&counts).arg("allocations"))?;
@@ -118,20 +95,27 @@ fn measure() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The instructions of one iteration, from those of N and of 2N.
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn each(once: u64, twice: u64) -> f64 {
-    twice.saturating_sub(once) as f64 / ITERATIONS as f64
+/// The instructions of one iteration of what a program does when it is given these words and a number of iterations.
+pub(super) fn each_of(program: &PathBuf, words: &[&str], n: u64) -> Result<f64> {
+    let once = instructions(program, words, n)?;
+    let twice = instructions(program, words, 2 * n)?;
+    Ok(each(once, twice, n))
 }
 
-/// The instructions of the whole program with `n` iterations of `case`.
-fn instructions(counts: &PathBuf, case: &str, n: u64) -> Result<u64> {
+/// The instructions of one iteration, from those of N and of 2N.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn each(once: u64, twice: u64, n: u64) -> f64 {
+    twice.saturating_sub(once) as f64 / n as f64
+}
+
+/// The instructions of the whole program with `n` iterations.
+fn instructions(counts: &PathBuf, words: &[&str], n: u64) -> Result<u64> {
     let mut valgrind = program("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-    let (_, report) = output(valgrind.arg(counts).args([case, &n.to_string()]))?;
+    let (_, report) = output(valgrind.arg(counts).args(words).arg(n.to_string()))?;
     match collected(&report) {
         Some(count) => Ok(count),
-        None => failed(format!("callgrind gave no count for {case}:\n{report}")),
+        None => failed(format!("callgrind gave no count for {words:?}:\n{report}")),
     }
 }
 
@@ -237,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_cost_of_one_is_free_of_the_cost_of_the_program() {
-        assert!((each(50_000 + 450 * ITERATIONS, 50_000 + 900 * ITERATIONS) - 450.0).abs() < 1e-9);
+        assert!((each(50_450, 50_900, 1) - 450.0).abs() < 1e-9);
     }
 
     #[test]
