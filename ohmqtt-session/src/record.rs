@@ -157,6 +157,17 @@ pub(crate) struct StoreLog {
     unstored: alloc::collections::VecDeque<(Lsn, StoreOp)>,
     /// How many of `unstored` were polled.
     polled: usize,
+    /// About what `unstored` occupies, in bytes.
+    bytes: usize,
+}
+
+/// About what an operation that waits occupies, in bytes.
+fn cost(op: &StoreOp) -> usize {
+    let payload = match op {
+        StoreOp::Put(Record::Message { message, .. }) => message.size(),
+        StoreOp::Put(_) | StoreOp::Delete(_) => 0,
+    };
+    size_of::<(Lsn, StoreOp)>() + payload
 }
 
 impl StoreLog {
@@ -176,9 +187,24 @@ impl StoreLog {
         if !self.durable {
             return Lsn::NONE;
         }
+        let op = op();
         self.last.0 += 1;
-        self.unstored.push_back((self.last, op()));
+        self.bytes += cost(&op);
+        self.unstored.push_back((self.last, op));
         self.last
+    }
+
+    /// About what waits for the store in memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The places of outgoing messages whose records are asked to be deleted, and may still be there.
+    pub(crate) fn deletions(&self) -> impl Iterator<Item = u64> {
+        self.unstored.iter().filter_map(|(_, op)| match op {
+            StoreOp::Delete(Key::Outgoing(seq)) => Some(*seq),
+            _ => None,
+        })
     }
 
     pub(crate) fn is_stored(&self, lsn: Lsn) -> bool {
@@ -230,6 +256,8 @@ impl StoreLog {
             .take_while(|(lsn, _)| *lsn <= upto)
             .count();
         self.polled -= n;
+        let taken = self.unstored.iter().take(n);
+        self.bytes -= taken.map(|(_, op)| cost(op)).sum::<usize>();
         self.unstored.drain(..n)
     }
 }

@@ -355,6 +355,7 @@ impl Context {
                 StoreOp::Put(Record::Message { message, .. }) => {
                     let n = number(&message.payload).unwrap_or(u32::MAX);
                     self.ledgers[side].committed(n)?;
+                    self.flights[side].unnamed.remove(&n);
                 }
                 StoreOp::Put(Record::Received { .. }) => {
                     self.ledgers[side.other()].received(*lsn);
@@ -375,7 +376,7 @@ impl Context {
             };
             // Of one that is done the deletion may still be to come.
             let n = self.numbers[side].get(seq).copied().unwrap_or(u32::MAX);
-            if self.ledgers[side].is_over(n) {
+            if self.ledgers[side].is_over(n) || self.flights[side].unnamed.contains(&n) {
                 continue;
             }
             if let Some(other) = ids.insert(*id, n) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
 use ohmqtt_codec::PacketId;
-use ohmqtt_session::{Key, Load, Loaded, Lsn, Record, StoreOp};
+use ohmqtt_session::{Backlog, Key, Load, Loaded, Lsn, Record, StoreOp};
 
 type Batch = Vec<(Lsn, StoreOp)>;
 
@@ -124,6 +124,14 @@ impl Disk {
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.committed.values()
+    }
+
+    /// What the session said of the messages behind its window.
+    pub(crate) fn backlog(&self) -> Option<&Backlog> {
+        match self.committed.get(&Key::Backlog)? {
+            Record::Backlog(backlog) => Some(backlog),
+            _ => None,
+        }
     }
 
     pub(crate) fn has_received(&self, id: PacketId) -> bool {

@@ -18,6 +18,8 @@ pub(crate) struct Flights {
     pub(crate) by_id: BTreeMap<PacketId, Flight>,
     /// Identifiers of QoS 2 messages that were read back and not sent, which only the observer knows of the latter.
     pub(crate) perhaps: BTreeSet<PacketId>,
+    /// Messages whose records name identifiers that are not theirs any more.
+    pub(crate) unnamed: BTreeSet<u32>,
     releases: u64,
 }
 
@@ -58,6 +60,7 @@ impl Flights {
     pub(crate) fn clear(&mut self) {
         self.by_id.clear();
         self.perhaps.clear();
+        self.unnamed.clear();
     }
 
     /// The sender has given the message up. The other side may hold its identifier, so at QoS 2 that is still to be released.
@@ -78,30 +81,38 @@ impl Flights {
         ledger: &mut Ledger,
     ) -> Result {
         self.clear();
-        let mut latest = BTreeMap::new();
+        // A release has its identifier; of messages that name the same one, the earliest: the later ones were not sent.
+        let mut owners = BTreeMap::new();
         for record in disk.records() {
-            if let Record::Message {
-                packet_id: Some(id),
-                seq,
-                ..
-            }
-            | Record::Released { packet_id: id, seq } = record
-            {
-                latest.insert(*id, *seq);
+            match record {
+                Record::Message {
+                    packet_id: Some(id),
+                    seq,
+                    ..
+                } => drop(owners.entry(*id).or_insert(*seq)),
+                Record::Released { packet_id, seq } => drop(owners.insert(*packet_id, *seq)),
+                _ => {}
             }
         }
+        // What the store alone has was not sent either.
+        let behind = disk.backlog().map_or(u64::MAX, |backlog| backlog.first);
         for record in disk.records() {
-            // The identifier was given to a later message, so this one is known to be done.
-            if let Record::Message {
-                packet_id: Some(id),
-                seq,
-                ..
-            }
-            | Record::Released { packet_id: id, seq } = record
-                && latest.get(id) != Some(seq)
-            {
-                continue;
-            }
+            let unnamed = match record {
+                Record::Message {
+                    packet_id: Some(id),
+                    seq,
+                    ..
+                }
+                | Record::Released { packet_id: id, seq } => {
+                    let owner = owners.get(id).copied().unwrap_or_default();
+                    // The identifier was released for a later message, so this one is known to be done.
+                    if owner > *seq {
+                        continue;
+                    }
+                    owner < *seq || *seq >= behind
+                }
+                _ => false,
+            };
             let n = match record {
                 Record::Message { message, .. } => number(&message.payload),
                 Record::Released { seq, .. } => numbers.get(seq).copied(),
@@ -109,6 +120,10 @@ impl Flights {
             };
             let n = n.ok_or_else(|| Failure(format!("a record of no message: {record:?}")))?;
             ledger.restored(n)?;
+            if unnamed {
+                self.unnamed.insert(n);
+                continue;
+            }
             match record {
                 Record::Message {
                     packet_id: Some(id),

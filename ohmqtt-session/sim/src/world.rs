@@ -400,10 +400,13 @@ impl World {
     /// The messages in a side's store, and their bytes.
     fn stored(&self, side: Side) -> (usize, usize) {
         let records = self.context.disks[side].records();
+        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         records.fold((0, 0), |(messages, bytes), record| match record {
             Record::Message { message, .. } => (messages + 1, bytes + message.size()),
             Record::Released { .. } => (messages + 1, bytes),
-            Record::Received { .. } | Record::Backlog(_) => (messages, bytes),
+            Record::Received { .. } => (messages, bytes),
+            // Batches that failed may have left more in these numbers than there is.
+            Record::Backlog(backlog) => (count(backlog.messages), count(backlog.bytes)),
         })
     }
 

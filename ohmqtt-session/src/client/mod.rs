@@ -124,7 +124,8 @@ impl ClientSession {
 
     /// Whether the outbox has room for a message of this size (see [`Message::size`]).
     pub fn has_room(&self, size: usize) -> bool {
-        self.exchange.flows.sender.has_room(size)
+        let flows = &self.exchange.flows;
+        flows.sender.has_room(&flows.log, size)
     }
 
     /// Takes a message into the outbox.

@@ -95,10 +95,7 @@ impl Flows {
         if self.opening.is_some() {
             return self.poll_load();
         }
-        // What was dropped is not to be read again.
-        (!self.log.has_unpolled())
-            .then(|| self.sender.outbox.poll_load())
-            .flatten()
+        self.sender.outbox.poll_load(&self.log)
     }
 
     /// The answer to [`poll_any_load`](Self::poll_any_load).
@@ -130,7 +127,8 @@ impl Flows {
             && self.opening.is_none()
             && let Some(op) = self.sender.outbox.poll_store()
         {
-            self.log.push(|| op);
+            let told = self.log.push(|| op);
+            self.sender.outbox.handle_told(told);
         }
         self.log.poll()
     }
@@ -185,8 +183,7 @@ impl Flows {
                 }
                 // While its record is there, nothing is sent that may have its identifier.
                 StoreOp::Delete(Key::Outgoing(seq)) => {
-                    self.sender.outbox.still_stored(*seq);
-                    self.sender.outbox.hold_until(new);
+                    self.sender.outbox.hold_behind(*seq, new);
                 }
                 StoreOp::Delete(_) | StoreOp::Put(_) => {}
             }

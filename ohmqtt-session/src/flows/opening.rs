@@ -1,5 +1,6 @@
-//! How a session is read back from its store: what lies behind the window in numbers, then what stands before it, then the
-//! identifiers received; and under [`Overflow::KeepNewest`](super::Overflow) the topics of all the rest.
+//! How a session is read back from its store: what lies behind the window in numbers, then what stands before it, then what stands
+//! behind the numbers' end, where they could not be written, and the identifiers received; and under
+//! [`Overflow::KeepNewest`](super::Overflow) the topics of all that is not in memory.
 
 use super::{Flows, Record};
 use crate::record::{Key, Load, Loaded};
@@ -21,7 +22,8 @@ enum Step {
     Backlog,
     /// From this place in the order of publishing to before that.
     Outgoing(u64, u64),
-    Received(Key),
+    /// From this key on: what is behind the end of what the numbers tell, and the identifiers received.
+    Rest(Key),
     Topics(u64, u64),
 }
 
@@ -45,7 +47,7 @@ impl Opening {
             Step::Outgoing(from, to) | Step::Topics(from, to) => {
                 (Key::Outgoing(from), Some(Key::Outgoing(to)))
             }
-            Step::Received(from) => (from, None),
+            Step::Rest(from) => (from, None),
         };
         Some(Load {
             from,
@@ -69,13 +71,16 @@ impl Opening {
         }
         let step = match (self.step, more) {
             (Step::Backlog, _) => {
-                let behind = flows.sender.outbox.begins_behind();
-                Step::Outgoing(0, behind.unwrap_or(u64::MAX))
+                let behind = flows.sender.outbox.behind();
+                Step::Outgoing(0, behind.map_or(u64::MAX, |behind| behind.first))
             }
             (Step::Outgoing(_, to), Some(Key::Outgoing(from))) => Step::Outgoing(from, to),
-            (Step::Outgoing(..), _) => Step::Received(Key::BEHIND_OUTGOING),
-            (Step::Received(_), Some(from)) => Step::Received(from),
-            (Step::Received(_), None) => {
+            (Step::Outgoing(..), _) => match flows.sender.outbox.behind() {
+                Some(behind) => Step::Rest(Key::Outgoing(behind.next)),
+                None => Step::Rest(Key::BEHIND_OUTGOING),
+            },
+            (Step::Rest(_), Some(from)) => Step::Rest(from),
+            (Step::Rest(_), None) => {
                 let unread = flows.sender.outbox.wants_topics()?;
                 Step::Topics(unread.first, unread.next)
             }
@@ -91,6 +96,11 @@ impl Opening {
                 flows.sender.outbox.restore_topic(seq, &message);
             }
             (Step::Topics(..), _) => {}
+            (Step::Rest(_), Record::Message { seq, message, .. })
+                if flows.sender.outbox.behind().is_some() =>
+            {
+                flows.sender.outbox.restore_behind(seq, message.size());
+            }
             (_, Record::Backlog(backlog)) => flows.sender.outbox.restore_backlog(backlog),
             (_, Record::Received { packet_id }) => flows.receiver.restore(packet_id),
             (_, record) => flows.sender.restore(&mut flows.log, record),

@@ -112,8 +112,11 @@ fn messages_that_wait_for_their_turn_hold_no_identifiers() {
         },
         connack(false),
     );
-    for _ in 0..66_000 {
+    for n in 0..66_000 {
         script.submit(message(QOS1, ""), 0);
+        if n % 1000 == 0 {
+            script.serve();
+        }
     }
     let subscribed =
         script

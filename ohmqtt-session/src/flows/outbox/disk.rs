@@ -12,10 +12,9 @@ pub(super) struct Disk {
     range: Backlog,
     /// Messages whose handles are held, by their places.
     held: BTreeMap<u64, Held>,
-    by_ticket: BTreeMap<Ticket, u64>,
     /// The stretch that is being read ends before this place.
     asked: Option<u64>,
-    /// Messages that were dropped, and that may be read all the same.
+    /// Messages that were dropped and that this reading may find all the same.
     gone: BTreeSet<u64>,
 }
 
@@ -56,7 +55,6 @@ impl Disk {
         self.range.messages += 1;
         self.range.bytes += message.size as u64;
         if message.ticket.is_asked() {
-            self.by_ticket.insert(message.ticket, seq);
             self.held.insert(seq, message);
         }
     }
@@ -66,10 +64,16 @@ impl Disk {
         self.held.get(&seq)
     }
 
+    /// A message that the store has behind the last one that was counted.
+    pub(super) fn restore_behind(&mut self, seq: u64, size: usize) {
+        self.range.next = seq.saturating_add(1);
+        self.range.messages += 1;
+        self.range.bytes += size as u64;
+    }
+
     /// Nobody asks about this message any more.
-    pub(super) fn forget(&mut self, ticket: Ticket) -> Option<(u64, Held)> {
-        let seq = self.by_ticket.remove(&ticket)?;
-        Some((seq, self.held.remove(&seq)?))
+    pub(super) fn forget(&mut self, seq: u64) -> Option<Held> {
+        self.held.remove(&seq)
     }
 
     /// Takes a message out that has not been read: it is deleted.
@@ -78,17 +82,18 @@ impl Disk {
             self.gone.insert(seq);
         }
         self.uncount(size);
-        self.take_held(seq)
+        self.held.remove(&seq)
     }
 
-    /// A message was read that stands in its place, and is to be let in; `None` when it was taken out meanwhile.
-    pub(super) fn enter(&mut self, seq: u64, size: usize) -> Option<Option<Held>> {
+    /// A message was read that stands in its place, and is to be let in, with this ticket; `None` when it was taken out meanwhile.
+    pub(super) fn enter(&mut self, seq: u64, size: usize) -> Option<Ticket> {
         if !self.contains(seq) {
             return None;
         }
         self.range.first = seq + 1;
         self.uncount(size);
-        Some(self.take_held(seq))
+        let held = self.held.remove(&seq);
+        Some(held.map_or(Ticket::RESTORED, |held| held.ticket))
     }
 
     /// Whether a message that was read is still there.
@@ -96,24 +101,33 @@ impl Disk {
         (self.range.first..self.range.next).contains(&seq) && !self.gone.contains(&seq)
     }
 
-    /// All up to here was read. Gives what was counted too much, when nothing is left: messages and bytes.
-    pub(super) fn advance(&mut self, upto: u64) -> (u64, u64) {
+    /// All up to here was read.
+    pub(super) fn advance(&mut self, upto: u64) {
         self.range.first = self.range.first.max(upto);
-        self.gone = self.gone.split_off(&self.range.first);
+    }
+
+    /// What was counted too much, once nothing is left: messages and bytes.
+    pub(super) fn take_excess(&mut self) -> (u64, u64) {
         if !self.is_empty() {
             return (0, 0);
         }
-        let excess = (self.range.messages, self.range.bytes);
-        (self.range.messages, self.range.bytes) = (0, 0);
-        excess
+        let messages = core::mem::take(&mut self.range.messages);
+        (messages, core::mem::take(&mut self.range.bytes))
     }
 
-    /// A load that begins here, if none is under way.
-    pub(super) fn ask(&mut self, from: u64, max: usize, bytes: usize) -> Option<Load> {
+    /// A load that begins here, if none is under way. Records of messages that are `dropped` may still be there.
+    pub(super) fn ask(
+        &mut self,
+        from: u64,
+        max: usize,
+        bytes: usize,
+        dropped: impl Iterator<Item = u64>,
+    ) -> Option<Load> {
         if self.asked.is_some() {
             return None;
         }
         self.asked = Some(self.range.next);
+        self.gone = dropped.collect();
         Some(Load {
             from: Key::Outgoing(from),
             to: Some(Key::Outgoing(self.range.next)),
@@ -131,21 +145,8 @@ impl Disk {
         self.asked.take()
     }
 
-    /// A message was dropped, and its record may be there for longer.
-    pub(super) fn still_stored(&mut self, seq: u64) {
-        if self.contains(seq) {
-            self.gone.insert(seq);
-        }
-    }
-
     fn uncount(&mut self, size: usize) {
         self.range.messages = self.range.messages.saturating_sub(1);
         self.range.bytes = self.range.bytes.saturating_sub(size as u64);
-    }
-
-    fn take_held(&mut self, seq: u64) -> Option<Held> {
-        let held = self.held.remove(&seq)?;
-        self.by_ticket.remove(&held.ticket);
-        Some(held)
     }
 }

@@ -8,10 +8,11 @@ mod config;
 mod disk;
 mod newest;
 mod places;
+mod room;
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
-use ohmqtt_codec::{PacketId, Qos, TopicName};
+use ohmqtt_codec::{PacketId, Qos};
 
 pub use self::config::{OutboxConfig, OutboxCounters, OutboxLimits, Overflow, Window};
 use self::disk::{Disk, Held};
@@ -22,8 +23,10 @@ use crate::message::{LostMessage, Outgoing, Ticket};
 use crate::record::{Backlog, Key, Lsn, Record, StoreLog, StoreOp};
 use crate::{Instant, Load};
 
-/// How many bytes of messages may wait for the store beyond the window. Then new ones wait outside.
-const UNSTORED: usize = 8 * 1024 * 1024;
+/// How many bytes may wait in memory for the store. Then new messages wait outside.
+pub(crate) const UNSTORED: usize = 8 * 1024 * 1024;
+/// The number of an operation that is still to be asked for.
+const UNTOLD: Lsn = Lsn(u64::MAX);
 /// How much one look at the disk reads for messages whose time has passed, and how often a full outbox looks.
 const SWEPT_MESSAGES: usize = 1024;
 const SWEPT_BYTES: usize = 1024 * 1024;
@@ -42,6 +45,9 @@ pub(crate) struct Outbox {
     pending_bytes: usize,
     /// Accepted at QoS 0 and not sent yet, in order.
     queue0: VecDeque<Outgoing>,
+    queue0_bytes: usize,
+    /// The places of messages that came behind the window and that somebody asks about.
+    by_ticket: BTreeMap<Ticket, u64>,
     /// Accepted and not finished.
     messages: usize,
     bytes: usize,
@@ -53,8 +59,11 @@ pub(crate) struct Outbox {
     /// There for `Overflow::KeepNewest`.
     newest: Option<Newest>,
     counters: OutboxCounters,
-    /// The deletion of a message that was given up without an identifier, or whose identifier may be in use again. While its record is
-    /// there, a restart would mistake those behind it; so they wait.
+    /// By their places, the deletions of messages that were given up without an identifier, or whose identifiers may be in use again.
+    /// While such a record is there, a restart would mistake those behind it; so they wait.
+    deleting: BTreeMap<u64, Lsn>,
+    /// Where the messages behind the window lie, when the store could not be told. A restart would mistake what has left the disk since;
+    /// so nothing new is sent.
     hold: Lsn,
     /// Records of messages below this number may be stored although they are said to have failed: they were asked for twice.
     asked_before: u64,
@@ -119,22 +128,6 @@ impl Outbox {
         self.config.overflow
     }
 
-    pub(crate) fn has_room(&self, size: usize) -> bool {
-        let index = self.newest.as_ref().map_or(0, Newest::bytes);
-        let bytes = self.bytes.saturating_add(index).saturating_add(size);
-        self.messages < self.config.limits.messages && bytes <= self.config.limits.bytes
-    }
-
-    /// What a message costs of the outbox beside its own size.
-    pub(crate) fn index_cost(&self, topic: &TopicName) -> usize {
-        self.newest.as_ref().map_or(0, |newest| newest.cost(topic))
-    }
-
-    /// So many bytes wait for the store that more would only pile up in memory.
-    pub(crate) fn is_ahead_of_store(&self) -> bool {
-        self.pending_bytes >= UNSTORED
-    }
-
     /// A message is in the outbox from here on, wherever it stands.
     pub(crate) fn count(&mut self, size: usize) {
         self.messages += 1;
@@ -184,11 +177,12 @@ impl Outbox {
         outgoing.seq = self.next_seq;
         self.next_seq = self.next_seq.saturating_add(1);
         self.index(&outgoing);
+        let size = outgoing.message.size();
         if outgoing.message.qos == Qos::AtMostOnce {
+            self.queue0_bytes += size;
             self.queue0.push_back(outgoing);
             return;
         }
-        let size = outgoing.message.size();
         let in_window = !log.is_durable()
             || self.disk.is_empty() && self.pending.is_empty() && self.window_takes(size);
         if log.is_durable() {
@@ -212,6 +206,9 @@ impl Outbox {
             self.window_bytes += size;
             self.window.push_back(outgoing);
         } else {
+            if outgoing.ticket.is_asked() {
+                self.by_ticket.insert(outgoing.ticket, outgoing.seq);
+            }
             self.pending_bytes += size;
             self.pending.push_back(outgoing);
             self.moved = true;
@@ -270,6 +267,7 @@ impl Outbox {
                 events(FlowEvent::Accepted { ticket });
             }
         }
+        self.deleting.retain(|_, lsn| !log.is_stored(*lsn));
         self.settle(log);
     }
 
@@ -286,10 +284,18 @@ impl Outbox {
         }
     }
 
+    /// What [`poll_store`](Self::poll_store) gave has this number.
+    pub(crate) fn handle_told(&mut self, lsn: Lsn) {
+        if self.hold == UNTOLD {
+            self.hold = lsn;
+        }
+    }
+
     /// The store does not know after all.
     pub(crate) fn tell_again(&mut self) {
         self.moved = true;
         self.told = true;
+        self.hold = UNTOLD;
     }
 
     fn behind_window(&self) -> Option<Backlog> {
@@ -308,7 +314,7 @@ impl Outbox {
     }
 
     /// The next stretch to be read: for the window, when half of it is empty, or to look for what is over.
-    pub(crate) fn poll_load(&mut self) -> Option<Load> {
+    pub(crate) fn poll_load(&mut self, log: &StoreLog) -> Option<Load> {
         if self.disk.is_empty() || self.disk.is_loading() {
             return None;
         }
@@ -318,13 +324,14 @@ impl Outbox {
             let first = self.disk.range().first;
             let max = window.messages.saturating_sub(self.window.len()).max(1);
             let bytes = window.bytes.saturating_sub(self.window_bytes);
-            return self.disk.ask(first, max, bytes);
+            return self.disk.ask(first, max, bytes, log.deletions());
         }
         let Sweep::From(at) = self.sweep else {
             return None;
         };
         self.sweep = Sweep::Asked(at);
-        self.disk.ask(at, SWEPT_MESSAGES, SWEPT_BYTES)
+        self.disk
+            .ask(at, SWEPT_MESSAGES, SWEPT_BYTES, log.deletions())
     }
 
     /// When something is to be looked at without being asked.
@@ -342,7 +349,11 @@ impl Outbox {
         if let Sweep::At(at) = self.sweep
             && at <= now
         {
-            self.sweep = Sweep::From(self.disk.range().first);
+            self.sweep = if self.has_room(1) {
+                Sweep::Off
+            } else {
+                Sweep::From(self.disk.range().first)
+            };
         }
     }
 
@@ -365,13 +376,16 @@ impl Outbox {
         self.asked_before = self.next_seq;
     }
 
-    pub(crate) fn hold(&self) -> Lsn {
-        self.hold
+    /// Whether a new message has to wait until something before it is stored.
+    pub(crate) fn is_held(&self, log: &StoreLog, seq: u64) -> bool {
+        !log.is_stored(self.hold) || self.deleting.range(..seq).next().is_some()
     }
 
-    /// Nothing new is sent before this is stored.
-    pub(crate) fn hold_until(&mut self, lsn: Lsn) {
-        self.hold = self.hold.max(lsn);
+    /// Nothing new behind this place is sent before this deletion of the message there is stored.
+    pub(crate) fn hold_behind(&mut self, seq: u64, deletion: Lsn) {
+        if deletion != Lsn::NONE {
+            self.deleting.insert(seq, deletion);
+        }
     }
 
     /// Notes an unsent message where it is looked for by topic and by deadline.
@@ -389,6 +403,7 @@ impl Outbox {
     }
 
     fn unindex(&mut self, outgoing: &Outgoing) {
+        self.by_ticket.remove(&outgoing.ticket);
         if let Some(newest) = &mut self.newest {
             newest.remove(&outgoing.message.topic, outgoing.seq);
         }

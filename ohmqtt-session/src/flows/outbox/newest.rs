@@ -14,6 +14,7 @@ pub(super) struct Newest {
     by_topic: BTreeMap<TopicName, (u64, usize)>,
     /// Those that have a newer one on their topic, with their sizes.
     older: BTreeMap<u64, usize>,
+    older_bytes: usize,
     topic_bytes: usize,
 }
 
@@ -28,15 +29,39 @@ impl Newest {
         if self.by_topic.contains_key(topic) {
             ENTRY
         } else {
-            ENTRY + topic.len()
+            Self::first_cost(topic)
         }
     }
 
-    /// An unsent message, newer than all before it.
+    /// What the only message on a topic occupies here.
+    pub(super) fn first_cost(topic: &TopicName) -> usize {
+        ENTRY + topic.len()
+    }
+
+    /// How many messages [`pop_older`](Self::pop_older) would give in all, their bytes, and what they occupy here.
+    pub(super) fn poppable(&self, topic: &TopicName) -> (usize, usize, usize) {
+        let entries = ENTRY * self.older.len();
+        match self.by_topic.get(topic) {
+            Some((_, size)) => (
+                self.older.len() + 1,
+                self.older_bytes + size,
+                entries + Self::first_cost(topic),
+            ),
+            None => (self.older.len(), self.older_bytes, entries),
+        }
+    }
+
+    /// An unsent message.
     pub(super) fn add(&mut self, topic: &TopicName, seq: u64, size: usize) {
         if let Some(newest) = self.by_topic.get_mut(topic) {
-            let (older, size) = core::mem::replace(newest, (seq, size));
-            self.older.insert(older, size);
+            // One that is to be sent anew is older than those that were not sent.
+            let older = if newest.0 < seq {
+                core::mem::replace(newest, (seq, size))
+            } else {
+                (seq, size)
+            };
+            self.older.insert(older.0, older.1);
+            self.older_bytes += older.1;
             return;
         }
         self.topic_bytes += topic.len();
@@ -48,11 +73,12 @@ impl Newest {
 
     /// The message is not unsent any more.
     pub(super) fn remove(&mut self, topic: &TopicName, seq: u64) {
-        if self.older.remove(&seq).is_none()
-            && self
-                .by_topic
-                .get(topic)
-                .is_some_and(|(newest, _)| *newest == seq)
+        if let Some(size) = self.older.remove(&seq) {
+            self.older_bytes -= size;
+        } else if self
+            .by_topic
+            .get(topic)
+            .is_some_and(|(newest, _)| *newest == seq)
         {
             self.by_topic.remove(topic);
             self.topic_bytes -= topic.len();
@@ -70,6 +96,7 @@ impl Newest {
         match (older, own) {
             (Some((seq, size)), own) if own.is_none_or(|(own, _)| seq < own) => {
                 self.older.remove(&seq);
+                self.older_bytes -= size;
                 Some((seq, size))
             }
             (_, Some((seq, size))) => {

@@ -2,14 +2,14 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use ohmqtt_codec::{PacketId, Qos, TopicName};
+use ohmqtt_codec::{PacketId, Qos};
 
 use super::{Disk, Outbox, SWEEP_EVERY, Sweep, Unsent, earlier, record};
+use crate::Instant;
 use crate::aliases::AliasPolicy;
 use crate::flows::FlowEvent;
 use crate::message::{LostMessage, Message, Outgoing, Ticket};
 use crate::record::{Backlog, Key, Loaded, Lsn, Record, StoreLog, StoreOp};
-use crate::{Instant, Overflow};
 
 /// Which queue a message is at the front of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +52,19 @@ impl Outbox {
             Front::Qos0 => self.queue0.pop_front()?,
         };
         self.unindex(&outgoing);
-        if front == Front::Window {
-            self.window_bytes -= outgoing.message.size();
-            self.settle(log);
+        match front {
+            Front::Window => {
+                self.window_bytes -= outgoing.message.size();
+                self.settle(log);
+            }
+            Front::Qos0 => self.queue0_bytes -= outgoing.message.size(),
         }
         Some(outgoing)
     }
 
     /// Puts a message that was sent before all others, to be sent anew.
     pub(crate) fn push_front(&mut self, outgoing: Outgoing) {
+        self.index(&outgoing);
         self.window_bytes += outgoing.message.size();
         self.window.push_front(outgoing);
     }
@@ -88,28 +92,9 @@ impl Outbox {
                 self.queue0.push_back(outgoing);
             } else {
                 self.unindex(&outgoing);
+                self.queue0_bytes -= outgoing.message.size();
                 self.uncount(outgoing.message.size());
                 self.lose(outgoing.ticket, LostMessage::Offline, events);
-            }
-        }
-    }
-
-    /// Takes out the message to drop next, so that one on `topic` finds room; `None`: there is none, or it has to be read first.
-    pub(crate) fn pop_displaced(&mut self, log: &StoreLog, topic: &TopicName) -> Option<Unsent> {
-        match self.config.overflow {
-            Overflow::Refuse => None,
-            Overflow::DropOldest => {
-                let front = match (self.window.front(), self.queue0.front()) {
-                    (Some(head), Some(head0)) if head0.seq < head.seq => Front::Qos0,
-                    (Some(_), _) => Front::Window,
-                    (None, Some(_)) => Front::Qos0,
-                    (None, None) => return None,
-                };
-                self.pop(log, front).map(|outgoing| Unsent::from(&outgoing))
-            }
-            Overflow::KeepNewest => {
-                let (seq, size) = self.newest.as_mut()?.pop_older(topic)?;
-                self.remove(log, seq, size)
             }
         }
     }
@@ -135,6 +120,7 @@ impl Outbox {
         let bytes = |queue: &VecDeque<Outgoing>| queue.iter().map(|o| o.message.size()).sum();
         self.window_bytes = bytes(&self.window);
         self.pending_bytes = bytes(&self.pending);
+        self.queue0_bytes = bytes(&self.queue0);
         self.moved = true;
         self.settle(log);
         over
@@ -162,25 +148,34 @@ impl Outbox {
             self.moved = true;
             outgoing
         } else if let Ok(at) = self.queue0.binary_search_by_key(&seq, by_seq) {
-            self.queue0.remove(at)?
+            let outgoing = self.queue0.remove(at)?;
+            self.queue0_bytes -= outgoing.message.size();
+            outgoing
         } else if self.disk.contains(seq) {
-            let held = self.disk.remove(seq, size);
-            self.moved = true;
-            if let Some(deadline) = held.and_then(|held| held.deadline) {
-                self.deadlines.remove(&(deadline, seq));
-            }
-            return Some(Unsent {
-                seq,
-                ticket: held.map_or(Ticket::RESTORED, |held| held.ticket),
-                size,
-                qos: Qos::AtLeastOnce,
-                packet_id: None,
-            });
+            return Some(self.remove_from_disk(seq, size));
         } else {
             return None;
         };
         self.unindex(&outgoing);
         Some(Unsent::from(&outgoing))
+    }
+
+    fn remove_from_disk(&mut self, seq: u64, size: usize) -> Unsent {
+        self.moved = true;
+        let held = self.disk.remove(seq, size);
+        if let Some(held) = held {
+            self.by_ticket.remove(&held.ticket);
+            if let Some(deadline) = held.deadline {
+                self.deadlines.remove(&(deadline, seq));
+            }
+        }
+        Unsent {
+            seq,
+            ticket: held.map_or(Ticket::RESTORED, |held| held.ticket),
+            size,
+            qos: Qos::AtLeastOnce,
+            packet_id: None,
+        }
     }
 
     /// The size of a message that somebody asks about and that is on the disk; of others it is not needed.
@@ -214,9 +209,18 @@ impl Outbox {
 
     /// Nobody asks about this message any more: only what it needs for itself is kept.
     pub(crate) fn forget(&mut self, ticket: Ticket) {
-        if let Some((seq, held)) = self.disk.forget(ticket)
-            && let Some(deadline) = held.deadline
-        {
+        let Some(seq) = self.by_ticket.remove(&ticket) else {
+            return;
+        };
+        let deadline = match self.disk.forget(seq) {
+            Some(held) => held.deadline,
+            // It has yet to go there, or has come from there.
+            None => self.position_mut(seq).and_then(|outgoing| {
+                outgoing.ticket = Ticket::RESTORED;
+                outgoing.deadline
+            }),
+        };
+        if let Some(deadline) = deadline {
             self.deadlines.remove(&(deadline, seq));
         }
     }
@@ -251,7 +255,7 @@ impl Outbox {
         };
         if seq < self.asked_before {
             let deletion = log.push(|| StoreOp::Delete(Key::Outgoing(seq)));
-            self.hold_until(deletion);
+            self.hold_behind(seq, deletion);
         }
         Failed::Lost(unsent)
     }
@@ -272,24 +276,27 @@ impl Outbox {
         }
     }
 
-    /// A deletion failed: the record of a message that is no more stays for longer.
-    pub(crate) fn still_stored(&mut self, seq: u64) {
-        self.disk.still_stored(seq);
-    }
-
     /// What the store kept behind the window is there.
     pub(crate) fn restore_backlog(&mut self, backlog: Backlog) {
-        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        self.messages = self.messages.saturating_add(count(backlog.messages));
-        self.bytes = self.bytes.saturating_add(count(backlog.bytes));
+        let (messages, bytes) = (in_memory(backlog.messages), in_memory(backlog.bytes));
+        self.messages = self.messages.saturating_add(messages);
+        self.bytes = self.bytes.saturating_add(bytes);
         self.disk = Disk::restored(backlog);
         self.told = true;
         self.pass(backlog.next);
     }
 
-    /// Where what is behind the window begins, if anything is.
-    pub(crate) fn begins_behind(&self) -> Option<u64> {
-        (!self.disk.is_empty()).then(|| self.disk.range().first)
+    /// A message that the store has behind the end of that: it could not be told of it any more.
+    pub(crate) fn restore_behind(&mut self, seq: u64, size: usize) {
+        self.count(size);
+        self.disk.restore_behind(seq, size);
+        self.moved = true;
+        self.pass(seq.saturating_add(1));
+    }
+
+    /// What is behind the window, if anything is.
+    pub(crate) fn behind(&self) -> Option<Backlog> {
+        (!self.disk.is_empty()).then(|| *self.disk.range())
     }
 
     /// The place of the next new message is not before this one.
@@ -323,7 +330,7 @@ impl Outbox {
 
     /// Whether all that is behind the window is to be read once, for its topics.
     pub(crate) fn wants_topics(&self) -> Option<Backlog> {
-        (self.newest.is_some() && !self.disk.is_empty()).then(|| *self.disk.range())
+        self.behind().filter(|_| self.newest.is_some())
     }
 
     /// A stretch of the disk was read and enters the window, but for what is over or cleared: that is to be given up.
@@ -351,12 +358,17 @@ impl Outbox {
             else {
                 continue;
             };
-            let Some(held) = self.disk.enter(seq, message.size()) else {
+            let size = message.size();
+            let counted = *self.disk.range();
+            let Some(ticket) = self.disk.enter(seq, size) else {
                 continue;
             };
+            // One whose deletion failed was counted no more.
+            self.messages += usize::from(counted.messages == 0);
+            self.bytes += size.saturating_sub(in_memory(counted.bytes));
             let outgoing = Outgoing {
                 seq,
-                ticket: held.map_or(Ticket::RESTORED, |held| held.ticket),
+                ticket,
                 accepted,
                 deadline,
                 keep_offline: true,
@@ -377,12 +389,12 @@ impl Outbox {
             }
         }
         if loaded.complete {
-            // Places that turned out to be empty were counted by a batch that failed.
-            let (messages, bytes) = self.disk.advance(upto);
-            let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-            self.messages = self.messages.saturating_sub(count(messages));
-            self.bytes = self.bytes.saturating_sub(count(bytes));
+            self.disk.advance(upto);
         }
+        // Places that turned out to be empty were counted by a batch that failed.
+        let (messages, bytes) = self.disk.take_excess();
+        self.messages = self.messages.saturating_sub(in_memory(messages));
+        self.bytes = self.bytes.saturating_sub(in_memory(bytes));
         given_up
     }
 
@@ -415,18 +427,7 @@ impl Outbox {
                 if let Some(newest) = &mut self.newest {
                     newest.remove(&message.topic, seq);
                 }
-                let held = self.disk.remove(seq, message.size());
-                if let Some(deadline) = held.and_then(|held| held.deadline) {
-                    self.deadlines.remove(&(deadline, seq));
-                }
-                let unsent = Unsent {
-                    seq,
-                    ticket: held.map_or(Ticket::RESTORED, |held| held.ticket),
-                    size: message.size(),
-                    qos: message.qos,
-                    packet_id: None,
-                };
-                over.push((unsent, why));
+                over.push((self.remove_from_disk(seq, message.size()), why));
             }
         }
         self.sweep = if next < upto {
@@ -450,8 +451,7 @@ impl Outbox {
 
     /// Takes out everything that is in memory.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Unsent> + use<> {
-        self.window_bytes = 0;
-        self.pending_bytes = 0;
+        (self.window_bytes, self.pending_bytes, self.queue0_bytes) = (0, 0, 0);
         self.moved = true;
         let mut all = core::mem::take(&mut self.window);
         all.append(&mut self.queue0);
@@ -461,6 +461,10 @@ impl Outbox {
         }
         all.into_iter().map(|outgoing| Unsent::from(&outgoing))
     }
+}
+
+fn in_memory(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 impl From<&Outgoing> for Unsent {

@@ -54,6 +54,7 @@ impl Sender {
                     order: self.next_release,
                     size: flight.message.message.size(),
                     lsn,
+                    given_up: false,
                     reason: ack.reason,
                     properties: ack.properties.detached(),
                 };
@@ -106,7 +107,9 @@ impl Sender {
         };
         self.unacknowledged = self.unacknowledged.saturating_sub(1);
         self.finish(log, release.seq, release.size);
-        self.outbox.count_delivered();
+        if !release.given_up {
+            self.outbox.count_delivered();
+        }
         if release.ticket.is_some() {
             // PUBREC told what became of the message; PUBCOMP adds something only when it is an error. That the identifier is unknown
             // is none when the PUBREL was sent again (3.7.2.1): the first one has done its work.
@@ -142,6 +145,7 @@ impl Sender {
             order: self.next_release,
             size: 0,
             lsn,
+            given_up: true,
             reason: ReasonCode::Success,
             properties: AckProperties::default(),
         };

@@ -13,7 +13,7 @@ use alloc::collections::VecDeque;
 use ohmqtt_codec::{AckProperties, PacketId, Publish, Qos, ReasonCode};
 
 use super::ids::IdTable;
-use super::outbox::{Front, Outbox, Unsent};
+use super::outbox::{Front, Outbox, UNSTORED, Unsent};
 use super::{FlowEvent, Gated, OutboxConfig, Overflow, PublishError, Rejected};
 use crate::Instant;
 use crate::aliases::OutboundAliases;
@@ -49,6 +49,8 @@ struct Release {
     order: u64,
     size: usize,
     lsn: Lsn,
+    /// What became of its message is told and counted: only the identifier is to be released.
+    given_up: bool,
     reason: ReasonCode,
     properties: AckProperties,
 }
@@ -88,6 +90,7 @@ pub(crate) struct Sender {
     restoring: bool,
     /// Accepted while that is so.
     staged: VecDeque<Outgoing>,
+    staged_bytes: usize,
 }
 
 impl Sender {
@@ -107,8 +110,12 @@ impl Sender {
         self.unacknowledged
     }
 
-    pub(crate) fn has_room(&self, size: usize) -> bool {
-        self.outbox.has_room(size) && !self.outbox.is_ahead_of_store()
+    pub(crate) fn has_room(&self, log: &StoreLog, size: usize) -> bool {
+        self.outbox.has_room(size) && !self.is_ahead_of_store(log)
+    }
+
+    fn is_ahead_of_store(&self, log: &StoreLog) -> bool {
+        Outbox::is_ahead_of_store(log) || self.staged_bytes >= UNSTORED
     }
 
     /// Takes a message into the outbox: from here on it is *accepted*, once its record is stored.
@@ -142,6 +149,7 @@ impl Sender {
             let unsent = Unsent::from(&outgoing);
             self.give_up(log, &unsent, LostMessage::Offline, events);
         } else if self.restoring {
+            self.staged_bytes += outgoing.message.size();
             self.staged.push_back(outgoing);
         } else {
             self.enqueue(log, outgoing);
@@ -157,16 +165,16 @@ impl Sender {
         message: &Message,
         events: &mut impl FnMut(FlowEvent),
     ) -> Result<(), PublishError> {
-        let size = message.size() + self.outbox.index_cost(&message.topic);
+        let size = self.outbox.cost(message);
         let limits = self.outbox.limits();
         if size > limits.bytes {
             let limit = limits.bytes;
             return Err(PublishError::TooLargeForOutbox { size, limit });
         }
-        if self.outbox.is_ahead_of_store() {
+        if self.is_ahead_of_store(log) {
             return Err(PublishError::StoreBehind);
         }
-        if self.outbox.has_room(size) {
+        if self.outbox.has_room_for(message) {
             return Ok(());
         }
         for (unsent, why) in self.outbox.take_over(log, now) {
@@ -176,8 +184,13 @@ impl Sender {
             Overflow::DropOldest => LostMessage::Dropped,
             Overflow::Refuse | Overflow::KeepNewest => LostMessage::Replaced,
         };
-        while !self.outbox.has_room(size) {
-            let Some(unsent) = self.outbox.pop_displaced(log, &message.topic) else {
+        while !self.outbox.has_room_for(message) {
+            let displaced = if self.outbox.could_have_room_for(message) {
+                self.outbox.pop_displaced(log, message)
+            } else {
+                None
+            };
+            let Some(unsent) = displaced else {
                 self.outbox.note_full(now);
                 return Err(PublishError::Full { limits });
             };
@@ -262,7 +275,9 @@ impl Sender {
         let ready = self.outbox.front(Front::Window).filter(|head| {
             let has_id = head.packet_id.is_some() || self.ids.len() < usize::from(u16::MAX);
             let has_turn = self.resend.is_empty() && self.has_quota(peer);
-            has_id && has_turn && log.is_stored(head.lsn.max(self.outbox.hold()))
+            // One without an identifier is not sent yet, but given one.
+            let waits = head.packet_id.is_some() && self.outbox.is_held(log, head.seq);
+            has_id && has_turn && log.is_stored(head.lsn) && !waits
         });
         match (ready, self.outbox.front(Front::Qos0)) {
             (Some(head), Some(head0)) if head0.seq < head.seq => Some(Front::Qos0),
@@ -403,7 +418,7 @@ impl Sender {
                 Some(id) => {
                     self.ids.remove(id);
                 }
-                None => self.outbox.hold_until(deletion),
+                None => self.outbox.hold_behind(unsent.seq, deletion),
             }
         }
         self.outbox.lose(unsent.ticket, why, events);

@@ -73,6 +73,7 @@ impl Sender {
                     order: self.next_release,
                     size: 0,
                     lsn: Lsn::NONE,
+                    given_up: false,
                     reason: ReasonCode::Success,
                     properties: AckProperties::default(),
                 };
@@ -129,6 +130,7 @@ impl Sender {
     /// All is taken back: what was accepted meanwhile goes behind it.
     pub(crate) fn restored(&mut self, log: &mut StoreLog) {
         self.restoring = false;
+        self.staged_bytes = 0;
         for outgoing in core::mem::take(&mut self.staged) {
             self.enqueue(log, outgoing);
         }

@@ -76,11 +76,12 @@ impl Sender {
                 }
                 InUse::Published(flight) => failed.push((
                     flight.message.seq,
-                    flight.message.ticket,
+                    Some(flight.message.ticket),
                     flight.message.message.size(),
                 )),
                 InUse::Released(release) => {
-                    failed.push((release.seq, release.ticket, release.size));
+                    let ticket = (!release.given_up).then_some(release.ticket);
+                    failed.push((release.seq, ticket, release.size));
                 }
                 InUse::Reserved => {
                     self.ids.insert(id, InUse::Reserved);
@@ -91,7 +92,9 @@ impl Sender {
         failed.sort_unstable();
         for (seq, ticket, size) in failed {
             self.finish(log, seq, size);
-            self.outbox.lose(ticket, LostMessage::SessionLost, events);
+            if let Some(ticket) = ticket {
+                self.outbox.lose(ticket, LostMessage::SessionLost, events);
+            }
         }
         if policy == SessionLoss::Clear {
             self.outbox.clear();
