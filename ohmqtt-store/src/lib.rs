@@ -7,6 +7,18 @@
 //!
 //! What an operation means, when it is asked for and what waits for it is the business of `ohmqtt-session`.
 //!
+//! # Which store
+//!
+//! | store | feature | what it is | with [`Durability::Fast`] may be lost |
+//! |---|---|---|---|
+//! | [`MemoryStore`] | | a sorted map; for tests, and for bounds without a disk | everything, with the process |
+//! | `SqliteStore` | `sqlite` | a file and its log; C is compiled; any SQLite tool reads it; opens at once after a crash | the last 50 ms, by a power cut |
+//! | `RedbStore` | `redb` | a file; Rust alone, the smaller build; reads the whole file once after a crash | the last 50 ms, by a power cut or a crash |
+//!
+//! With [`Durability::Safe`], the default, neither of the two on disk loses anything that was answered with success. Each is for one
+//! process at a time; each refuses a file that is in use, foreign, newer or damaged, and leaves it as it was. They take the same
+//! records and nothing moves them from one to the other. Another is a type with the two methods of [`Store`].
+//!
 //! # Example
 //!
 //! ```

@@ -133,6 +133,13 @@ impl Disk {
     }
 }
 
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Closing the file alone would leave the lock to a process that is being started at this moment.
+        let _ = self.file.close();
+    }
+}
+
 /// The way of one database to the file.
 #[derive(Clone, Debug)]
 pub(super) struct Way {

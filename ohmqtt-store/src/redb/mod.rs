@@ -50,6 +50,21 @@ const UNSAFE_OPS: usize = 4096;
 ///
 /// After a crash, opening reads the whole file once to repair it. The file does not shrink when records are deleted; what comes
 /// next uses the room.
+///
+/// ```
+/// use ohmqtt_store::{Durability, RedbStore, StoreError, Writer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("outbox.redb");
+/// let writer = Writer::spawn(RedbStore::open(&path)?, Durability::Safe)?;
+///
+/// let second = RedbStore::open(&path);
+/// assert!(matches!(second, Err(StoreError::InUse { .. })));
+/// # drop(writer);
+/// # Ok(())
+/// # }
+/// ```
 pub struct RedbStore {
     path: PathBuf,
     disk: Arc<Disk>,

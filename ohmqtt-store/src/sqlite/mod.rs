@@ -33,6 +33,21 @@ const LOG_LIMIT: u32 = 16 * 1024 * 1024;
 ///   last sync, which a [`Writer`](crate::Writer) does 20 times a second.
 ///
 /// The file does not shrink when records are deleted; what comes next uses the room.
+///
+/// ```
+/// use ohmqtt_store::{Durability, SqliteStore, StoreError, Writer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("outbox.db");
+/// let writer = Writer::spawn(SqliteStore::open(&path)?, Durability::Safe)?;
+///
+/// let second = SqliteStore::open(&path);
+/// assert!(matches!(second, Err(StoreError::InUse { .. })));
+/// # drop(writer);
+/// # Ok(())
+/// # }
+/// ```
 pub struct SqliteStore {
     connection: Connection,
     path: PathBuf,

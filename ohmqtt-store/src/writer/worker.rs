@@ -19,6 +19,9 @@ const STRETCH_BYTES: usize = 4 * 1024 * 1024;
 /// How long what was written with [`Durability::Fast`] may wait to be made safe.
 const FAST_LIMIT: Duration = Duration::from_millis(50);
 
+/// How often in a turn a group may turn out to be too large and be halved: on a disk each of these takes its time.
+const REFUSALS: usize = 16;
+
 pub(super) struct Worker<S> {
     store: S,
     durability: Durability,
@@ -27,6 +30,8 @@ pub(super) struct Worker<S> {
     batch: Batch,
     /// When the first was written of what a power cut may take.
     unsafe_since: Option<Instant>,
+    /// How often it was full in this turn.
+    refusals: usize,
     /// The store has panicked and is not touched again.
     broken: Option<StoreError>,
 }
@@ -40,6 +45,7 @@ impl<S: Store> Worker<S> {
             encoder: Encoder::new(),
             batch: Batch::new(),
             unsafe_since: None,
+            refusals: 0,
             broken: None,
         }
     }
@@ -69,6 +75,7 @@ impl<S: Store> Worker<S> {
 
     fn serve(&mut self, gathered: &mut Gathered) {
         let mut outcomes = Vec::with_capacity(gathered.submissions.len());
+        self.refusals = 0;
         self.store_group(&mut gathered.submissions, &mut outcomes);
         // The room is there before the answers: who is answered may submit at once.
         self.queue.release(gathered.bytes());
@@ -116,7 +123,8 @@ impl<S: Store> Worker<S> {
         self.store_at_once(group, outcomes);
     }
 
-    /// Stores a group in one commit and says what became of each. Where the store is full, what fits is stored, in halves.
+    /// Stores a group in one commit and says what became of each. Where the store is full, what fits is stored, in halves,
+    /// as far as that can be found out with a few tries.
     fn store_at_once(
         &mut self,
         group: &mut [Submission],
@@ -126,7 +134,8 @@ impl<S: Store> Worker<S> {
             return;
         }
         match self.guarded(|worker| worker.commit(group)) {
-            Err(StoreError::Full { .. }) if group.len() > 1 => {
+            Err(StoreError::Full { .. }) if group.len() > 1 && self.refusals < REFUSALS => {
+                self.refusals += 1;
                 let (first, second) = group.split_at_mut(group.len() / 2);
                 self.store_at_once(first, outcomes);
                 self.store_at_once(second, outcomes);

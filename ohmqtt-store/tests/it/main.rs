@@ -12,6 +12,8 @@ mod memory;
 mod records;
 #[cfg(feature = "redb")]
 mod redb;
+#[cfg(all(unix, any(feature = "sqlite", feature = "redb")))]
+mod rights;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(all(unix, feature = "sqlite"))]

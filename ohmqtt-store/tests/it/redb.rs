@@ -1,5 +1,6 @@
 //! The store in a redb file: the contract, and what is particular to it.
 
+use std::fs;
 use std::path::Path;
 
 use ohmqtt_store::{RedbStore, StoreError};
@@ -7,7 +8,7 @@ use redb::{Database, TableDefinition};
 use tempfile::TempDir;
 
 use crate::contract::{Place, contract};
-use crate::files::{Kind, files};
+use crate::files::{Kind, contents, files, refused};
 
 pub(crate) struct Redb {
     folder: TempDir,
@@ -63,4 +64,44 @@ files!(files_of_the_redb_store, super::Redb);
 #[test]
 fn a_full_disk_loses_nothing_and_is_usable_when_it_has_room() {
     crate::full::check::<Redb>();
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_reads_a_store() {
+    crate::rights::check_privacy::<Redb>();
+}
+
+#[cfg(unix)]
+#[test]
+fn where_it_may_not_write_it_says_so_and_changes_nothing() {
+    crate::rights::check_rights::<Redb>();
+}
+
+#[test]
+fn a_foreign_database_that_was_not_closed_is_left_alone() {
+    let outer = TempDir::new().unwrap();
+    let foreign = outer.path().join("foreign");
+    let database = Database::create(&foreign).unwrap();
+    let write = database.begin_write().unwrap();
+    let table: TableDefinition<'_, u64, u64> = TableDefinition::new("theirs");
+    write.open_table(table).unwrap().insert(1, 2).unwrap();
+    write.commit().unwrap();
+    // What a crash would leave: it is to be repaired.
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store");
+    fs::copy(&foreign, &path).unwrap();
+    drop(database);
+    let error = refused::<Redb>(&path, folder.path());
+    assert!(matches!(error, StoreError::NotAStore { .. }), "{error:?}");
+}
+
+#[test]
+fn what_was_left_of_making_a_store_is_no_hindrance() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store");
+    fs::write(folder.path().join("store.new"), [0; 5000]).unwrap();
+    drop(RedbStore::open(&path).unwrap());
+    let left: Vec<_> = contents(folder.path()).into_keys().collect();
+    assert_eq!(left, [path]);
 }

@@ -53,6 +53,29 @@ fn where_the_store_is_full_what_fits_is_stored() {
 }
 
 #[test]
+fn a_store_that_is_full_for_everyone_is_not_tried_for_each() {
+    let (writer, gate) = gated(MemoryStore::default());
+    submit(&writer, "a", put(0));
+    gate.next();
+    let refused: Vec<_> = (1..1_000)
+        .map(|seq| submit(&writer, "a", put(seq)))
+        .collect();
+    gate.decide(Verdict::Pass);
+    for _ in 0..100 {
+        gate.decide(Verdict::Fail(StoreError::Full {
+            needed: 2,
+            limit: 1,
+        }));
+    }
+    for answer in &refused {
+        assert!(matches!(soon(answer), Err(StoreError::Full { .. })));
+    }
+    let tries = gate.seen().len();
+    assert!((10..=40).contains(&tries), "{tries} tries");
+    drop((writer, gate));
+}
+
+#[test]
 fn a_full_store_takes_deletes_and_then_messages_again() {
     let writer = Writer::spawn(MemoryStore::with_limit(2_000), Durability::Safe).unwrap();
     soon(&submit(&writer, "a", put_bytes(1, 1_500))).unwrap();
