@@ -1,10 +1,10 @@
 //! A store in a redb file: one table for the records, and one that says whose file it is.
 //!
-//! `disk` is what redb works on; `power_cut` tests what is left of it.
+//! `disk` is what redb works on; `tests` cut its power.
 
 mod disk;
 #[cfg(test)]
-mod power_cut;
+mod tests;
 
 use std::any::Any;
 use std::cell::RefCell;
