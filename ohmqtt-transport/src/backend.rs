@@ -28,6 +28,8 @@ const BACKENDS: &[(Scheme, &dyn Backend)] = &[
     (Scheme::Ws, &crate::ws::Ws),
     #[cfg(all(feature = "ws", feature = "tls-no-provider"))]
     (Scheme::Wss, &crate::ws::secure::Wss),
+    #[cfg(feature = "quic")]
+    (Scheme::Quic, &crate::quic::Quic),
     #[cfg(all(unix, feature = "unix"))]
     (Scheme::Unix, &crate::unix::Unix),
 ];

@@ -10,6 +10,7 @@
 //! | `mqtts://` | TLS over TCP | 8883 | `tls` |
 //! | `ws://` | WebSocket over TCP | 80 | `ws` |
 //! | `wss://` | WebSocket over TLS | 443 | `ws`, `tls` |
+//! | `quic://` | one QUIC stream | 14567 | `quic` |
 //! | `unix:/path`, `unix:@name` | Unix socket (Unix systems; abstract names on Linux) | none | `unix` |
 //!
 //! The URLs of all schemes are parsed, whatever was compiled in; connecting to one without a backend fails with an error
@@ -49,6 +50,8 @@ mod linger;
 mod listen;
 #[cfg(any(feature = "tcp", all(unix, feature = "unix")))]
 mod patience;
+#[cfg(feature = "quic")]
+mod quic;
 #[cfg(feature = "tcp")]
 mod race;
 mod scheme;
@@ -86,6 +89,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///
 /// Every type with these bounds is one; there is nothing to implement. What a holder may rely on:
 ///
+/// - the end that connected has the first word: over QUIC there is no stream before it, and the other end's handshake
+///   waits for it;
 /// - bytes arrive in order and unchanged, in pieces of any size: a write is not a read at the other end;
 /// - `poll_shutdown` ends this direction only: the peer reads what was written and then the end, and can still write;
 /// - to end a stream without loss, shut it down and read until the end before dropping it: a stream dropped with

@@ -76,8 +76,6 @@ where
 fn more_telling(before: Option<io::Error>, now: io::Error) -> io::Error {
     let rank = |error: &io::Error| match TransportErrorKind::of(error) {
         TransportErrorKind::Refused | TransportErrorKind::Reset => 0,
-        // What someone has to change is worth more than that nobody answered elsewhere.
-        kind if !kind.is_retryable() => 0,
         TransportErrorKind::TimedOut => 1,
         TransportErrorKind::Unreachable | TransportErrorKind::AddressNotAvailable => 3,
         _ => 2,

@@ -122,6 +122,9 @@ pub(crate) struct ClientTls {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) config: Arc<ClientConfig>,
+    /// The verifier inside, where it is ours: rustls does not give it back.
+    #[cfg_attr(not(feature = "quic"), expect(dead_code, reason = "QUIC wraps it"))]
+    pub(crate) verifier: Option<Arc<dyn ServerCertVerifier>>,
 }
 
 impl ClientTls {
@@ -162,6 +165,7 @@ impl TlsOptions {
         if let Some(RustlsClientConfig(config)) = &self.ready {
             return Ok(Settings {
                 config: config.clone(),
+                verifier: None,
             });
         }
         let provider = crypto::provider()?;
@@ -170,7 +174,7 @@ impl TlsOptions {
             .with_safe_default_protocol_versions()
             .map_err(bad_tls)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(verifier.clone());
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => builder
@@ -180,6 +184,7 @@ impl TlsOptions {
         config.alpn_protocols.clone_from(&self.alpn);
         Ok(Settings {
             config: Arc::new(config),
+            verifier: Some(verifier),
         })
     }
 }

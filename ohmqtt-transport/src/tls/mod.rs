@@ -2,10 +2,10 @@
 //! handshakes are done.
 
 mod certificates;
-mod client;
+pub(crate) mod client;
 mod crypto;
-mod fault;
-mod names;
+pub(crate) mod fault;
+pub(crate) mod names;
 mod rustls_config;
 mod server;
 mod stream;

@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
 /// The names in a verified certificate: the common name, then the alternative ones, none twice.
-pub(super) fn of(certificate: &CertificateDer<'_>) -> Vec<String> {
+pub(crate) fn of(certificate: &CertificateDer<'_>) -> Vec<String> {
     match Certificate::from_der(certificate) {
         Ok(certificate) => names(&certificate),
         Err(error) => {

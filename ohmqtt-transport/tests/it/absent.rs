@@ -13,6 +13,7 @@ async fn scheme_that_was_not_compiled_in_names_its_feature() {
             "ws,tls",
             cfg!(all(feature = "ws", feature = "tls-no-provider")),
         ),
+        ("quic://h", "quic", cfg!(feature = "quic")),
         ("unix:/run/mqtt", "unix", cfg!(all(unix, feature = "unix"))),
     ];
     let mut absent = 0;

@@ -74,15 +74,26 @@ async fn pair(subject: &dyn Subject) -> (Box<dyn Transport>, Box<dyn Transport>)
     (client, server)
 }
 
+/// The client speaks first, as in MQTT: before it has, a QUIC connection has no stream.
 async fn join(
     subject: &dyn Subject,
     listener: &mut dyn Listen,
 ) -> (Box<dyn Transport>, (Box<dyn Transport>, Peer)) {
+    const HELLO: u8 = 0x10;
     let (connector, local) = (subject.connector(), listener.local());
-    let (client, server) = tokio::join!(connector.connect(&local), async {
-        listener.accept().await?.handshake.await
-    });
-    (client.unwrap(), server.unwrap())
+    let client = async {
+        let mut stream = connector.connect(&local).await.unwrap();
+        stream.write_u8(HELLO).await.unwrap();
+        stream.flush().await.unwrap();
+        stream
+    };
+    let server = async {
+        let accepted = listener.accept().await.unwrap();
+        let (mut stream, peer) = accepted.handshake.await.unwrap();
+        assert_eq!(stream.read_u8().await.unwrap(), HELLO);
+        (stream, peer)
+    };
+    tokio::join!(client, server)
 }
 
 const CHUNK: usize = 64 * 1024;

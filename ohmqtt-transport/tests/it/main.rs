@@ -1,6 +1,6 @@
 //! Integration tests: URLs, the contract that every transport keeps, and what is particular to each.
 
-#[cfg(not(all(feature = "tls", feature = "ws", unix, feature = "unix")))]
+#[cfg(not(all(feature = "quic", feature = "ws", unix, feature = "unix")))]
 mod absent;
 #[cfg(all(feature = "tls", feature = "aws-lc-rs"))]
 mod aws_lc_rs;
@@ -16,6 +16,8 @@ mod errors;
 mod no_provider;
 #[cfg(all(target_os = "linux", feature = "tls"))]
 mod platform_trust;
+#[cfg(feature = "quic")]
+mod quic;
 #[cfg(feature = "tls")]
 mod refusals;
 #[cfg(feature = "tcp")]

@@ -43,6 +43,8 @@ macro_rules! refusals {
 refusals!(tls, "mqtts");
 #[cfg(feature = "ws")]
 refusals!(wss, "wss");
+#[cfg(feature = "quic")]
+refusals!(quic, "quic");
 
 fn trusting() -> TlsOptions {
     TlsOptions::new().authorities(AUTHORITY.certificates())
