@@ -147,13 +147,12 @@ pub(crate) fn damage_is_an_error_and_never_a_panic<K: Kind>() {
     let (_folder, path) = filled::<K>(1000);
     let whole = fs::read(&path).unwrap();
     let mut seen = 0;
-    for page in 0..whole.len() / 4096 {
+    // Pages that hold something.
+    let pages = (0..whole.len() / 4096).filter(|n| whole[n * 4096..][..4096] != [0; 4096]);
+    for page in pages {
         for fill in [0, 0xff] {
             let mut damaged = whole.clone();
             damaged[page * 4096..][..4096].fill(fill);
-            if damaged == whole {
-                continue;
-            }
             fs::write(&path, &damaged).unwrap();
             let error = match K::open(&path) {
                 Err(error) => {
