@@ -157,6 +157,8 @@ pub(crate) struct StoreLog {
     unstored: alloc::collections::VecDeque<(Lsn, StoreOp)>,
     /// How many of `unstored` were polled.
     polled: usize,
+    /// Operations up to this one were polled by somebody whose answers went elsewhere: one that fails may be stored all the same.
+    asked_twice: Lsn,
     /// About what `unstored` occupies, in bytes.
     bytes: usize,
 }
@@ -215,7 +217,19 @@ impl StoreLog {
     ///
     /// An operation may so be stored twice, but never after a later one alone, and each says what a key holds, not how it changes.
     pub(crate) fn rewind(&mut self) {
+        if let Some((lsn, _)) = self.unstored.iter().take(self.polled).next_back() {
+            self.ask_twice(*lsn);
+        }
         self.polled = 0;
+    }
+
+    pub(crate) fn was_asked_twice(&self, lsn: Lsn) -> bool {
+        lsn <= self.asked_twice
+    }
+
+    /// This operation was asked for before, under whatever number.
+    pub(crate) fn ask_twice(&mut self, lsn: Lsn) {
+        self.asked_twice = self.asked_twice.max(lsn);
     }
 
     pub(crate) fn has_unpolled(&self) -> bool {

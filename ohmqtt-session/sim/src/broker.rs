@@ -11,6 +11,7 @@ use crate::client::check_rejection;
 use crate::context::Context;
 use crate::happening::Own;
 use crate::link::Pipe;
+use crate::room::Offer;
 use crate::side::Side;
 use crate::trace::{Result, rule};
 use crate::watch::Wire;
@@ -208,7 +209,9 @@ impl World {
             options: SubscriptionOptions::new(Qos::ExactlyOnce),
             identifier: None,
         };
+        let options = self.context.plant.options(Side::Server, options);
         let server = &mut self.connections[at].server;
+        let (before, size) = (server.queued(), message.size());
         let taken = server.deliver(
             self.context.now,
             &message,
@@ -216,11 +219,18 @@ impl World {
             Routed::Published,
             options,
         );
+        let offer = Offer {
+            before,
+            after: server.queued(),
+            size,
+            taken: taken.is_ok(),
+        };
         if let Err(rejected) = taken {
             check_rejection(&rejected.error)?;
             self.context.ledgers[Side::Server].withdraw()?;
         }
         self.context.settle(Side::Server, server)?;
+        self.context.offered(Side::Server, offer)?;
         self.hear_server(at)
     }
 
@@ -244,6 +254,8 @@ impl World {
             connection.is_served = false;
             connection.asks = None;
             connection.requests.clear();
+            let config = self.context.server_config();
+            connection.server = ServerSession::new(self.context.now, config);
             let keep = self.context.rng.usize(..=connection.down.under_way());
             connection.down.close(keep);
             connection.up.forget();
@@ -278,7 +290,7 @@ impl World {
 
     /// The session is read back, and waits for its client.
     fn restore_server(&mut self) {
-        let config = self.context.setup.server(&mut self.context.rng);
+        let config = self.context.server_config();
         let mut flows = Flows::open(config.outbox);
         while let Some(load) = flows.poll_load() {
             flows.handle_loaded(self.context.load(Side::Server, load));
@@ -305,9 +317,13 @@ impl World {
         let now = self.context.now;
         for at in 0..self.connections.len() {
             let Connection {
-                server, is_served, ..
+                wire,
+                server,
+                is_served,
+                ..
             } = &mut self.connections[at];
-            if *is_served && server.poll_timeout().is_some_and(|next| next <= now) {
+            let is_asked = *is_served || self.owner == Some(wire.id);
+            if is_asked && server.poll_timeout().is_some_and(|next| next <= now) {
                 self.context.activity += 1;
                 server.handle_timeout(now);
                 self.context.settle(Side::Server, server)?;
@@ -319,6 +335,6 @@ impl World {
                 self.hear_server(at)?;
             }
         }
-        Ok(())
+        self.check_deadlines(Side::Server)
     }
 }

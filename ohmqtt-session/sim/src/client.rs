@@ -14,6 +14,7 @@ use ohmqtt_session::{
 use crate::context::Context;
 use crate::happening::Own;
 use crate::link::Pipe;
+use crate::room::Offer;
 use crate::side::Side;
 use crate::trace::{Failure, Result, rule};
 use crate::watch::Wire;
@@ -37,7 +38,7 @@ impl World {
         }
         self.last_connection += 1;
         let (id, now) = (self.last_connection, self.context.now);
-        let config = self.context.setup.server(&mut self.context.rng);
+        let config = self.context.server_config();
         let mut connection = Connection {
             wire: Wire {
                 id,
@@ -159,9 +160,17 @@ impl World {
 
     pub(crate) fn publish_client(&mut self, qos: Option<Qos>) -> Result {
         let (message, options) = self.message(Side::Client, qos)?;
+        let (before, size) = (self.client.queued(), message.size());
+        let options = self.context.plant.options(Side::Client, options);
         let taken = self
             .client
             .publish(self.context.now, message.clone(), options);
+        let offer = Offer {
+            before,
+            after: self.client.queued(),
+            size,
+            taken: taken.is_ok(),
+        };
         if let Err(rejected) = taken {
             rule!(
                 rejected.message == message,
@@ -171,6 +180,7 @@ impl World {
             self.context.ledgers[Side::Client].withdraw()?;
         }
         self.context.settle(Side::Client, &mut self.client)?;
+        self.context.offered(Side::Client, offer)?;
         self.hear_client()
     }
 
@@ -186,6 +196,7 @@ impl World {
             now,
             trace,
             setup,
+            payloads,
             ..
         } = &mut self.context;
         let (peace, ledger) = (self.peace, &mut ledgers[side]);
@@ -207,10 +218,12 @@ impl World {
         let name = TopicName::new(topic).map_err(|error| Failure(error.to_string()))?;
         let mut message = Message::new(name, payload);
         message.qos = qos;
-        if !peace && rng.u8(..20) == 0 {
-            message
-                .properties
-                .set_message_expiry_interval(rng.u32(1..100));
+        payloads[side].count(&mut message);
+        let mut over = None;
+        if !peace && rng.u32(..1000) < setup.rates.deadline {
+            let seconds = rng.u32(1..100);
+            message.properties.set_message_expiry_interval(seconds);
+            over = Some(*now + Duration::from_secs(seconds.into()));
         }
         // Without a store a loss without a ticket could not be told from any other.
         let ticketed = qos == Qos::AtMostOnce || !setup.durable[side] || rng.u8(..8) > 0;
@@ -220,7 +233,7 @@ impl World {
             } else {
                 Ticket::NONE
             },
-            deadline: (!peace && rng.u8(..20) == 0)
+            deadline: (!peace && rng.u32(..1000) < setup.rates.deadline)
                 .then(|| *now + Duration::from_secs(rng.u64(1..100))),
             alias: if rng.bool() {
                 AliasPolicy::Try
@@ -231,6 +244,8 @@ impl World {
         };
         trace.line(|| format!("{side} publishes #{n} {qos:?} '{topic}' {padding} {options:?}"));
         ledger.submit(qos, topic, ticketed);
+        let deadline = options.deadline;
+        ledger.limit(over.into_iter().chain(deadline).min(), deadline);
         Ok((message, options))
     }
 
@@ -301,7 +316,7 @@ impl World {
         )?;
         self.told = false;
         self.requests.clear();
-        let mut config = self.context.setup.client();
+        let mut config = self.context.client_config();
         // Without a store nothing is left to resume.
         config.connect.clean_start = !durable;
         self.client = ClientSession::new(config);
@@ -312,7 +327,8 @@ impl World {
     /// The session is read back at once, or while it is already in use.
     pub(crate) fn load_client(&mut self) -> Result {
         let now = self.context.rng.bool();
-        self.context.read_store(Side::Client, &mut self.client, now)
+        self.context
+            .read_store(Side::Client, &mut self.client, now, true)
     }
 
     pub(crate) fn timeouts(&mut self) -> Result {
@@ -329,6 +345,7 @@ impl World {
                 "the client's deadline {next:?} does not move at {now:?}"
             );
         }
+        self.check_deadlines(Side::Client)?;
         self.timeouts_server()
     }
 }

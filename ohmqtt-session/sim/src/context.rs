@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use ohmqtt_codec::{EncodeBuf, Limits, PacketId, Qos, ReasonCode, decode};
-use ohmqtt_session::{Instant, Key, Load, Loaded, Lsn, Receipt, Record, Session, StoreOp};
+use ohmqtt_session::{
+    ClientConfig, Instant, Key, Load, Loaded, Lsn, Receipt, Record, ServerConfig, Session, StoreOp,
+};
 
 use crate::disk::Disk;
 use crate::happening::{Happening, Own};
 use crate::ledger::Ledger;
 use crate::link::Pipe;
+use crate::payload::{Payloads, written};
 use crate::plant::Plant;
+use crate::room::{self, Offer};
 use crate::rules;
 use crate::setup::Setup;
 use crate::side::{Side, Sides};
@@ -36,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) inbox: Sides<Vec<Held>>,
     /// What each session wants to read and has not been given yet.
     pub(crate) reads: Sides<Option<Load>>,
+    /// What of each side's messages is in memory.
+    pub(crate) payloads: Sides<Payloads>,
     /// Reasons for a DISCONNECT that something in the run can explain.
     pub(crate) may_say: Vec<(Side, ReasonCode)>,
     /// What a session told that only its own side can act on.
@@ -74,11 +80,33 @@ impl Context {
                 (Side::Server, ReasonCode::ServerShuttingDown),
             ],
             reads: Sides::default(),
+            payloads: Sides::default(),
             own: Vec::new(),
             activity: 0,
             arriving: None,
             rng,
         }
+    }
+
+    /// What a new client is told.
+    pub(crate) fn client_config(&self) -> ClientConfig {
+        let mut config = self.setup.client();
+        config.outbox = self.plant.outbox(Side::Client, config.outbox);
+        config
+    }
+
+    /// What a new session at the server is told.
+    pub(crate) fn server_config(&mut self) -> ServerConfig {
+        let mut config = self.setup.server(&mut self.rng);
+        config.outbox = self.plant.outbox(Side::Server, config.outbox);
+        config
+    }
+
+    /// A message was offered to a side's outbox, and all that came of it at once was heard.
+    pub(crate) fn offered(&mut self, side: Side, offer: Offer) -> Result {
+        let config = &self.setup.outbox[side];
+        let durable = self.setup.durable[side];
+        room::check(side, &mut self.ledgers[side], config, durable, offer)
     }
 
     /// True in so many of a thousand cases.
@@ -139,7 +167,7 @@ impl Context {
                 }
                 _ => {}
             }
-            self.disks[side].submit(lsn, op);
+            self.disks[side].submit(lsn, written(op));
         }
         if self.plant.confirms_early() {
             session.handle_stored(lsn);
@@ -153,6 +181,9 @@ impl Context {
     }
 
     fn hear(&mut self, side: Side, happening: Happening) -> Result {
+        let Some(happening) = self.plant.heard(side, happening) else {
+            return Ok(());
+        };
         self.trace.line(|| format!("{side} event {happening:?}"));
         let ledger = &mut self.ledgers[side];
         match happening {
@@ -285,10 +316,9 @@ impl Context {
                 self.disks[side].seal();
             }
             if !all && what > 1 && self.chance(self.setup.rates.store_failure) {
-                if let Some(upto) = self.disks[side].fail() {
+                if let Some(batch) = self.disks[side].fail() {
                     self.activity += 1;
-                    self.trace
-                        .line(|| format!("{side} store fails a batch up to {}", upto.0));
+                    self.failed(side, &batch)?;
                 }
             } else if (all || what > 1)
                 && let Some(batch) = self.disks[side].commit()
@@ -309,7 +339,7 @@ impl Context {
                 }
                 self.settle(side, session)?;
             }
-            self.read_store(side, session, all || what == 5)?;
+            self.read_store(side, session, all || what == 5, !all)?;
             if !all || self.activity == activity {
                 return Ok(());
             }
@@ -317,11 +347,18 @@ impl Context {
     }
 
     /// Hears what a session wants to read, and answers it now, or at another time.
-    pub(crate) fn read_store<S>(&mut self, side: Side, session: &mut S, now: bool) -> Result
+    pub(crate) fn read_store<S>(
+        &mut self,
+        side: Side,
+        session: &mut S,
+        now: bool,
+        may_fail: bool,
+    ) -> Result
     where
         S: Session,
         Happening: From<S::Event>,
     {
+        let fails = may_fail && now && self.chance(self.setup.rates.store_failure);
         if let Some(load) = session.poll_load() {
             self.activity += 1;
             self.trace.line(|| format!("{side} reads {load:?}"));
@@ -331,6 +368,11 @@ impl Context {
             return Ok(());
         };
         self.activity += 1;
+        if fails {
+            self.trace.line(|| format!("{side} cannot read {load:?}"));
+            session.handle_load_failed();
+            return self.settle(side, session);
+        }
         let loaded = self.load(side, load);
         session.handle_loaded(self.now, loaded);
         self.settle(side, session)
@@ -343,7 +385,29 @@ impl Context {
         loaded.records = records
             .filter_map(|record| self.plant.loaded(side, record))
             .collect();
+        for record in &mut loaded.records {
+            if let Record::Message { message, .. } = record {
+                self.payloads[side].count(message);
+            }
+        }
+        self.plant.answered(side, &load, &mut loaded);
         loaded
+    }
+
+    /// A batch was not stored.
+    fn failed(&mut self, side: Side, batch: &[(Lsn, StoreOp)]) -> Result {
+        let upto = batch.last().map_or(0, |(lsn, _)| lsn.0);
+        self.trace
+            .line(|| format!("{side} store fails a batch up to {upto}"));
+        if side == Side::Client || !self.setup.refuse_unstored {
+            return Ok(());
+        }
+        for (lsn, op) in batch {
+            if let StoreOp::Put(Record::Received { .. }) = op {
+                self.ledgers[side.other()].could_not_store(*lsn)?;
+            }
+        }
+        Ok(())
     }
 
     /// What a store has committed is known to the ledgers, and has to fit together.

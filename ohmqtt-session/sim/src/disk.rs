@@ -42,11 +42,11 @@ impl Disk {
         Some(batch)
     }
 
-    /// Fails the next batch.
-    pub(crate) fn fail(&mut self) -> Option<Lsn> {
+    /// Fails the next batch and gives its operations.
+    pub(crate) fn fail(&mut self) -> Option<Batch> {
         let batch = self.batches.pop_front()?;
         self.answered(&batch, false);
-        batch.last().map(|(upto, _)| *upto)
+        Some(batch)
     }
 
     fn answered(&mut self, batch: &[(Lsn, StoreOp)], stored: bool) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ohmqtt_codec::{PacketId, Qos, ReasonCode};
-use ohmqtt_session::{LostMessage, Lsn, SessionLoss, Ticket};
+use ohmqtt_session::{Instant, LostMessage, Lsn, SessionLoss, Ticket};
 
 use crate::side::Side;
 use crate::trace::{Result, rule};
@@ -19,6 +19,10 @@ pub(crate) struct Ledger {
     tentative: BTreeMap<PacketId, u32>,
     /// By the number of the operation that makes them certain: which of those.
     taken: BTreeMap<Lsn, (PacketId, u32)>,
+    /// Of those, the ones that the receiving application could not store, and so has not.
+    unstored: BTreeMap<Lsn, (PacketId, u32)>,
+    /// What was dropped to make room, since that was asked.
+    displaced: Vec<(Option<u32>, LostMessage)>,
     /// Losses reported of messages without a ticket, and deletions of records that only such a loss explains.
     unnamed: u32,
     unexplained: u32,
@@ -31,6 +35,11 @@ struct Entry {
     topic: String,
     /// The sender's process that accepted it still runs and gave it a ticket.
     ticketed: bool,
+    /// Nobody asks about it any more.
+    forgotten: bool,
+    /// When it is not to be sent any more, and when somebody who asks is to be told so.
+    over: Option<Instant>,
+    deadline: Option<Instant>,
     /// Its record was committed once.
     committed: bool,
     /// It may not arrive any more: it was never accepted.
@@ -61,6 +70,13 @@ enum Told {
     Lost(LostMessage),
 }
 
+impl Entry {
+    /// It is not in the outbox, or need not be.
+    fn is_void(&self) -> bool {
+        self.dead || self.gone || self.deleted
+    }
+}
+
 impl Ledger {
     pub(crate) fn new(sender: Side) -> Self {
         Self {
@@ -69,6 +85,8 @@ impl Ledger {
             latest: [None; 3],
             tentative: BTreeMap::new(),
             taken: BTreeMap::new(),
+            unstored: BTreeMap::new(),
+            displaced: Vec::new(),
             unnamed: 0,
             unexplained: 0,
         }
@@ -85,6 +103,9 @@ impl Ledger {
             qos,
             topic: topic.to_owned(),
             ticketed,
+            forgotten: false,
+            over: None,
+            deadline: None,
             committed: false,
             dead: false,
             accepted: false,
@@ -99,6 +120,70 @@ impl Ledger {
             restored: false,
             deleted: false,
         });
+    }
+
+    /// The message that was submitted last is not to be sent any more from `over` on.
+    pub(crate) fn limit(&mut self, over: Option<Instant>, deadline: Option<Instant>) {
+        if let Some(entry) = self.entries.last_mut() {
+            (entry.over, entry.deadline) = (over, deadline);
+        }
+    }
+
+    /// Nobody asks about this message any more, if anybody did.
+    pub(crate) fn forgets(&mut self, n: u32) -> Option<Ticket> {
+        let entry = self.entries.get_mut(usize::try_from(n).ok()?)?;
+        if !entry.ticketed {
+            return None;
+        }
+        entry.forgotten = true;
+        Some(Ticket(u64::from(n) + 1))
+    }
+
+    pub(crate) fn take_displaced(&mut self) -> Vec<(Option<u32>, LostMessage)> {
+        std::mem::take(&mut self.displaced)
+    }
+
+    /// A message that was accepted before this one and waits to be sent.
+    pub(crate) fn older_unsent(&self, n: u32) -> Option<usize> {
+        let older = self.entries.iter().take(usize::try_from(n).ok()?);
+        older.enumerate().find_map(|(n, entry)| {
+            let waits = !entry.sent && entry.told.is_none() && !entry.ended && !entry.is_void();
+            let known = entry.ticketed && !entry.forgotten || entry.committed && !entry.restored;
+            (waits && known).then_some(n)
+        })
+    }
+
+    /// How many messages of QoS 1 and 2 have no record yet, as far as is known.
+    pub(crate) fn unrecorded(&self) -> usize {
+        let entries = self.entries.iter().filter(|entry| {
+            let waits = !entry.committed && entry.told.is_none() && !entry.is_void();
+            waits && entry.qos != Qos::AtMostOnce
+        });
+        entries.count()
+    }
+
+    /// Whether a later message has the topic of this one.
+    pub(crate) fn has_newer(&self, n: u32) -> bool {
+        let Some(n) = usize::try_from(n).ok() else {
+            return false;
+        };
+        let topic = self.entries.get(n).map(|entry| &entry.topic);
+        let later = self.entries.iter().skip(n + 1);
+        later
+            .map(|entry| &entry.topic)
+            .any(|other| Some(other) == topic)
+    }
+
+    /// A message that somebody asks about, that has missed its deadline, and of which nothing was told.
+    pub(crate) fn overdue(&self, now: Instant, durable: bool) -> Option<usize> {
+        self.entries.iter().position(|entry| {
+            entry.deadline.is_some_and(|deadline| deadline <= now)
+                && entry.ticketed
+                && !entry.forgotten
+                && !entry.sent
+                && entry.told.is_none()
+                && (entry.accepted || !durable)
+        })
     }
 
     /// The session did not take it: no event may come of it. Called behind `submit`.
@@ -186,6 +271,10 @@ impl Ledger {
         why: LostMessage,
         policy: SessionLoss,
     ) -> Result<Option<u32>> {
+        if matches!(why, LostMessage::Dropped | LostMessage::Replaced) {
+            let n = number_of(ticket).filter(|_| !is_unnamed(ticket));
+            self.displaced.push((n, why));
+        }
         if is_unnamed(ticket) {
             self.unnamed += 1;
             return Ok(None);
@@ -225,7 +314,7 @@ impl Ledger {
             return Ok(());
         }
         rule!(
-            !entry.ticketed,
+            !entry.ticketed || entry.forgotten,
             "the record of #{n} is deleted before it is acknowledged"
         );
         self.unexplained += 1;
@@ -237,8 +326,19 @@ impl Ledger {
     }
 
     /// A PUBLISH leaves, for the first time under its identifier if it is `new`.
-    pub(crate) fn leaves(&mut self, n: u32, qos: Qos, new: bool, dup: bool) -> Result {
+    pub(crate) fn leaves(
+        &mut self,
+        n: u32,
+        qos: Qos,
+        (new, dup): (bool, bool),
+        now: Instant,
+    ) -> Result {
         let entry = self.entry(n, "PUBLISH of")?;
+        // 3.3.2.3.3: what was sent before, as far as is known, does not expire any more.
+        rule!(
+            dup || entry.sent || entry.over.is_none_or(|over| now < over),
+            "#{n} is sent for the first time when it has missed its deadline"
+        );
         rule!(entry.qos == qos, "#{n} is sent with {qos:?}");
         rule!(!entry.dead, "#{n} is sent, and was never accepted");
         rule!(
@@ -345,6 +445,24 @@ impl Ledger {
         {
             self.tentative.remove(&id);
         }
+        // The same operation failed when it was asked for first.
+        if let Some((_, n)) = self.unstored.remove(&lsn)
+            && let Ok(entry) = self.entry(n, "message")
+        {
+            entry.held += 1;
+        }
+    }
+
+    /// The receiving application could not store a message and its identifier in one: it does not have it.
+    pub(crate) fn could_not_store(&mut self, lsn: Lsn) -> Result {
+        if let Some((id, n)) = self.taken.remove(&lsn) {
+            self.tentative.remove(&id);
+            self.unstored.insert(lsn, (id, n));
+            let entry = self.entry(n, "message")?;
+            entry.held = entry.held.saturating_sub(1);
+            entry.refused = true;
+        }
+        Ok(())
     }
 
     /// The receiving application gave the message back with an error.
@@ -359,6 +477,7 @@ impl Ledger {
     /// The receiver's process ended: what its application held without a record it does not have any more.
     pub(crate) fn receiver_crashed(&mut self) -> Result {
         self.taken.clear();
+        self.unstored.clear();
         for n in std::mem::take(&mut self.tentative).into_values() {
             let entry = self.entry(n, "message")?;
             entry.held = entry.held.saturating_sub(1);
@@ -370,6 +489,7 @@ impl Ledger {
     pub(crate) fn receiver_forgot(&mut self) {
         self.tentative.clear();
         self.taken.clear();
+        self.unstored.clear();
     }
 
     /// The sender's process ended: what was not committed was never accepted, and tickets are gone.
@@ -408,7 +528,7 @@ impl Ledger {
                 || entry.refused
                 || entry.gone
                 || matches!(entry.told, Some(Told::Lost(_)));
-            if entry.ticketed {
+            if entry.ticketed && !entry.forgotten {
                 rule!(
                     entry.told.is_some(),
                     "the {sender} never heard what became of #{n}"
@@ -418,7 +538,7 @@ impl Ledger {
                 continue;
             }
             rule!(
-                !entry.ticketed,
+                !entry.ticketed || entry.forgotten,
                 "#{n} of the {sender} at {:?} is lost: {entry:?}",
                 entry.qos
             );

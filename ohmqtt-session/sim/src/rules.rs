@@ -108,7 +108,8 @@ fn sent_publish(context: &mut Context, side: Side, wire: &mut Wire, publish: &Pu
         .delivery
         .packet_id()
         .is_none_or(|id| !context.flights[side].by_id.contains_key(&id));
-    context.ledgers[side].leaves(n, qos, new, publish.delivery.dup())?;
+    let how = (new, publish.delivery.dup());
+    context.ledgers[side].leaves(n, qos, how, context.now)?;
     // 4.6: in order, what goes again among it.
     let last = &mut wire.last[side][usize::from(qos != Qos::AtMostOnce)];
     rule!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use ohmqtt_codec::{ConnectProperties, MqttString};
-use ohmqtt_session::{ClientConfig, OutboxConfig, ServerConfig, SessionLoss};
+use ohmqtt_session::{ClientConfig, OutboxConfig, Overflow, ServerConfig, SessionLoss};
 
 use crate::side::{Side, Sides};
 
@@ -21,6 +21,8 @@ pub(crate) struct Rates {
     pub(crate) store_failure: u32,
     pub(crate) refusal: u32,
     pub(crate) disconnect: u32,
+    pub(crate) deadline: u32,
+    pub(crate) forget: u32,
 }
 
 /// One run's circumstances.
@@ -37,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) outbox: Sides<OutboxConfig>,
     /// The server's limits change from connection to connection.
     pub(crate) moody: bool,
+    /// The server's application stores a QoS 2 message in one step with its record.
+    pub(crate) refuse_unstored: bool,
     pub(crate) rates: Rates,
 }
 
@@ -59,6 +63,8 @@ impl Setup {
             store_failure: sometimes(2, 600),
             refusal: sometimes(4, 200),
             disconnect: sometimes(3, 10),
+            deadline: 50 + sometimes(3, 600),
+            forget: sometimes(2, 60),
         };
         let maximum = |rng: &mut Rng| match rng.u8(..4) {
             0 => 1,
@@ -75,6 +81,11 @@ impl Setup {
                 rng.usize(200..2000)
             } else {
                 1 << 20
+            };
+            outbox.overflow = match rng.u8(..4) {
+                0 => Overflow::DropOldest,
+                1 => Overflow::KeepNewest,
+                _ => Overflow::Refuse,
             };
             if rng.u8(..4) > 0 {
                 outbox.window.messages = rng.usize(1..10);
@@ -97,6 +108,7 @@ impl Setup {
             packet_size: Sides([size(rng), size(rng)]),
             outbox: Sides([outbox(rng), outbox(rng)]),
             moody: rng.u8(..4) == 0,
+            refuse_unstored: rng.bool(),
             rates,
         }
     }
@@ -142,6 +154,7 @@ impl Setup {
         config.server_keep_alive = (self.moody && rng.bool()).then(|| rng.u16(1..30));
         config.outbox = self.outbox[Side::Server];
         config.durable = self.durable[Side::Server];
+        config.refuse_unstored = self.refuse_unstored;
         config
     }
 }

@@ -10,7 +10,7 @@ use ohmqtt_session::{Instant, Record};
 use crate::disk::Disk;
 use crate::ledger::Ledger;
 use crate::side::Sides;
-use crate::trace::{Failure, Result, number};
+use crate::trace::{Failure, Result, number, rule};
 
 /// What one side has under way: by Packet Identifier, over all connections of the session.
 #[derive(Debug, Default)]
@@ -121,6 +121,10 @@ impl Flights {
             let n = n.ok_or_else(|| Failure(format!("a record of no message: {record:?}")))?;
             ledger.restored(n)?;
             if unnamed {
+                rule!(
+                    !ledger.was_sent(n),
+                    "#{n} was sent, and its identifier is not read back"
+                );
                 self.unnamed.insert(n);
                 continue;
             }

@@ -68,7 +68,9 @@ pub(crate) struct World {
     pub(crate) requests: BTreeSet<Ticket>,
     /// The messages, and their bytes, that stood in each side's store at its last crash. Deletions wait for nothing, so they may be
     /// more than the outbox takes, and a session takes messages before it is read back; it is over its bound by them at most.
-    restored: Sides<(usize, usize)>,
+    pub(crate) restored: Sides<(usize, usize)>,
+    /// Messages that each side's process read back into memory when it began, at most.
+    pub(crate) read_back: Sides<usize>,
 }
 
 /// A stream, and the server's session at its end.
@@ -87,7 +89,7 @@ pub(crate) struct Connection {
 
 impl World {
     fn new(context: Context) -> Self {
-        let client = ClientSession::new(context.setup.client());
+        let client = ClientSession::new(context.client_config());
         Self {
             context,
             client,
@@ -101,6 +103,7 @@ impl World {
             last_request: 0,
             requests: BTreeSet::new(),
             restored: Sides::default(),
+            read_back: Sides::default(),
         }
     }
 
@@ -144,16 +147,21 @@ impl World {
         if self.context.chance(rates.crash[Side::Client]) {
             self.crash_client()?;
             self.restored[Side::Client] = self.stored(Side::Client);
+            self.read_back[Side::Client] = self.to_read_back(Side::Client);
             return Ok(());
         }
         if self.context.chance(rates.crash[Side::Server]) {
             self.crash_server()?;
             self.restored[Side::Server] = self.stored(Side::Server);
+            self.read_back[Side::Server] = self.to_read_back(Side::Server);
             return Ok(());
         }
         if self.context.chance(rates.jump) {
             let seconds = self.context.rng.u64(1..4000);
             return self.wait(Duration::from_secs(seconds));
+        }
+        if self.context.chance(rates.forget) {
+            return self.forget_ticket();
         }
         if self.context.chance(rates.disconnect) {
             return self.disconnect();
@@ -438,7 +446,7 @@ impl World {
         if self.told && self.context.disks[Side::Client].is_idle() {
             self.unheard = false;
         }
-        Ok(())
+        self.check_memory()
     }
 
     /// 3.1.2.10: the client is never silent for longer than the Keep Alive. Behind a write of all there is.
@@ -471,6 +479,7 @@ impl World {
             "requests without an answer: {:?}",
             self.requests
         );
+        self.check_counters()?;
         self.context.ledgers[Side::Client].finish()?;
         self.context.ledgers[Side::Server].finish()
     }

@@ -166,7 +166,9 @@ impl Flows {
             if self.sender.fail_unstored(&mut self.log, old, &op, events) {
                 continue;
             }
+            let asked_twice = self.log.was_asked_twice(old);
             if let StoreOp::Put(Record::Received { packet_id }) = &op
+                && !asked_twice
                 && self.receiver.refuse_unstored(*packet_id, old, gated)
             {
                 continue;
@@ -174,6 +176,9 @@ impl Flows {
             let follower = latest.get(&op.key()).copied().filter(|lsn| *lsn != old);
             let new = follower.unwrap_or_else(|| self.log.push(|| op.clone()));
             latest.insert(op.key(), new);
+            if asked_twice {
+                self.log.ask_twice(new);
+            }
             match &op {
                 StoreOp::Put(Record::Received { packet_id }) => {
                     self.receiver.regate(*packet_id, old, new);

@@ -60,6 +60,14 @@ bugs! {
     PingForgotten: "no PINGREQ" => "is to send by",
     RestoredAsNew: "a message read back from the store goes as a new one" => "goes again",
     ReleaseForgotten: "a release is not read back from the store" => "the store of the",
+    DroppedInVain: "an outbox that is not full drops messages" => "without need",
+    NewestDropped: "the oldest message is dropped, though it is the newest on its topic" => "is the newest on its topic",
+    OldestKept: "a message is dropped that is not the oldest" => "is older",
+    DeadlineIgnored: "a deadline that is not heeded" => "missed its deadline",
+    LossUntold: "a message that is given up, and nobody is told" => "before it is acknowledged",
+    BacklogStale: "where the backlog begins is written once" => "its identifier is not read back",
+    LoadCutShort: "of a stretch that is read the last message is left out" => "stuck",
+    PayloadKept: "payloads that are stored stay in memory" => "payloads in memory",
     ReceivedForgotten: "a received identifier is not read back from the store" => "at QoS 2 is delivered twice",
 }
 

@@ -8,9 +8,13 @@ use std::num::NonZeroU16;
 
 use fastrand::Rng;
 use ohmqtt_codec::{Delivery, Packet, PacketId, Publish, PublishTopic, Qos, TopicAlias, TopicName};
-use ohmqtt_session::{Key, Message, Receipt, Record, StoreOp};
+use ohmqtt_session::{
+    Backlog, Key, Load, Loaded, LostMessage, Message, OutboxConfig, Overflow, PublishOptions,
+    Receipt, Record, StoreOp, Ticket,
+};
 
 pub use self::bug::Bug;
+use crate::happening::Happening;
 use crate::side::Side;
 use crate::trace::number;
 
@@ -29,6 +33,8 @@ pub(crate) struct Plant {
     aliases: BTreeMap<TopicAlias, TopicName>,
     /// QoS 2 messages that were delivered.
     delivered: BTreeMap<u32, (Message, Receipt)>,
+    backlog: Option<Backlog>,
+    payloads: Vec<Message>,
     /// The operation just polled is to be confirmed before it is stored.
     confirms: bool,
 }
@@ -49,6 +55,8 @@ impl Plant {
             recorded: BTreeSet::new(),
             aliases: BTreeMap::new(),
             delivered: BTreeMap::new(),
+            backlog: None,
+            payloads: Vec::new(),
             confirms: false,
         }
     }
@@ -224,6 +232,22 @@ impl Plant {
             )
         );
         match (bug, &op) {
+            (Some(Bug::BacklogStale), StoreOp::Put(Record::Backlog(backlog))) => {
+                let kept = *self.backlog.get_or_insert(*backlog);
+                let stale = Backlog {
+                    first: kept.first,
+                    ..*backlog
+                };
+                vec![StoreOp::Put(Record::Backlog(stale))]
+            }
+            (Some(Bug::BacklogStale), StoreOp::Delete(Key::Backlog)) => {
+                self.backlog = None;
+                vec![op]
+            }
+            (Some(Bug::PayloadKept), StoreOp::Put(Record::Message { message, .. })) => {
+                self.payloads.push(message.clone());
+                vec![op]
+            }
             (Some(Bug::PubrecWithoutRecord), StoreOp::Put(Record::Received { .. })) => Vec::new(),
             (
                 Some(Bug::DeletedBeforeAck),
@@ -242,6 +266,55 @@ impl Plant {
 
     pub(crate) fn confirms_early(&mut self) -> bool {
         std::mem::take(&mut self.confirms)
+    }
+
+    /// What a session is told of its outbox.
+    pub(crate) fn outbox(&self, side: Side, mut config: OutboxConfig) -> OutboxConfig {
+        match (self.at(side), config.overflow) {
+            (Some(Bug::DroppedInVain), _) => config.limits.messages -= 1,
+            (Some(Bug::NewestDropped), Overflow::KeepNewest) => {
+                config.overflow = Overflow::DropOldest;
+            }
+            (Some(Bug::OldestKept), Overflow::DropOldest) => {
+                config.overflow = Overflow::KeepNewest;
+            }
+            _ => {}
+        }
+        config
+    }
+
+    /// What a session is told of a message.
+    pub(crate) fn options(&self, side: Side, mut options: PublishOptions) -> PublishOptions {
+        if self.at(side) == Some(Bug::DeadlineIgnored) {
+            options.deadline = None;
+        }
+        options
+    }
+
+    /// What is heard of an event.
+    pub(crate) fn heard(&self, side: Side, happening: Happening) -> Option<Happening> {
+        let Happening::Lost(ticket, why) = happening else {
+            return Some(happening);
+        };
+        match (self.at(side), why) {
+            (Some(Bug::LossUntold), _) if ticket != Ticket::NONE => None,
+            (Some(Bug::NewestDropped), LostMessage::Dropped) => {
+                Some(Happening::Lost(ticket, LostMessage::Replaced))
+            }
+            (Some(Bug::OldestKept), LostMessage::Replaced) => {
+                Some(Happening::Lost(ticket, LostMessage::Dropped))
+            }
+            _ => Some(happening),
+        }
+    }
+
+    /// What a session reads of a stretch that is not its first.
+    pub(crate) fn answered(&self, side: Side, load: &Load, loaded: &mut Loaded) {
+        let is_later = matches!(load.from, Key::Outgoing(from) if from > 0);
+        if self.at(side) == Some(Bug::LoadCutShort) && is_later && loaded.records.len() > 1 {
+            loaded.records.pop();
+            loaded.complete = true;
+        }
     }
 
     /// What a new process reads of a record, if it reads it at all.

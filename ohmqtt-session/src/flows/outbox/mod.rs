@@ -405,7 +405,7 @@ impl Outbox {
     fn unindex(&mut self, outgoing: &Outgoing) {
         self.by_ticket.remove(&outgoing.ticket);
         if let Some(newest) = &mut self.newest {
-            newest.remove(&outgoing.message.topic, outgoing.seq);
+            newest.remove(outgoing.seq);
         }
         if let Some(deadline) = outgoing.deadline {
             self.deadlines.remove(&(deadline, outgoing.seq));

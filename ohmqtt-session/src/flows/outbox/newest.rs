@@ -12,6 +12,8 @@ const ENTRY: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Newest {
     by_topic: BTreeMap<TopicName, (u64, usize)>,
+    /// The topics of the newest ones.
+    topics: BTreeMap<u64, TopicName>,
     /// Those that have a newer one on their topic, with their sizes.
     older: BTreeMap<u64, usize>,
     older_bytes: usize,
@@ -21,7 +23,7 @@ pub(super) struct Newest {
 impl Newest {
     /// About what it occupies, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.topic_bytes + ENTRY * (self.by_topic.len() + self.older.len())
+        self.topic_bytes + ENTRY * (2 * self.by_topic.len() + self.older.len())
     }
 
     /// What a message on this topic would add to that.
@@ -35,7 +37,7 @@ impl Newest {
 
     /// What the only message on a topic occupies here.
     pub(super) fn first_cost(topic: &TopicName) -> usize {
-        ENTRY + topic.len()
+        2 * ENTRY + topic.len()
     }
 
     /// How many messages [`pop_older`](Self::pop_older) would give in all, their bytes, and what they occupy here.
@@ -56,6 +58,9 @@ impl Newest {
         if let Some(newest) = self.by_topic.get_mut(topic) {
             // One that is to be sent anew is older than those that were not sent.
             let older = if newest.0 < seq {
+                if let Some(name) = self.topics.remove(&newest.0) {
+                    self.topics.insert(seq, name);
+                }
                 core::mem::replace(newest, (seq, size))
             } else {
                 (seq, size)
@@ -68,19 +73,16 @@ impl Newest {
         // The name may be a slice of a large packet.
         let name = TopicName::try_from(bytes::Bytes::copy_from_slice(topic.as_bytes()));
         let name = name.unwrap_or_else(|_| topic.clone());
+        self.topics.insert(seq, name.clone());
         self.by_topic.insert(name, (seq, size));
     }
 
     /// The message is not unsent any more.
-    pub(super) fn remove(&mut self, topic: &TopicName, seq: u64) {
+    pub(super) fn remove(&mut self, seq: u64) {
         if let Some(size) = self.older.remove(&seq) {
             self.older_bytes -= size;
-        } else if self
-            .by_topic
-            .get(topic)
-            .is_some_and(|(newest, _)| *newest == seq)
-        {
-            self.by_topic.remove(topic);
+        } else if let Some(topic) = self.topics.remove(&seq) {
+            self.by_topic.remove(&topic);
             self.topic_bytes -= topic.len();
         }
     }
@@ -100,7 +102,7 @@ impl Newest {
                 Some((seq, size))
             }
             (_, Some((seq, size))) => {
-                self.remove(topic, seq);
+                self.remove(seq);
                 Some((seq, size))
             }
             (_, None) => None,
@@ -138,12 +140,12 @@ mod tests {
     #[test]
     fn what_is_sent_is_forgotten_and_costs_nothing() {
         let mut newest = Newest::default();
-        assert_eq!(newest.cost(&topic("aa")), ENTRY + 2);
+        assert_eq!(newest.cost(&topic("aa")), 2 * ENTRY + 2);
         newest.add(&topic("aa"), 1, 10);
         newest.add(&topic("aa"), 2, 10);
-        assert_eq!(newest.bytes(), 2 * ENTRY + 2);
-        newest.remove(&topic("aa"), 1);
-        newest.remove(&topic("aa"), 2);
+        assert_eq!(newest.bytes(), 3 * ENTRY + 2);
+        newest.remove(1);
+        newest.remove(2);
         assert_eq!(newest.bytes(), 0);
         assert_eq!(newest.pop_older(&topic("aa")), None);
     }

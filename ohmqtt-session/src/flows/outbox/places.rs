@@ -162,6 +162,9 @@ impl Outbox {
 
     fn remove_from_disk(&mut self, seq: u64, size: usize) -> Unsent {
         self.moved = true;
+        if let Some(newest) = &mut self.newest {
+            newest.remove(seq);
+        }
         let held = self.disk.remove(seq, size);
         if let Some(held) = held {
             self.by_ticket.remove(&held.ticket);
@@ -424,9 +427,6 @@ impl Outbox {
             if let Some(why) = LostMessage::of_wait(now, accepted, deadline, &message)
                 && self.disk.contains(seq)
             {
-                if let Some(newest) = &mut self.newest {
-                    newest.remove(&message.topic, seq);
-                }
                 over.push((self.remove_from_disk(seq, message.size()), why));
             }
         }

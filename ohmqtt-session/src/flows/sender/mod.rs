@@ -127,6 +127,14 @@ impl Sender {
         options: PublishOptions,
         events: &mut impl FnMut(FlowEvent),
     ) -> Result<(), Box<Rejected>> {
+        let offline = !self.connected && !options.keep_offline;
+        if message.qos == Qos::AtMostOnce && offline {
+            // It takes nobody's room.
+            self.outbox.count_accepted();
+            self.outbox
+                .lose(options.ticket, LostMessage::Offline, events);
+            return Ok(());
+        }
         if let Err(error) = self.make_room(log, now, &message, events) {
             return Err(Rejected::new(message, error).into());
         }
@@ -144,11 +152,7 @@ impl Sender {
             packet_id: None,
             message,
         };
-        let offline = !self.connected && !outgoing.keep_offline;
-        if outgoing.message.qos == Qos::AtMostOnce && offline {
-            let unsent = Unsent::from(&outgoing);
-            self.give_up(log, &unsent, LostMessage::Offline, events);
-        } else if self.restoring {
+        if self.restoring {
             self.staged_bytes += outgoing.message.size();
             self.staged.push_back(outgoing);
         } else {
