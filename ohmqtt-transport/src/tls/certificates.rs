@@ -81,6 +81,35 @@ impl fmt::Debug for Certificates {
 /// A certificate to show and its private key: who one is, as a server or as a client.
 ///
 /// `Debug` does not show the key.
+///
+/// ```
+/// use ohmqtt_transport::{Certificates, Connect, Connector, Identity, TlsOptions, listen_with};
+/// # use rcgen::generate_simple_self_signed;
+/// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let made = generate_simple_self_signed(["localhost".to_owned()])?;
+/// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # let authority = chain.clone();
+/// // What the server shows, and what the client trusts, both in PEM.
+/// let identity = Identity::pem(&chain, &key)?;
+/// let mut listener = listen_with(&"mqtts://localhost:0".parse()?, identity).await?;
+///
+/// let tls = TlsOptions::new().authorities(Certificates::parse(&authority)?);
+/// let connector = Connector::new().tls(tls);
+///
+/// let server = listener.local();
+/// let accept = async { listener.accept().await?.handshake.await };
+/// let (client, accepted) = tokio::join!(connector.connect(&server), accept);
+/// let (mut client, (mut stream, _peer)) = (client?, accepted?);
+/// client.write_all(b"hello").await?;
+/// client.shutdown().await?;
+/// let mut text = String::new();
+/// stream.read_to_string(&mut text).await?;
+/// assert_eq!(text, "hello");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Identity {
     chain: Certificates,

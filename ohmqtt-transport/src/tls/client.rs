@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
@@ -48,7 +48,8 @@ impl TlsOptions {
         Self::default()
     }
 
-    /// Trusts these authorities and no others, whatever the platform trusts.
+    /// Trusts these authorities and no others, whatever the platform trusts. The certificate of a server itself may stand
+    /// among them, such as a self-signed one; its name and dates still count.
     #[must_use]
     pub fn authorities(mut self, authorities: Certificates) -> Self {
         self.trust = Trust::Only(authorities);
@@ -169,7 +170,10 @@ impl TlsOptions {
             });
         }
         let provider = crypto::provider()?;
-        let verifier = Arc::new(Exact(self.trust.verifier(&provider)?));
+        let verifier = Arc::new(Exact {
+            verifier: self.trust.verifier(&provider)?,
+            trusted: self.trust.named(),
+        });
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(bad_tls)?
@@ -190,6 +194,13 @@ impl TlsOptions {
 }
 
 impl Trust {
+    fn named(&self) -> Vec<CertificateDer<'static>> {
+        match self {
+            Self::Only(authorities) => authorities.der().to_vec(),
+            Self::Platform | Self::Anyone => Vec::new(),
+        }
+    }
+
     fn verifier(
         &self,
         provider: &Arc<CryptoProvider>,

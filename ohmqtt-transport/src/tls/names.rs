@@ -7,6 +7,7 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::time::Time;
 
 /// The names in a verified certificate: the common name, then the alternative ones, none twice.
 pub(crate) fn of(certificate: &CertificateDer<'_>) -> Vec<String> {
@@ -57,4 +58,12 @@ pub(super) fn is_self_issued(certificate: &CertificateDer<'_>) -> bool {
         let owner = certificate.tbs_certificate();
         owner.issuer() == owner.subject()
     })
+}
+
+/// From when until when the certificate is valid, in seconds since 1970; `None` if it cannot be read.
+pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<(u64, u64)> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let validity = certificate.tbs_certificate().validity();
+    let seconds = |time: Time| time.to_unix_duration().as_secs();
+    Some((seconds(validity.not_before), seconds(validity.not_after)))
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
 use super::names;
@@ -14,9 +16,33 @@ use super::names;
 #[error("its issuer is itself")]
 pub(super) struct SelfSigned;
 
-/// Another verifier's verdict, with self-signed certificates called so.
+/// Another verifier's verdict, with self-signed certificates called so, or taken where that very one is trusted.
 #[derive(Debug)]
-pub(super) struct Exact(pub(super) Arc<dyn ServerCertVerifier>);
+pub(super) struct Exact {
+    pub(super) verifier: Arc<dyn ServerCertVerifier>,
+    /// What the user trusts by name; empty where the platform decides.
+    pub(super) trusted: Vec<CertificateDer<'static>>,
+}
+
+impl Exact {
+    /// A server that shows a trusted certificate itself, which rustls refuses if it may also sign others, as those that
+    /// `openssl req -x509` makes. What is left to ask is whether it is for this name and time.
+    fn verify_trusted(
+        end_entity: &CertificateDer<'_>,
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let (from, until) = names::validity(end_entity).ok_or(CertificateError::BadEncoding)?;
+        if now.as_secs() < from {
+            return Err(CertificateError::NotValidYet.into());
+        }
+        if now.as_secs() > until {
+            return Err(CertificateError::Expired.into());
+        }
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+}
 
 impl ServerCertVerifier for Exact {
     fn verify_server_cert(
@@ -27,17 +53,26 @@ impl ServerCertVerifier for Exact {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict =
-            self.0
-                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        verdict.map_err(|error| match error {
-            Error::InvalidCertificate(
-                CertificateError::UnknownIssuer | CertificateError::Other(_),
-            ) if names::is_self_issued(end_entity) => {
-                CertificateError::Other(OtherError(Arc::new(SelfSigned))).into()
+        let verdict = self.verifier.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verdict {
+            Err(Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.trusted.contains(end_entity) =>
+            {
+                Self::verify_trusted(end_entity, server_name, now)
             }
-            error => error,
-        })
+            Err(Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::Other(_),
+            )) if names::is_self_issued(end_entity) => {
+                Err(CertificateError::Other(OtherError(Arc::new(SelfSigned))).into())
+            }
+            verdict => verdict,
+        }
     }
 
     fn verify_tls12_signature(
@@ -46,7 +81,7 @@ impl ServerCertVerifier for Exact {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
+        self.verifier.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -55,11 +90,11 @@ impl ServerCertVerifier for Exact {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
+        self.verifier.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.verifier.supported_verify_schemes()
     }
 }
 

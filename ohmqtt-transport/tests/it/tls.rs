@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use ohmqtt_transport::{
-    BoxFuture, Certificates, ConfigError, Connect, Connector, Endpoint, Identity, Listen,
-    ListenOptions, Peer, Phase, RustlsClientConfig, RustlsServerConfig, TlsOptions, Transport,
-    TransportError, TransportErrorKind, listen, listen_with,
+    BoxFuture, CertificateFault, Certificates, ConfigError, Connect, Connector, Endpoint, Identity,
+    Listen, ListenOptions, Peer, Phase, RustlsClientConfig, RustlsServerConfig, TlsOptions,
+    Transport, TransportError, TransportErrorKind, listen, listen_with,
 };
+use rcgen::{BasicConstraints, IsCa};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::certs::{AUTHORITY, certificate, self_signed, server_identity};
+use crate::certs::{AUTHORITY, certificate, expired, not_yet_valid, self_signed, server_identity};
 use crate::contract::{Subject, contract, in_time};
 
 struct Tls;
@@ -111,11 +112,42 @@ async fn der_and_files_do_as_well_as_pem() {
     }
 }
 
+/// One for itself alone, and one that might sign others, as those of `openssl req -x509`.
 #[tokio::test]
 async fn self_signed_certificate_that_is_trusted_is_taken() {
-    let issued = self_signed(&certificate(&["127.0.0.1"]));
-    let trusted = Certificates::parse(&issued.chain).unwrap();
-    join(issued.identity(), TlsOptions::new().authorities(trusted)).await;
+    for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+        let mut params = certificate(&["127.0.0.1"]);
+        params.is_ca = is_ca;
+        let issued = self_signed(&params);
+        let trusted = Certificates::parse(&issued.chain).unwrap();
+        join(issued.identity(), TlsOptions::new().authorities(trusted)).await;
+    }
+}
+
+/// To trust a certificate is not to take it for every server, nor for ever.
+#[tokio::test]
+async fn trusted_certificate_is_refused_for_another_name_or_time() {
+    let table = [
+        (certificate(&["other.example"]), CertificateFault::WrongName),
+        (certificate(&[]), CertificateFault::NoName),
+        (expired(&["127.0.0.1"]), CertificateFault::Expired),
+        (not_yet_valid(&["127.0.0.1"]), CertificateFault::NotYetValid),
+    ];
+    for (mut params, fault) in table {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issued = self_signed(&params);
+        let trusted = Certificates::parse(&issued.chain).unwrap();
+        let mut listener = listen_as(issued.identity()).await;
+        let connector = Connector::new().tls(TlsOptions::new().authorities(trusted));
+        let local = listener.local();
+        let accept = async { listener.accept().await?.handshake.await };
+        let (client, server) =
+            in_time(async { tokio::join!(connector.connect(&local), accept) }).await;
+        let kind = TransportErrorKind::Certificate(fault);
+        assert_eq!(client.err().unwrap().kind(), kind);
+        let kind = TransportErrorKind::CertificateRefused;
+        assert_eq!(server.err().unwrap().kind(), kind);
+    }
 }
 
 #[tokio::test]

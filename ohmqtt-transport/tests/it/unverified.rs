@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
 use ohmqtt_transport::{Connect, Connector, Endpoint, TlsOptions, listen_with};
+use tokio::io::AsyncWriteExt;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -47,23 +48,45 @@ impl Visit for Text {
     }
 }
 
-#[tokio::test]
-async fn verification_switched_off_takes_anyone_and_warns_each_time() {
+/// Connects twice over `scheme` to a server of another name that nobody trusts.
+async fn check(scheme: &str) {
     let warnings = Warnings::default();
     let _guard = tracing::subscriber::set_default(warnings.clone());
     let issued = self_signed(&certificate(&["someone.else"]));
-    let at: Endpoint = "mqtts://127.0.0.1:0".parse().unwrap();
+    let at: Endpoint = format!("{scheme}://127.0.0.1:0").parse().unwrap();
     let mut listener = listen_with(&at, issued.identity()).await.unwrap();
     let local = listener.local();
     let connector = Connector::new().tls(TlsOptions::new().dangerously_disable_verification());
     for connections in 1..=2 {
-        let accept = async { listener.accept().await?.handshake.await };
-        let (client, server) =
-            in_time(async { tokio::join!(connector.connect(&local), accept) }).await;
-        client.unwrap();
-        server.unwrap();
+        let client = async {
+            let mut client = connector.connect(&local).await.unwrap();
+            client.write_u8(7).await.unwrap();
+            client.flush().await.unwrap();
+            client
+        };
+        let accept = async { listener.accept().await.unwrap().handshake.await.unwrap() };
+        let _ends = in_time(async { tokio::join!(client, accept) }).await;
         let warnings = warnings.0.lock().unwrap();
         assert_eq!(warnings.len(), connections, "{warnings:?}");
-        assert!(warnings[connections - 1].contains("verification is disabled"));
+        let last = &warnings[connections - 1];
+        assert!(last.contains("verification is disabled"), "{last}");
+        assert!(last.contains(&local.to_string()), "{last}");
     }
+}
+
+#[tokio::test]
+async fn verification_switched_off_takes_anyone_and_warns_each_time() {
+    check("mqtts").await;
+}
+
+#[cfg(feature = "ws")]
+#[tokio::test]
+async fn verification_switched_off_warns_over_websocket() {
+    check("wss").await;
+}
+
+#[cfg(feature = "quic")]
+#[tokio::test]
+async fn verification_switched_off_warns_over_quic() {
+    check("quic").await;
 }

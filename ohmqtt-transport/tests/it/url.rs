@@ -152,6 +152,42 @@ fn bad_urls_are_refused_with_the_wrong_part() {
     }
 }
 
+/// What is wrong is found alike under every scheme that has a host, and what has no meaning there is refused.
+#[test]
+fn every_scheme_refuses_the_same_faults() {
+    let schemes = [
+        (Scheme::Mqtt, 1883),
+        (Scheme::Mqtts, 8883),
+        (Scheme::Ws, 80),
+        (Scheme::Wss, 443),
+        (Scheme::Quic, 14567),
+    ];
+    for (scheme, port) in schemes {
+        let parse = |rest: &str| format!("{scheme}://{rest}").parse::<Endpoint>();
+        let good = parse("user:secret@[2001:db8::1]").unwrap();
+        assert_eq!((good.scheme(), good.port()), (scheme, Some(port)));
+        assert_eq!(scheme.default_port(), Some(port));
+        assert_eq!(parse(":1"), Err(ConfigError::MissingHost));
+        let host = || "a..b".to_owned();
+        assert_eq!(
+            parse("u:p@a..b:1"),
+            Err(ConfigError::BadHost { host: host() })
+        );
+        let bad_port = "1x".to_owned();
+        assert_eq!(
+            parse("u:p@h:1x"),
+            Err(ConfigError::BadPort { port: bad_port })
+        );
+        assert_eq!(parse("u:p#q@h"), Err(ConfigError::BadCredentials));
+        let (path, fragment) = ("/a".to_owned(), "/a#b".to_owned());
+        let bad_path = |path| Err(ConfigError::BadPath { scheme, path });
+        assert_eq!(parse("u:p@h/a#b"), bad_path(fragment));
+        if !matches!(scheme, Scheme::Ws | Scheme::Wss) {
+            assert_eq!(parse("u:p@h/a"), bad_path(path));
+        }
+    }
+}
+
 #[test]
 fn messages_say_what_is_wrong_and_what_to_do() {
     let table = [
