@@ -16,13 +16,13 @@ use ohmqtt_codec::{
 
 pub use self::config::{Accept, Routed, ServerConfig, Subscription};
 pub use self::event::ServerEvent;
-use crate::Instant;
 use crate::connection::{Connection, PeerLimits};
 use crate::direction::{self, Role};
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::exchange::Exchange;
 use crate::flows::{Flows, PublishError, Receipt, Rejected};
 use crate::message::{Message, PublishOptions, Ticket};
+use crate::{Instant, OutboxCounters};
 
 /// One client's connection as its server sees it: the rules of MQTT 5.0 from CONNECT to the end, without any I/O.
 ///
@@ -148,6 +148,11 @@ impl ServerSession {
     /// Messages accepted for the client and not finished, and their size in bytes.
     pub fn queued(&self) -> (usize, usize) {
         self.exchange.flows.queued()
+    }
+
+    /// What became of messages for the client since its session began, or was read back.
+    pub fn counters(&self) -> OutboxCounters {
+        self.exchange.flows.counters()
     }
 
     /// Messages of QoS 1 and 2 that were sent on this connection and are not acknowledged.

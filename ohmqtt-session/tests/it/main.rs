@@ -10,6 +10,7 @@ macro_rules! both_roles {
 }
 
 mod accept;
+mod backlog;
 mod connect;
 mod crash;
 mod deliver;
@@ -22,6 +23,7 @@ mod keep_alive;
 mod loss;
 mod order;
 mod outbox;
+mod overflow;
 mod peer;
 mod qos;
 mod quota;

@@ -15,7 +15,12 @@ pub(crate) trait Side: Session<Event: Debug> + Sized {
     fn open(peer_receive_maximum: u16) -> Script<Self>;
 
     /// One that is connected, with a store.
-    fn durable() -> Script<Self>;
+    fn durable() -> Script<Self> {
+        Self::durable_with(|_| {})
+    }
+
+    /// One that is connected, with a store and an outbox like this.
+    fn durable_with(change: impl Fn(&mut OutboxConfig)) -> Script<Self>;
 
     /// One that is connected, and accepts so many unacknowledged messages itself.
     fn accepting(receive_maximum: u16) -> Script<Self>;
@@ -24,7 +29,12 @@ pub(crate) trait Side: Session<Event: Debug> + Sized {
     fn resume(script: &mut Script<Self>, peer_receive_maximum: u16) -> Vec<String>;
 
     /// The process ends and begins anew, on what the store kept; then as `resume`.
-    fn restart(script: &mut Script<Self>) -> Vec<String>;
+    fn restart(script: &mut Script<Self>) -> Vec<String> {
+        Self::restart_with(script, |_| {})
+    }
+
+    /// The same, with an outbox like this.
+    fn restart_with(script: &mut Script<Self>, change: impl Fn(&mut OutboxConfig)) -> Vec<String>;
 
     fn submit(
         &mut self,
@@ -36,6 +46,7 @@ pub(crate) trait Side: Session<Event: Debug> + Sized {
     fn receipt(event: &Self::Event) -> Option<Receipt>;
     fn brief(event: &Self::Event) -> String;
     fn queued(&self) -> (usize, usize);
+    fn counters(&self) -> OutboxCounters;
     fn in_flight(&self) -> usize;
     fn unacknowledged(&self) -> usize;
 }
@@ -53,8 +64,12 @@ impl Side for ClientSession {
         Script::client_with(|_| {}, connack)
     }
 
-    fn durable() -> Script<Self> {
-        Script::client_with(|config| config.durable = true, connack(false))
+    fn durable_with(change: impl Fn(&mut OutboxConfig)) -> Script<Self> {
+        let durable = |config: &mut ClientConfig| {
+            config.durable = true;
+            change(&mut config.outbox);
+        };
+        Script::client_with(durable, connack(false))
     }
 
     fn accepting(receive_maximum: u16) -> Script<Self> {
@@ -74,11 +89,12 @@ impl Side for ClientSession {
         script.reconnect(connack)
     }
 
-    fn restart(script: &mut Script<Self>) -> Vec<String> {
+    fn restart_with(script: &mut Script<Self>, change: impl Fn(&mut OutboxConfig)) -> Vec<String> {
         script.store.crash();
         script.store.held = false;
         let mut config = ClientConfig::new(super::text("c"));
         config.durable = true;
+        change(&mut config.outbox);
         config.connect.clean_start = false;
         script.session = Self::new(config);
         script.serve();
@@ -113,6 +129,10 @@ impl Side for ClientSession {
         self.queued()
     }
 
+    fn counters(&self) -> OutboxCounters {
+        self.counters()
+    }
+
     fn in_flight(&self) -> usize {
         self.in_flight()
     }
@@ -131,9 +151,10 @@ impl Side for ServerSession {
         Script::server_with(ServerConfig::default(), connect, Accept::default())
     }
 
-    fn durable() -> Script<Self> {
+    fn durable_with(change: impl Fn(&mut OutboxConfig)) -> Script<Self> {
         let mut config = ServerConfig::default();
         config.durable = true;
+        change(&mut config.outbox);
         Script::server_with(config, connect(), Accept::default())
     }
 
@@ -154,11 +175,12 @@ impl Side for ServerSession {
         script.come_back(ServerConfig::default(), connect, Some(flows))
     }
 
-    fn restart(script: &mut Script<Self>) -> Vec<String> {
+    fn restart_with(script: &mut Script<Self>, change: impl Fn(&mut OutboxConfig)) -> Vec<String> {
         script.store.crash();
         script.store.held = false;
         let mut config = ServerConfig::default();
         config.durable = true;
+        change(&mut config.outbox);
         let flows = script.store.open(config.outbox);
         let mut connect = connect();
         connect.clean_start = false;
@@ -191,6 +213,10 @@ impl Side for ServerSession {
 
     fn queued(&self) -> (usize, usize) {
         self.queued()
+    }
+
+    fn counters(&self) -> OutboxCounters {
+        self.counters()
     }
 
     fn in_flight(&self) -> usize {

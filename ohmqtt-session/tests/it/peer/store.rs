@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use ohmqtt_session::*;
 
 /// What is kept, and what was asked for and not answered yet.
@@ -21,7 +22,8 @@ impl Store {
     /// Serves a session: takes its operations, confirms them unless held, reads what it wants to read. True: there was something.
     pub(crate) fn serve(&mut self, session: &mut impl Session) -> bool {
         let mut any = false;
-        while let Some(op) = session.poll_store() {
+        while let Some((lsn, op)) = session.poll_store() {
+            let op = (lsn, written(op));
             let last = self.pending.back().map(|(lsn, _)| *lsn);
             assert!(last < Some(op.0), "operations come in order");
             self.pending.push_back(op);
@@ -108,6 +110,14 @@ impl Store {
     pub(crate) fn asked(&self) -> Vec<String> {
         self.pending.iter().map(|(_, op)| brief(op)).collect()
     }
+}
+
+/// The operation as bytes in a file would be: its payload is not the one in memory.
+fn written(mut op: StoreOp) -> StoreOp {
+    if let StoreOp::Put(Record::Message { message, .. }) = &mut op {
+        message.payload = Bytes::copy_from_slice(&message.payload);
+    }
+    op
 }
 
 fn brief(op: &StoreOp) -> String {
