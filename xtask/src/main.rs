@@ -5,6 +5,7 @@
 
 mod bench;
 mod ci;
+mod crash;
 mod debian;
 mod docs;
 mod error;
@@ -65,6 +66,11 @@ const TASKS: &[Task] = &[
         name: "simulate",
         about: "simulate --seeds N | --seed S | --planted: both sessions against each other",
         run: simulate::run,
+    },
+    Task {
+        name: "crash",
+        about: "crash --rounds N [--store S] [--qos Q] [--broker B] [--seed X]: kill processes, compare what arrives",
+        run: crash::run,
     },
     Task {
         name: "no-std",

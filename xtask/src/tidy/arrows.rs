@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ohmqtt-py", BELOW_PROGRAMS),
     ("ohmqtt-session/sim", &["ohmqtt-codec", "ohmqtt-session"]),
     ("benches", BELOW_PROGRAMS),
+    ("crash", BELOW_PROGRAMS),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,95 @@
+//! The parts that this program plays in processes of its own: publisher, subscriber and the broker of ours.
+//!
+//! Each says what happens on its standard output, a line each, at once, and ends when its standard input does.
+
+mod broker;
+mod publisher;
+mod subscriber;
+mod timed;
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use lexopt::Parser;
+use ohmqtt_client::{Client, ConnectionState};
+use ohmqtt_store::{MemoryStore, RedbStore, SqliteStore, Store};
+use tokio::process::Command;
+
+use crate::Result;
+use crate::line::StoreKind;
+
+/// Where everything is published.
+const TOPIC: &str = "crash";
+
+/// How long a broker keeps a session for an absent client.
+const SESSION: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+/// How long a client waits between attempts to connect.
+const BACKOFF: [std::time::Duration; 2] = [
+    std::time::Duration::from_millis(5),
+    std::time::Duration::from_millis(40),
+];
+
+/// The part of this name, to be played in this process.
+pub(crate) fn named(name: &str) -> Option<fn(&mut Parser) -> Result> {
+    let part = match name {
+        "publisher" => publisher::play,
+        "subscriber" => subscriber::play,
+        "broker" => broker::play,
+        _ => return None,
+    };
+    leash();
+    Some(part)
+}
+
+/// This program in that part.
+pub(crate) fn command(name: &str) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(name);
+    Ok(command)
+}
+
+/// Ends the process with the rig's, which holds the other end of standard input.
+fn leash() {
+    std::thread::spawn(|| {
+        let mut nothing = [0];
+        // Nothing is ever said there: it is the end, or an error.
+        let _ = std::io::stdin().read(&mut nothing);
+        std::process::exit(3);
+    });
+}
+
+/// Says something to the rig, at once: what was said stays said when the process is killed.
+fn say(lines: &str) {
+    let mut out = std::io::stdout().lock();
+    if out
+        .write_all(lines.as_bytes())
+        .and_then(|()| out.flush())
+        .is_err()
+    {
+        // Nobody listens any more.
+        std::process::exit(3);
+    }
+}
+
+fn open(kind: StoreKind, path: &Path) -> Result<Box<dyn Store>> {
+    Ok(match kind {
+        StoreKind::Sqlite => Box::new(SqliteStore::open(path)?),
+        StoreKind::Redb => Box::new(RedbStore::open(path)?),
+        StoreKind::Memory => Box::new(MemoryStore::default()),
+    })
+}
+
+/// Says how the connection stands: the trace wants to know.
+async fn watch(client: Client) {
+    let is_connected = |state: &ConnectionState| matches!(state, ConnectionState::Connected { .. });
+    loop {
+        let state = client.wait_for(is_connected).await;
+        say(&format!("connection {state:?}\n"));
+        let state = client.wait_for(|state| !is_connected(state)).await;
+        say(&format!(
+            "connection {state:?}, lost {}\n",
+            client.metrics().lost
+        ));
+    }
+}

@@ -1,0 +1,60 @@
+//! Whether the rig finds what is not as promised, and says so.
+
+use std::process::{Command, Output};
+use std::{fs, str};
+
+fn crash(args: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ohmqtt-crash"))
+        .args(args.split_ascii_whitespace())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_publisher_that_keeps_nothing_is_found_out() {
+    let line = "--rounds 4 --store memory --durability safe --qos 1 --broker mosquitto --seed 1";
+    let output = crash(line);
+    let (said, told) = (
+        str::from_utf8(&output.stdout).unwrap(),
+        str::from_utf8(&output.stderr).unwrap(),
+    );
+    assert_eq!(output.status.code(), Some(1), "{said}{told}");
+    assert!(
+        said.starts_with(
+            "crash: store=memory durability=safe qos=1 broker=mosquitto rounds=4 accepted="
+        ),
+        "{said}"
+    );
+    assert!(
+        told.contains(" messages are lost, the first of them "),
+        "{told}"
+    );
+    assert!(
+        told.contains(&format!("again with: cargo xtask crash {line}")),
+        "{told}"
+    );
+    // What happened is there to be read.
+    let (_, folder) = told.split_once("what happened is in ").unwrap();
+    let folder = folder.lines().next().unwrap();
+    let trace = fs::read_to_string(format!("{folder}/trace.log")).unwrap();
+    assert!(trace.contains("rig kills publisher-1"), "{trace}");
+    assert!(trace.contains(" publisher-1 accepted 1000000 "), "{trace}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_wrong_command_line_is_told() {
+    for (args, want) in [
+        ("", "how many rounds?"),
+        (
+            "--rounds 4 --store paper",
+            "\"paper\" is none of sqlite, redb, memory",
+        ),
+        ("--rounds 4 --frobnicate", "invalid option '--frobnicate'"),
+    ] {
+        let output = crash(args);
+        assert_eq!(output.status.code(), Some(2), "{args}");
+        let told = str::from_utf8(&output.stderr).unwrap();
+        assert!(told.contains(want), "{args}: {told}");
+    }
+}
