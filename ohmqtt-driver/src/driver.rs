@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -38,8 +39,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Driver<S: Session, F> {
     handle: Handle<S>,
     store: Arc<OnceLock<StoreLink>>,
-    /// Nothing is read while the store's writer has no room.
-    waits_for_room: bool,
+    /// While this is above 0 and the store's writer has no room, nothing is read.
+    owed: Arc<AtomicUsize>,
     /// It is so now.
     deaf: bool,
     limits: Limits,
@@ -78,11 +79,21 @@ where
 {
     /// A driver for this session. `limits` bound what is read.
     pub fn new(handle: Handle<S>, store: Option<StoreLink>, limits: Limits, on_event: F) -> Self {
-        let store = store.map_or_else(OnceLock::new, OnceLock::from);
+        let store = Arc::new(store.map_or_else(OnceLock::new, OnceLock::from));
+        Self::with_store_later(handle, store, limits, on_event)
+    }
+
+    /// The same for a session whose place in a store is not known before its peer has said who it is: the link is put there then.
+    pub fn with_store_later(
+        handle: Handle<S>,
+        store: Arc<OnceLock<StoreLink>>,
+        limits: Limits,
+        on_event: F,
+    ) -> Self {
         Self {
             handle,
-            store: Arc::new(store),
-            waits_for_room: false,
+            store,
+            owed: Arc::default(),
             deaf: false,
             limits,
             on_event,
@@ -98,15 +109,10 @@ where
         }
     }
 
-    /// Where the link to the store is put, once, when it is not known before the first packets say who the peer is.
-    pub fn store(&self) -> Arc<OnceLock<StoreLink>> {
-        Arc::clone(&self.store)
-    }
-
-    /// From now on nothing is read from the stream while the store's writer has no [room](ohmqtt_store::Writer::poll_room). For a
-    /// session whose messages others store: the peer waits then, instead of what it sends.
-    pub fn wait_for_room(&mut self) {
-        self.waits_for_room = true;
+    /// From now on nothing is read from the stream while the store's writer has no [room](ohmqtt_store::Writer::poll_room) and `owed` is
+    /// above 0: what others store for this peer and have not answered yet. So the peer waits, instead of what it sends.
+    pub fn wait_for_room(&mut self, owed: Arc<AtomicUsize>) {
+        self.owed = owed;
     }
 
     /// Runs the session over this stream until the stream ends or the session asks for its end. The error is that of the stream, if it
@@ -265,7 +271,8 @@ where
         let pause = pause.filter(|until| *until > now);
         let room = self.store.get().map(|store| store.poll_room(cx));
         let store_takes = pause.is_none() && room.is_some_and(|room| room.is_ready());
-        let is_full = self.waits_for_room && room.is_some_and(|room| room.is_pending());
+        let is_owed = self.owed.load(Ordering::Relaxed) > 0;
+        let is_full = is_owed && room.is_some_and(|room| room.is_pending());
         let mut inner = self.handle.lock();
         inner.touched = false;
         // Whoever calls from now on is heard in this turn or the next, without waking anybody.

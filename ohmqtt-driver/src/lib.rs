@@ -13,4 +13,4 @@ pub use cell::{Cell, Until};
 pub use clock::Clock;
 pub use driver::Driver;
 pub use handle::Handle;
-pub use store_link::{Health, Held, StoreLink, StoreLinks};
+pub use store_link::{Gathered, Health, Held, StoreLink, StoreLinks};

@@ -71,6 +71,7 @@ impl Health {
 }
 
 /// What came of the operations of one session that were handed over up to a number.
+#[derive(Debug)]
 struct Word<S> {
     handle: Handle<S>,
     upto: Lsn,
@@ -101,7 +102,7 @@ impl StoreLinks {
     }
 
     /// From here on no driver hands over anything, until this is dropped: what sessions come to want stored meanwhile can be handed over
-    /// [as one](Held::submit_together). Take it before the lock of a session, never behind it.
+    /// [as one](Held::submit). Take it before the lock of a session, never behind it.
     pub fn hold(&self) -> Held<'_> {
         Held {
             writer: &self.writer,
@@ -118,6 +119,14 @@ pub struct Held<'a> {
     _order: MutexGuard<'a, ()>,
 }
 
+/// What several sessions want stored.
+#[derive(Debug)]
+#[must_use = "these operations are to be submitted"]
+pub struct Gathered<S> {
+    parts: Vec<(Prefix, Vec<StoreOp>)>,
+    words: Vec<Word<S>>,
+}
+
 impl Held<'_> {
     /// Removes all that the store has under `prefix`; `done` hears of it on the writer's thread.
     pub fn clear(
@@ -128,42 +137,54 @@ impl Held<'_> {
         self.writer.clear(prefix, done);
     }
 
-    /// Hands over what these sessions want stored now, and `extra`, as one: all of it is stored, or nothing. `done` hears of it behind
-    /// the sessions, on the writer's thread. When there is nothing to store, `done` is given back.
+    /// Takes out what these sessions want stored now. It is to be [submitted](Self::submit) before this is dropped.
     ///
     /// No lock of these sessions may be held by the caller.
-    pub fn submit_together<S, D>(
+    pub fn gather<S: Session>(
         &self,
         sessions: impl IntoIterator<Item = (StoreLink, Handle<S>)>,
-        extra: Batch,
-        done: D,
-    ) -> Option<D>
-    where
-        S: Session + Send + 'static,
-        D: FnOnce(Result<(), StoreError>) + Send + 'static,
-    {
-        let mut words = Vec::new();
-        let mut parts = Vec::new();
+    ) -> Gathered<S> {
+        let mut gathered = Gathered {
+            parts: Vec::new(),
+            words: Vec::new(),
+        };
         for (link, handle) in sessions {
             if let Some((upto, ops)) = take(&handle) {
-                parts.push((link.prefix, ops));
-                words.push(Word {
+                gathered.parts.push((link.prefix, ops));
+                gathered.words.push(Word {
                     handle,
                     upto,
                     health: link.health,
                 });
             }
         }
-        if parts.is_empty() && extra.is_empty() {
-            return Some(done);
-        }
+        gathered
+    }
+
+    /// Hands over what was gathered, and `extra`, as one: all of it is stored, or nothing. `done` hears of it behind the sessions, on the
+    /// writer's thread.
+    pub fn submit<S>(
+        &self,
+        gathered: Gathered<S>,
+        extra: Batch,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) where
+        S: Session + Send + 'static,
+    {
+        let Gathered { parts, words } = gathered;
         self.writer.submit_all(parts, extra, move |result| {
             for word in &words {
                 word.tell(&result);
             }
             done(result);
         });
-        None
+    }
+}
+
+impl<S> Gathered<S> {
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
     }
 }
 
@@ -198,6 +219,11 @@ impl StoreLink {
     /// The records of one session stand under `prefix` in the writer's store, which has no other session.
     pub fn new(writer: Writer, prefix: Prefix) -> Self {
         StoreLinks::new(writer).link(prefix)
+    }
+
+    /// Where the session's records stand.
+    pub fn prefix(&self) -> &Prefix {
+        &self.prefix
     }
 
     /// How the store fares, to be asked also when this link is gone.
