@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::Builder;
 use crate::core::Core;
 use crate::listener::{Anonymous, accept_all};
+use crate::session::Sessions;
 
 /// How long a broker whose handle was dropped waits for its clients to go.
 const DROP_DEADLINE: Duration = Duration::from_secs(5);
@@ -54,8 +55,8 @@ impl Broker {
     }
 
     /// Stops: no new connection is taken, clients are told Server shutting down (0x8B), and after `deadline` those who are still
-    /// there are cut off. Returns when all connections have ended. Sessions and messages in memory are gone with it; wills are not
-    /// published.
+    /// there are cut off. Returns when all connections have ended and all that was to be stored is stored, safe against a power cut, and
+    /// the store is closed. What is in memory alone is gone with it; wills are not published.
     ///
     /// Cancel safety: when the future is dropped, stopping goes on in the background.
     pub async fn shutdown(self, deadline: Duration) {
@@ -98,4 +99,29 @@ async fn supervise(
             core.idle.notified().await;
         }
     }
+    close_store(&core).await;
+}
+
+/// Ends the use of the store, when no connection is left that could use it.
+async fn close_store(core: &Core) {
+    let Some(links) = core.lock().store.clone() else {
+        return;
+    };
+    let (flushed, answer) = oneshot::channel();
+    links.writer().flush(move |result| {
+        if let Err(error) = result {
+            tracing::error!(%error, "what was stored last may not be safe");
+        }
+        // Whoever waited may be gone with the runtime.
+        let _ = flushed.send(());
+    });
+    // The writer answers every question; behind this answer none is left.
+    let _ = answer.await;
+    let links = {
+        let mut state = core.lock();
+        state.sessions = Sessions::new();
+        (state.store.take(), links)
+    };
+    // To close a store takes as long as the disk does. It is closed with the last that knows it, which is here.
+    let _ = tokio::task::spawn_blocking(move || drop(links)).await;
 }

@@ -1,18 +1,24 @@
 //! What a broker is told once, and what may be wrong with it.
 
+use std::fmt;
+use std::sync::Arc;
+
+use ohmqtt_driver::StoreLinks;
+use ohmqtt_store::{Durability, Store, StoreError, Writer};
 use ohmqtt_transport::{Endpoint, Listen, Scheme, TransportError, listen};
 
 use crate::core::Core;
 use crate::listener::Anonymous;
+use crate::store::restore;
 use crate::{Broker, Limits};
 
 /// Settings of a broker. Made by [`Broker::builder`].
-#[derive(Clone, Debug)]
 #[must_use = "settings start nothing until `start` is called"]
 pub struct Builder {
     urls: Vec<String>,
     limits: Limits,
     anonymous: Anonymous,
+    store: Option<(Box<dyn Store>, Durability)>,
 }
 
 /// Why a broker did not start. Nothing listens then.
@@ -37,6 +43,9 @@ pub enum StartError {
         /// The address.
         url: String,
     },
+    /// What the store has could not be read back. It is as it was.
+    #[error("{0}")]
+    Store(#[source] StoreError),
     /// There is no tokio runtime here.
     #[error("a broker runs on a tokio runtime: call start() inside one, with I/O and time enabled")]
     NoRuntime,
@@ -48,6 +57,7 @@ impl Builder {
             urls: Vec::new(),
             limits: Limits::default(),
             anonymous: Anonymous::Loopback,
+            store: None,
         }
     }
 
@@ -68,6 +78,37 @@ impl Builder {
     /// Lets anybody who reaches an address connect, publish and subscribe to everything, from other machines too.
     pub fn insecure_allow_anonymous(mut self) -> Self {
         self.anonymous = Anonymous::Anywhere;
+        self
+    }
+
+    /// Keeps in this store what must survive a crash: sessions that outlive their connections, their subscriptions and queued messages,
+    /// and retained messages. The next broker with the store goes on where this one ended. Without it all this goes with the process.
+    ///
+    /// What is acknowledged is stored: PUBACK, PUBREC, SUBACK and UNSUBACK leave when the store has what they stand for, and say so when
+    /// it fails. [`Durability`] says what that means. Delayed wills are not kept: they are not published when the broker ends before it
+    /// is time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use ohmqtt_broker::{Broker, Durability, MemoryStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), ohmqtt_broker::StartError> {
+    /// let store = MemoryStore::default(); // or a file: `RedbStore::open("broker.redb")?`
+    /// let builder = Broker::builder().listen("mqtt://127.0.0.1:0");
+    /// let broker = builder.store(store.clone(), Durability::Safe).start().await?;
+    /// broker.shutdown(Duration::from_secs(1)).await;
+    ///
+    /// // What clients have left is there again.
+    /// let builder = Broker::builder().listen("mqtt://127.0.0.1:0");
+    /// let broker = builder.store(store, Durability::Safe).start().await?;
+    /// # broker.shutdown(Duration::from_secs(1)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn store(mut self, store: impl Store, durability: Durability) -> Self {
+        self.store = Some((Box::new(store), durability));
         self
     }
 
@@ -93,8 +134,39 @@ impl Builder {
             }
             listeners.push(listen(&endpoint).await.map_err(StartError::Listen)?);
         }
-        let core = Core::new(self.limits);
+        let core = match self.store {
+            None => Core::new(self.limits, None),
+            Some((store, durability)) => restored(self.limits, store, durability).await?,
+        };
         Ok(Broker::run(core, listeners, self.anonymous))
+    }
+}
+
+/// A broker's state as the store has it.
+async fn restored(
+    limits: Limits,
+    store: Box<dyn Store>,
+    durability: Durability,
+) -> Result<Arc<Core>, StartError> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let links = StoreLinks::new(Writer::spawn(store, durability)?);
+        let core = Core::new(limits, Some(links));
+        restore(&core)?;
+        Ok(core)
+    });
+    // It ends with the runtime, or with a panic that has been printed.
+    let core: Result<_, StoreError> = reading.await.map_err(|_| StartError::NoRuntime)?;
+    core.map_err(StartError::Store)
+}
+
+/// Shows no store: it says nothing of itself.
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("urls", &self.urls)
+            .field("limits", &self.limits)
+            .field("anonymous", &self.anonymous)
+            .finish_non_exhaustive()
     }
 }
 

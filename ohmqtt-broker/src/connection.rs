@@ -1,25 +1,33 @@
 //! One connection: the task that serves it, and what becomes of each event its session tells.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ohmqtt_codec::{ConnAckProperties, Connect, ReasonCode, ReasonCodes, Subscribe, Unsubscribe};
-use ohmqtt_driver::{Driver, Handle};
-use ohmqtt_session::{
-    Message, OutboxLimits, Receipt, ServerConfig, ServerEvent, ServerSession, Subscription,
+use ohmqtt_codec::{
+    ConnAckProperties, Connect, PacketId, Qos, ReasonCode, ReasonCodes, Subscribe, SubscriptionId,
+    SubscriptionOptions, TopicFilter, Unsubscribe,
 };
+use ohmqtt_driver::{Driver, Handle, StoreLink};
+use ohmqtt_session::{
+    Instant, Message, OutboxLimits, Receipt, ServerConfig, ServerEvent, ServerSession,
+    Subscription, Window,
+};
+use ohmqtt_store::StoreError;
 use ohmqtt_transport::Accepted;
 
 use crate::connections::ConnectionId;
-use crate::core::{Client, Core};
+use crate::core::{Asking, Client, Core, State};
 use crate::limits::Limits;
 use crate::routing::RetainedWanted;
+use crate::session::SessionKey;
+use crate::store::reason_of;
 
 /// Takes an accepted connection and serves it in a task of its own.
 pub(crate) fn spawn(core: &Arc<Core>, accepted: Accepted) {
-    let config = session_config(&core.limits);
-    let handle = Handle::new(ServerSession::new(core.clock.now(), config), core.clock);
     let mut state = core.lock();
+    let config = session_config(&core.limits, state.store.is_some());
+    let handle = Handle::new(ServerSession::new(core.clock.now(), config), core.clock);
     if state.closing {
         return;
     }
@@ -28,6 +36,8 @@ pub(crate) fn spawn(core: &Arc<Core>, accepted: Accepted) {
     let connection = Connection {
         core: Arc::clone(core),
         handle: handle.clone(),
+        link: Arc::default(),
+        owed: Arc::default(),
         id,
         client: None,
     };
@@ -37,7 +47,14 @@ pub(crate) fn spawn(core: &Arc<Core>, accepted: Accepted) {
     state.connections.insert(id, task.abort_handle(), handle);
 }
 
-fn session_config(limits: &Limits) -> ServerConfig {
+/// Of what waits for a client, so much is in memory when there is a store: there are many clients.
+const WINDOW: Window = Window {
+    messages: 64,
+    bytes: 256 * 1024,
+};
+
+/// What sessions are told; `durable`: that there is a store.
+pub(crate) fn session_config(limits: &Limits, durable: bool) -> ServerConfig {
     let mut config = ServerConfig::default();
     config.connect_timeout = limits.connect_timeout;
     config.receive_maximum = limits.receive_maximum;
@@ -47,6 +64,10 @@ fn session_config(limits: &Limits) -> ServerConfig {
         messages: limits.session_queue,
         bytes: limits.session_queue_bytes,
     };
+    config.outbox.window = WINDOW;
+    config.durable = durable;
+    // The message itself is stored in one step with the record of its identifier.
+    config.refuse_unstored = true;
     config
 }
 
@@ -57,7 +78,11 @@ async fn serve(mut connection: Connection, accepted: Accepted, timeout: Duration
     };
     let limits = ohmqtt_codec::Limits::new(place.core.limits.packet_size.get());
     let handle = connection.handle.clone();
-    let driver = Driver::new(handle, None, limits, move |event| connection.handle(event));
+    let link = Arc::clone(&connection.link);
+    let owed = Arc::clone(&connection.owed);
+    let on_event = move |event| connection.handle(event);
+    let mut driver = Driver::with_store_later(handle, link, limits, on_event);
+    driver.wait_for_room(owed);
     let mut running = Running { driver, place };
     let address = accepted.address;
     match tokio::time::timeout(timeout, accepted.handshake).await {
@@ -106,6 +131,10 @@ impl<F: FnMut(ServerEvent)> Drop for Running<F> {
 struct Connection {
     core: Arc<Core>,
     handle: Handle<ServerSession>,
+    /// The way to the store, once it is known whose session this is.
+    link: Arc<OnceLock<StoreLink>>,
+    /// How many requests of this connection the store is busy with. While that is behind, no more of them are read.
+    owed: Arc<AtomicUsize>,
     id: ConnectionId,
     /// Who it is, once CONNECT is accepted.
     client: Option<Client>,
@@ -138,9 +167,22 @@ impl Connection {
     }
 
     fn handle_connect(&mut self, connect: &Connect) {
-        let result = self
-            .core
-            .with(|state, now| state.connect(now, self.id, &self.handle, connect));
+        let asking = Asking {
+            connection: self.id,
+            handle: &self.handle,
+            link: &self.link,
+        };
+        let result = self.core.with_then(
+            |state, now| match state.connect(now, &asking, connect) {
+                Ok((client, begun)) => (Ok(client), begun),
+                Err(reason) => (Err(reason), None),
+            },
+            |state, _, begun, stored| {
+                if let Some(begun) = begun {
+                    state.accept(begun, stored);
+                }
+            },
+        );
         match result {
             Ok(client) => {
                 tracing::debug!(client = %client.id, "client connected");
@@ -159,66 +201,92 @@ impl Connection {
         let Some(client) = &self.client else {
             return;
         };
-        self.core.with(|state, now| {
-            let reason = state.publish(now, &client.id, message);
-            let Some(receipt) = receipt else {
-                return;
-            };
-            // The session may have gone to another connection meanwhile, and the answer is its.
-            if let Some(entry) = state.sessions.get(client.session) {
-                entry
-                    .handle
-                    .with(|session, _| session.acknowledge(receipt, reason));
-            }
-        });
+        let session = client.session;
+        self.change(
+            |state, now| {
+                let reason = state.publish(now, &client.id, message);
+                let Some(receipt) = receipt else {
+                    return None;
+                };
+                // That the message has come is stored in one step with what becomes of it, so that it comes once: the session holds PUBREC
+                // back until then. Who has no stored session is answered when the message is.
+                if message.qos == Qos::ExactlyOnce && state.is_durable(session) {
+                    state.acknowledge(session, receipt, reason);
+                    state.touch(session);
+                    return None;
+                }
+                Some((receipt, reason))
+            },
+            move |state, _, answer, stored| {
+                if let Some((receipt, reason)) = answer {
+                    let reason = stored.map_or_else(|error| reason_of(&error), |()| reason);
+                    state.acknowledge(session, receipt, reason);
+                }
+            },
+        );
     }
 
     fn handle_subscribe(&self, subscribe: &Subscribe) {
         let Some(client) = self.current() else {
             return;
         };
-        let filters: Vec<_> = subscribe.filters.iter().collect();
-        let identifier = subscribe.properties.subscription_identifier();
-        self.core.with(|state, now| {
-            let granted = state.subscribe(client.session, &filters, identifier);
-            // [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1] One code for each filter, in their order.
-            let codes = granted.iter().map(|(code, _)| *code);
-            if let Some(codes) = ReasonCodes::from_iter_nonempty(codes) {
-                self.handle
-                    .with(|session, _| session.suback(subscribe.packet_id, codes));
-            }
-            // [MQTT-3.8.4-4] Retained messages as each filter asks.
-            for ((filter, options), (_, wanted)) in filters.iter().zip(&granted) {
-                if *wanted == RetainedWanted::Yes {
-                    let options = *options;
-                    let subscription = Subscription {
-                        options,
-                        identifier,
-                    };
-                    state.deliver_retained(now, client.session, filter, subscription);
-                }
-            }
-        });
+        let asked = Subscribing {
+            handle: self.handle.clone(),
+            session: client.session,
+            packet_id: subscribe.packet_id,
+            filters: subscribe.filters.iter().collect(),
+            identifier: subscribe.properties.subscription_identifier(),
+        };
+        self.change(
+            |state, _| {
+                state.keep_subscriptions(asked.session, &asked.filters, asked.identifier);
+                asked
+            },
+            |state, now, asked, stored| asked.grant(state, now, stored),
+        );
     }
 
     fn handle_unsubscribe(&self, unsubscribe: &Unsubscribe) {
         let Some(client) = self.current() else {
             return;
         };
-        self.core.with(|state, _| {
-            // [MQTT-3.10.4-6] [MQTT-3.11.3-1] One code for each filter, in their order.
-            let codes = unsubscribe.filters.iter().map(|filter| {
-                if state.unsubscribe(client.session, &filter) {
-                    ReasonCode::Success
-                } else {
-                    ReasonCode::NoSubscriptionExisted
+        let (session, handle) = (client.session, self.handle.clone());
+        let packet_id = unsubscribe.packet_id;
+        let filters: Vec<_> = unsubscribe.filters.iter().collect();
+        self.change(
+            |state, _| {
+                state.forget_subscriptions(session, &filters);
+                filters
+            },
+            move |state, _, filters, stored| {
+                // [MQTT-3.10.4-6] [MQTT-3.11.3-1] One code for each filter, in their order.
+                let codes = filters.iter().map(|filter| match &stored {
+                    Err(_) => ReasonCode::ImplementationSpecificError,
+                    Ok(()) if state.unsubscribe(session, filter) => ReasonCode::Success,
+                    Ok(()) => ReasonCode::NoSubscriptionExisted,
+                });
+                if let Some(codes) = ReasonCodes::from_iter_nonempty(codes) {
+                    handle.with(|session, _| session.unsuback(packet_id, codes));
                 }
-            });
-            if let Some(codes) = ReasonCodes::from_iter_nonempty(codes) {
-                self.handle
-                    .with(|session, _| session.unsuback(unsubscribe.packet_id, codes));
-            }
-        });
+            },
+        );
+    }
+
+    /// Does what the client asks for, and calls `then` when that is stored or has failed.
+    fn change<C: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut State, Instant) -> C,
+        then: impl FnOnce(&mut State, Instant, C, Result<(), StoreError>) + Send + 'static,
+    ) {
+        let owed = Arc::clone(&self.owed);
+        owed.fetch_add(1, Ordering::Relaxed);
+        self.core.with_then(
+            |state, now| ((), call(state, now)),
+            move |state, now, carried, stored| {
+                owed.fetch_sub(1, Ordering::Relaxed);
+                then(state, now, carried, stored);
+            },
+        );
     }
 
     /// The client, unless its session has gone to another connection: then what came over this one is nobody's word any more.
@@ -227,5 +295,40 @@ impl Connection {
         let state = self.core.lock();
         let entry = state.sessions.get(client.session)?;
         (entry.connection == Some(self.id)).then_some(client)
+    }
+}
+
+/// A SUBSCRIBE whose subscriptions are being stored.
+struct Subscribing {
+    handle: Handle<ServerSession>,
+    session: SessionKey,
+    packet_id: PacketId,
+    filters: Vec<(TopicFilter, SubscriptionOptions)>,
+    identifier: Option<SubscriptionId>,
+}
+
+impl Subscribing {
+    /// Subscribes, unless that could not be stored, and says so.
+    fn grant(self, state: &mut State, now: Instant, stored: Result<(), StoreError>) {
+        let granted = match stored {
+            Ok(()) => state.subscribe(self.session, &self.filters, self.identifier),
+            Err(error) => vec![(reason_of(&error), RetainedWanted::No); self.filters.len()],
+        };
+        // [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1] One code for each filter, in their order.
+        let codes = granted.iter().map(|(code, _)| *code);
+        if let Some(codes) = ReasonCodes::from_iter_nonempty(codes) {
+            self.handle
+                .with(|session, _| session.suback(self.packet_id, codes));
+        }
+        // [MQTT-3.8.4-4] Retained messages as each filter asks.
+        for ((filter, options), (_, wanted)) in self.filters.iter().zip(&granted) {
+            if *wanted == RetainedWanted::Yes {
+                let subscription = Subscription {
+                    options: *options,
+                    identifier: self.identifier,
+                };
+                state.deliver_retained(now, self.session, filter, subscription);
+            }
+        }
     }
 }

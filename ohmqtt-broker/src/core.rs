@@ -2,12 +2,13 @@
 //!
 //! One lock guards all of it. It is taken before the lock of a session's handle, never the other way, and never held across an await.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ohmqtt_codec::{ConnAckProperties, Connect, MqttString, ReasonCode, Will};
-use ohmqtt_driver::{Clock, Handle};
+use ohmqtt_driver::{Clock, Handle, StoreLink, StoreLinks};
 use ohmqtt_session::{Accept, Instant, ServerSession};
+use ohmqtt_store::{Prefix, StoreError};
 use tokio::sync::Notify;
 
 use crate::connections::{ConnectionId, Connections};
@@ -15,6 +16,7 @@ use crate::identifier::Identifiers;
 use crate::limits::{Limits, levels};
 use crate::retained::Retained;
 use crate::session::{Entry, SessionKey, Sessions};
+use crate::store::Unsaved;
 use crate::tree::{Matches, Tree};
 use crate::will::message_of;
 
@@ -38,6 +40,9 @@ pub(crate) struct State {
     pub(crate) tree: Tree,
     pub(crate) retained: Retained,
     pub(crate) matches: Matches,
+    /// Where sessions and retained messages are kept, if anywhere.
+    pub(crate) store: Option<StoreLinks>,
+    pub(crate) unsaved: Unsaved,
     identifiers: Identifiers,
     /// The broker is being shut down.
     pub(crate) closing: bool,
@@ -50,11 +55,27 @@ pub(crate) struct Client {
     pub(crate) id: MqttString,
 }
 
+/// What a client that asks to connect is served with.
+pub(crate) struct Asking<'a> {
+    pub(crate) connection: ConnectionId,
+    pub(crate) handle: &'a Handle<ServerSession>,
+    /// Where the driver looks for the way to the store.
+    pub(crate) link: &'a OnceLock<StoreLink>,
+}
+
+/// What a client that may connect is told once its new session is stored.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    client: Client,
+    connection: ConnectionId,
+    accept: Accept,
+}
+
 /// Longer Client Identifiers are refused: each is kept with its session.
 const MAX_CLIENT_ID: usize = 1024;
 
 impl Core {
-    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits, store: Option<StoreLinks>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 connections: Connections::default(),
@@ -62,6 +83,8 @@ impl Core {
                 tree: Tree::new(),
                 retained: Retained::new(&limits),
                 matches: Matches::default(),
+                store,
+                unsaved: Unsaved::default(),
                 identifiers: Identifiers::new(),
                 closing: false,
                 limits: limits.clone(),
@@ -78,27 +101,13 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks the state, calls, and sees to it that what became due earlier is not slept over.
-    pub(crate) fn with<R>(&self, call: impl FnOnce(&mut State, Instant) -> R) -> R {
-        let mut state = self.lock();
-        let before = state.next_due();
-        let result = call(&mut state, self.clock.now());
-        let after = state.next_due();
-        drop(state);
-        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
-            self.earlier.notify_one();
-        }
-        result
-    }
-
     /// Publishes wills, ends sessions and drops retained messages when their time has come. Never ends.
-    pub(crate) async fn run_timers(&self) {
+    pub(crate) async fn run_timers(self: &Arc<Self>) {
         loop {
-            let next = {
-                let mut state = self.lock();
-                state.handle_due(self.clock.now());
+            let next = self.with(|state, now| {
+                state.handle_due(now);
                 state.next_due()
-            };
+            });
             let earlier = self.earlier.notified();
             match next.map(|at| self.clock.deadline(at)) {
                 // An earlier deadline and the one that was slept for are looked at alike.
@@ -110,14 +119,15 @@ impl Core {
 }
 
 impl State {
-    /// A client asks to connect: its session is resumed or begun, and the connection that had it is told to end.
+    /// A client asks to connect: its session is resumed or begun, and the connection that had it is told to end. One that is begun is
+    /// [accepted](Self::accept) behind this.
     pub(crate) fn connect(
         &mut self,
         now: Instant,
-        connection: ConnectionId,
-        handle: &Handle<ServerSession>,
+        asking: &Asking<'_>,
         connect: &Connect,
-    ) -> Result<Client, ReasonCode> {
+    ) -> Result<(Client, Option<Begun>), ReasonCode> {
+        let (connection, handle) = (asking.connection, asking.handle);
         self.check(connection, connect)?;
         // [MQTT-3.1.2-28] There is no Response Information, whether it is asked for or not.
         let mut properties = ConnAckProperties::default();
@@ -143,22 +153,84 @@ impl State {
         let old = self.sessions.of_client(&id);
         self.check_room(old)?;
         let resumed = old.filter(|key| !connect.clean_start && self.is_kept(*key));
-        let (session, flows) = if let Some(key) = resumed {
-            (key, self.take_over(key, connection, handle))
-        } else {
-            if let Some(key) = old {
-                self.end_session(now, key);
-            }
-            let begun = self.sessions.insert(id.clone(), handle.clone(), connection);
-            (begun, None)
+        let link = match (resumed.and_then(|key| self.sessions.get(key)), &self.store) {
+            (Some(entry), _) if entry.link.is_some() => entry.link.clone(),
+            (_, Some(store)) => Some(store.link(Prefix::session(&id))),
+            (_, None) => None,
         };
+        if let Some(link) = &link {
+            // A connection asks once.
+            let _ = asking.link.set(link.clone());
+        }
         self.connections.promote(connection);
-        let accept = Accept {
-            session: flows,
-            properties,
+        if let Some(session) = resumed {
+            let accept = Accept {
+                session: self.take_over(session, connection, handle, granted),
+                properties,
+            };
+            handle.with(|server, now| server.accept(now, accept));
+            return Ok((Client { session, id }, None));
+        }
+        if let Some(key) = old {
+            self.end_session(now, key);
+        }
+        // A session that ends with its connection is not stored.
+        let link = link.filter(|_| granted > 0);
+        if link.is_some() {
+            // Nor is anything left of an earlier one.
+            self.unsaved.end(&id);
+        }
+        let begun = Entry::begin(id.clone(), handle.clone(), connection, link, granted);
+        let session = self.sessions.insert(begun);
+        self.touch(session);
+        let client = Client { session, id };
+        let begun = Begun {
+            client: client.clone(),
+            connection,
+            accept: Accept {
+                session: None,
+                properties,
+            },
         };
-        handle.with(|server, now| server.accept(now, accept));
-        Ok(Client { session, id })
+        Ok((client, Some(begun)))
+    }
+
+    /// Accepts a client whose session has begun, or refuses it if that could not be stored. Another connection may have come meanwhile.
+    pub(crate) fn accept(&mut self, begun: Begun, stored: Result<(), StoreError>) {
+        let key = begun.client.session;
+        let Some(entry) = self.sessions.get_mut(key) else {
+            return;
+        };
+        if entry.connection != Some(begun.connection) {
+            return;
+        }
+        match stored {
+            Ok(()) => {
+                entry.is_accepted = true;
+                entry
+                    .handle
+                    .with(|server, now| server.accept(now, begun.accept));
+            }
+            Err(error) => {
+                tracing::warn!(%error, client = %begun.client.id, "a client's session cannot be stored");
+                let entry = self.sessions.remove(key);
+                self.connections.demote(begun.connection);
+                if let Some(entry) = entry {
+                    self.unsaved.end(&entry.client_id);
+                    let none = ConnAckProperties::default();
+                    entry
+                        .handle
+                        .with(|server, _| server.refuse(ReasonCode::ServerUnavailable, none));
+                }
+            }
+        }
+    }
+
+    /// A session may want something stored.
+    pub(crate) fn touch(&mut self, key: SessionKey) {
+        if let Some(entry) = self.sessions.get(key) {
+            self.unsaved.touch(key, entry);
+        }
     }
 
     /// What does not depend on who the client is. Wills of any QoS, retained or not, are supported.
@@ -207,8 +279,8 @@ impl State {
     /// Whether a session outlives the connection it has.
     fn is_kept(&self, key: SessionKey) -> bool {
         self.sessions.get(key).is_some_and(|entry| {
-            entry.connection.is_none()
-                || entry.handle.read(ServerSession::session_expiry_interval) > 0
+            let connected = || entry.handle.read(ServerSession::session_expiry_interval) > 0;
+            entry.is_accepted && (entry.connection.is_none() || connected())
         })
     }
 
@@ -218,6 +290,7 @@ impl State {
         key: SessionKey,
         connection: ConnectionId,
         handle: &Handle<ServerSession>,
+        granted: u32,
     ) -> Option<ohmqtt_session::Flows> {
         let entry = self.sessions.get_mut(key)?;
         let flows = entry
@@ -227,8 +300,9 @@ impl State {
         let old = entry.connection.replace(connection);
         // [MQTT-3.1.3-9] The client is back before the Will Delay Interval has passed: its will is not published.
         entry.will = None;
-        entry.expires = None;
+        entry.keep(granted, None);
         self.sessions.schedule(key);
+        self.touch(key);
         if let Some(old) = old {
             self.connections.demote(old);
         }
@@ -261,15 +335,23 @@ impl State {
         // [MQTT-3.1.2-23] The session is kept for its interval, [MQTT-4.1.0-2] and no longer.
         entry.connection = None;
         entry.expire_after(now, interval);
+        if !entry.is_accepted {
+            // It was not told that it had one.
+            entry.expires = Some(now);
+        }
         entry.will = will.map(|will| (now + Duration::from_secs(u64::from(delay)), will));
         self.sessions.schedule(client.session);
+        self.touch(client.session);
         // Without an interval the session ends here, and without a delay the will is published here.
         self.handle_due(now);
     }
 
     /// Does what is due by now.
     fn handle_due(&mut self, now: Instant) {
-        self.retained.expire(now);
+        let Self {
+            retained, unsaved, ..
+        } = self;
+        retained.expire(now, |topic| unsaved.retain(topic, None));
         while let Some(key) = self.sessions.pop_due(now) {
             let Some(entry) = self.sessions.get_mut(key) else {
                 continue;
@@ -288,7 +370,7 @@ impl State {
         }
     }
 
-    fn next_due(&self) -> Option<Instant> {
+    pub(crate) fn next_due(&self) -> Option<Instant> {
         let sessions = self.sessions.next_due();
         sessions
             .into_iter()
@@ -307,8 +389,12 @@ impl State {
             connection,
             filters,
             will,
+            link,
             ..
         } = entry;
+        if link.is_some() {
+            self.unsaved.end(&client_id);
+        }
         for filter in &filters {
             self.tree.unsubscribe(filter, key);
         }

@@ -18,7 +18,9 @@
 //! What it does: QoS 0 to 2, sessions that outlive their connections, take-over, wildcards, shared subscriptions, retained messages,
 //! wills with delay, subscription identifiers, topic aliases and flow control. Everything it holds has a bound: see [`Limits`].
 //!
-//! What it does not: all it holds is in memory and goes with the process; it asks no client who it is, and so listens at loopback
+//! With a [store](Builder::store) sessions, queued and retained messages survive the process, however it ends.
+//!
+//! What it does not: without a store all it holds is in memory and goes with the process; it asks no client who it is, and so listens at loopback
 //! addresses only, unless told otherwise; it is one node, and knows no other.
 
 mod broker;
@@ -33,6 +35,7 @@ mod listener;
 mod retained;
 mod routing;
 mod session;
+mod store;
 mod tree;
 mod trie;
 mod will;
@@ -40,3 +43,8 @@ mod will;
 pub use broker::Broker;
 pub use builder::{Builder, StartError};
 pub use limits::Limits;
+#[cfg(feature = "redb")]
+pub use ohmqtt_store::RedbStore;
+#[cfg(feature = "sqlite")]
+pub use ohmqtt_store::SqliteStore;
+pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ohmqtt_codec::TopicFilter;
+use ohmqtt_codec::{TopicFilter, TopicName};
 use ohmqtt_session::{Instant, Message};
 
 use crate::deadlines::Deadlines;
@@ -53,8 +53,9 @@ impl Retained {
         }
     }
 
-    /// Keeps this message as the one of its topic, or, when it has no payload, none. A message that does not fit leaves the old one.
-    pub(crate) fn set(&mut self, now: Instant, message: &Message) -> Result<(), Full> {
+    /// Keeps this message as the one of its topic, or, when it has no payload, none. A message that does not fit leaves the old one. It
+    /// is as old as `since` says.
+    pub(crate) fn set(&mut self, since: Instant, message: &Message) -> Result<(), Full> {
         let topic = message.topic.as_bytes();
         // [MQTT-3.3.1-6] An empty payload removes what was retained, [MQTT-3.3.1-7] and is not retained itself.
         if message.payload.is_empty() {
@@ -74,8 +75,7 @@ impl Retained {
         // [MQTT-3.3.1-5] It replaces the one of its topic.
         let at = self.trie.insert(topic).ok_or(Full)?;
         self.take(at);
-        let interval = message.properties.message_expiry_interval();
-        let expires = interval.map(|seconds| now + Duration::from_secs(u64::from(seconds)));
+        let expires = expires(since, message);
         if let Some(expires) = expires {
             self.expiring.insert(expires, at);
         }
@@ -84,7 +84,7 @@ impl Retained {
         if let Some(slot) = self.trie.value_mut(at) {
             slot.0 = Some(Box::new(Kept {
                 message: message.clone().detached(),
-                since: now,
+                since,
                 expires,
                 cost,
             }));
@@ -128,9 +128,12 @@ impl Retained {
         self.expiring.next()
     }
 
-    /// Removes what has expired.
-    pub(crate) fn expire(&mut self, now: Instant) {
+    /// Removes what has expired, and tells the topics.
+    pub(crate) fn expire(&mut self, now: Instant, mut gone: impl FnMut(&TopicName)) {
         while let Some(at) = self.expiring.pop_due(now) {
+            if let Some(kept) = self.kept(at) {
+                gone(&kept.message.topic);
+            }
             self.remove(at);
         }
     }
@@ -157,6 +160,12 @@ impl Retained {
     }
 }
 
+/// When a message expires that is retained since then, if it does.
+pub(crate) fn expires(since: Instant, message: &Message) -> Option<Instant> {
+    let interval = message.properties.message_expiry_interval()?;
+    Some(since + Duration::from_secs(u64::from(interval)))
+}
+
 impl Kept {
     /// The message as it is to be delivered now, unless it has expired.
     fn at(&self, now: Instant) -> Option<Message> {
@@ -178,7 +187,6 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use ohmqtt_codec::TopicName;
     use proptest::prelude::*;
 
     use super::*;
@@ -266,7 +274,7 @@ mod tests {
         assert_eq!(left(&retained, 10), None);
         let at = retained.next_expiry().unwrap();
         assert_eq!(at, NOW + Duration::from_secs(10));
-        retained.expire(at);
+        retained.expire(at, |topic| assert_eq!(topic.as_str(), "a"));
         assert_eq!((retained.messages, retained.next_expiry()), (0, None));
         // One that replaces it has its own time.
         retained.set(NOW, &expiring).unwrap();

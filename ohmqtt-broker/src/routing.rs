@@ -1,14 +1,15 @@
 //! The way of a message through the broker, and what subscribing and unsubscribing change about it.
 
-use bytes::Bytes;
 use ohmqtt_codec::{
     MqttString, Qos, ReasonCode, RetainHandling, SubscriptionId, SubscriptionOptions, TopicFilter,
 };
-use ohmqtt_session::{Instant, Message, Routed, Subscription};
+use ohmqtt_session::{Instant, Message, Receipt, Routed, ServerSession, Subscription};
 
 use crate::core::{State, is_reserved};
-use crate::limits::{cost, levels};
-use crate::session::{Routable, SessionKey, Sessions};
+use crate::limits::levels;
+use crate::retained::Full;
+use crate::session::{Delivered, Entry, Routable, SessionKey, Sessions};
+use crate::store::record;
 use crate::tree::Group;
 
 impl State {
@@ -28,15 +29,46 @@ impl State {
             return ReasonCode::NotAuthorized;
         }
         // [MQTT-3.3.1-8] Without the retain flag nothing is retained or replaced.
-        if message.retain && self.retained.set(now, message).is_err() {
+        if message.retain && self.retain(now, message).is_err() {
             tracing::debug!(topic = %message.topic, "retained messages are full");
             return ReasonCode::QuotaExceeded;
         }
         let routable = Routable::read(message, Routed::Published);
-        if self.route(publisher, message, routable) {
-            ReasonCode::Success
+        match self.route(publisher, message, routable) {
+            Way::Matched => ReasonCode::Success,
+            Way::Unmatched => ReasonCode::NoMatchingSubscribers,
+            Way::Blocked => ReasonCode::QuotaExceeded,
+        }
+    }
+
+    /// Keeps a message as the one of its topic, or none when it is empty.
+    fn retain(&mut self, now: Instant, message: &Message) -> Result<(), Full> {
+        let value = if self.store.is_some() && !message.payload.is_empty() {
+            Some(record::retained_value(now, message).ok_or(Full)?)
         } else {
-            ReasonCode::NoMatchingSubscribers
+            None
+        };
+        self.retained.set(now, message)?;
+        if self.store.is_some() {
+            self.unsaved.retain(&message.topic, value.as_deref());
+        }
+        Ok(())
+    }
+
+    /// Whether what a session holds is stored.
+    pub(crate) fn is_durable(&self, key: SessionKey) -> bool {
+        self.sessions
+            .get(key)
+            .is_some_and(|entry| entry.handle.read(ServerSession::is_durable))
+    }
+
+    /// The session's word on a message that its client published.
+    pub(crate) fn acknowledge(&mut self, key: SessionKey, receipt: Receipt, reason: ReasonCode) {
+        // The session may have gone to another connection meanwhile, and the answer is its.
+        if let Some(entry) = self.sessions.get(key) {
+            entry
+                .handle
+                .with(|session, _| session.acknowledge(receipt, reason));
         }
     }
 
@@ -47,22 +79,22 @@ impl State {
         if self.closing {
             return;
         }
-        if will.retain && self.retained.set(now, will).is_err() {
+        if will.retain && self.retain(now, will).is_err() {
             tracing::debug!(topic = %will.topic, "retained messages are full; a will is not retained");
         }
         self.route(publisher, will, Routable::kept(will, Routed::Published));
     }
 
-    /// Gives a message to every session it matches; tells whether there was one.
+    /// Gives a message to every session it matches.
     fn route(
         &mut self,
         publisher: &MqttString,
         message: &Message,
         mut routable: Routable<'_>,
-    ) -> bool {
+    ) -> Way {
         let own = self.sessions.of_client(publisher);
         self.tree.find(&message.topic, &mut self.matches);
-        let mut matched = false;
+        let mut way = Way::Unmatched;
         // [MQTT-3.3.2-3] [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-18] [MQTT-3.3.2-20] The message goes on
         // with the topic and the property bytes it came with.
         // [MQTT-4.5.0-1] Every session that matches gets it, [MQTT-4.6.0-5] [MQTT-4.6.0-6] in the order in which messages come here.
@@ -73,25 +105,32 @@ impl State {
             let Some(entry) = self.sessions.get(*key) else {
                 continue;
             };
-            matched = true;
-            let message = routable.for_client(own == Some(*key));
-            if more.is_empty() {
-                entry.deliver(std::slice::from_ref(first), message);
+            let routable = routable.for_client(own == Some(*key));
+            let delivered = if more.is_empty() {
+                entry.deliver(std::slice::from_ref(first), routable)
             } else {
                 // One delivery for each session, by all its subscriptions that match.
                 let all: Vec<_> = same.iter().map(|(_, subscription)| *subscription).collect();
-                entry.deliver(&all, message);
+                entry.deliver(&all, routable)
+            };
+            way = way.max(delivered.into());
+            if message.qos > Qos::AtMostOnce {
+                self.unsaved.touch(*key, entry);
             }
         }
         for id in &self.matches.groups {
             if let Some(group) = self.tree.group(*id) {
-                matched = true;
                 // [MQTT-3.3.4-5] A copy of its own, with the identifier of this subscription.
                 routable.for_client(false);
-                deliver_to_one(group, &self.sessions, message.qos, &mut routable);
+                let (taker, delivered) =
+                    deliver_to_one(group, &self.sessions, message.qos, &mut routable);
+                way = way.max(delivered.into());
+                if let Some((key, entry)) = taker {
+                    self.unsaved.touch(key, entry);
+                }
             }
         }
-        matched
+        way
     }
 
     /// Subscribes a session to each of these filters and gives the reason code of each.
@@ -115,6 +154,48 @@ impl State {
         filters.iter().map(one).collect()
     }
 
+    /// Asks the store to keep those of these subscriptions that can be granted.
+    pub(crate) fn keep_subscriptions(
+        &mut self,
+        key: SessionKey,
+        filters: &[(TopicFilter, SubscriptionOptions)],
+        identifier: Option<SubscriptionId>,
+    ) {
+        let Some(entry) = self.sessions.get(key) else {
+            return;
+        };
+        let Some(link) = &entry.link else {
+            return;
+        };
+        self.unsaved.touch(key, entry);
+        for (filter, options) in filters {
+            if entry.takes(filter, &self.limits).is_ok() {
+                let options = *options;
+                let subscription = Subscription {
+                    options,
+                    identifier,
+                };
+                self.unsaved.subscribe(link.prefix(), filter, subscription);
+            }
+        }
+    }
+
+    /// Asks the store to forget these subscriptions.
+    pub(crate) fn forget_subscriptions<'a>(
+        &mut self,
+        key: SessionKey,
+        filters: impl IntoIterator<Item = &'a TopicFilter>,
+    ) {
+        let Some(entry) = self.sessions.get(key) else {
+            return;
+        };
+        if let Some(link) = &entry.link {
+            for filter in filters {
+                self.unsaved.unsubscribe(link.prefix(), filter);
+            }
+        }
+    }
+
     fn subscribe_one(
         &mut self,
         key: SessionKey,
@@ -125,31 +206,21 @@ impl State {
             .sessions
             .get_mut(key)
             .ok_or(ReasonCode::UnspecifiedError)?;
-        if levels(filter.filter_bytes()) > self.limits.topic_levels {
-            return Err(ReasonCode::TopicFilterInvalid);
+        let taken = entry.takes(filter, &self.limits);
+        if taken == Err(ReasonCode::QuotaExceeded) && entry.link.is_some() {
+            // It was to be granted when the store was asked for it; others came first.
+            self.forget_subscriptions(key, [filter]);
+            return Err(ReasonCode::QuotaExceeded);
         }
-        let is_new = !entry.filters.contains(filter);
-        if is_new {
-            let bytes = entry.filter_bytes + cost(filter.as_bytes());
-            if entry.filters.len() >= self.limits.subscriptions
-                || bytes > self.limits.subscription_bytes
-            {
-                return Err(ReasonCode::QuotaExceeded);
-            }
-            // What is kept is copied out of the buffer it was read into.
-            let kept = TopicFilter::try_from(Bytes::copy_from_slice(filter.as_bytes()));
-            entry
-                .filters
-                .insert(kept.unwrap_or_else(|_| filter.clone()));
-            entry.filter_bytes = bytes;
-        }
+        let is_new = taken?;
+        entry.add(filter);
         self.tree.subscribe(filter, key, subscription);
         Ok(is_new)
     }
 
     /// Delivers the retained messages that a new subscription asks for.
     pub(crate) fn deliver_retained(
-        &self,
+        &mut self,
         now: Instant,
         key: SessionKey,
         filter: &TopicFilter,
@@ -158,6 +229,7 @@ impl State {
         let Some(entry) = self.sessions.get(key) else {
             return;
         };
+        self.unsaved.touch(key, entry);
         self.retained.visit(now, filter, |message| {
             entry.deliver(
                 &[subscription],
@@ -172,10 +244,9 @@ impl State {
             return false;
         };
         // [MQTT-3.10.4-1] The filter is compared character by character.
-        if !entry.filters.remove(filter) {
+        if !entry.remove(filter) {
             return false;
         }
-        entry.filter_bytes -= cost(filter.as_bytes());
         // [MQTT-3.10.4-2] [MQTT-3.10.4-3] No new message is added for it; what is on its way goes on.
         self.tree.unsubscribe(filter, key);
         true
@@ -214,12 +285,36 @@ fn granted(qos: Qos) -> ReasonCode {
     }
 }
 
+/// What became of a message, for its publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Unmatched,
+    Matched,
+    /// The store is behind, so that a session that is to be stored does not take it now.
+    Blocked,
+}
+
+impl From<Delivered> for Way {
+    fn from(delivered: Delivered) -> Self {
+        match delivered {
+            Delivered::Yes | Delivered::No => Self::Matched,
+            Delivered::NotNow => Self::Blocked,
+        }
+    }
+}
+
 /// Gives a message to the next member of a group that takes it: one that is connected, else, above QoS 0, one that is not.
 ///
 // [MQTT-4.8.2-4] [MQTT-4.8.2-5] [MQTT-4.8.2-6] From here on it is that session's alone, whatever becomes of it.
 // [MQTT-4.8.2-3] The session keeps to the QoS that was granted.
-fn deliver_to_one(group: &mut Group, sessions: &Sessions, qos: Qos, message: &mut Routable<'_>) {
+fn deliver_to_one<'a>(
+    group: &mut Group,
+    sessions: &'a Sessions,
+    qos: Qos,
+    message: &mut Routable<'_>,
+) -> (Option<(SessionKey, &'a Entry)>, Delivered) {
     let members = group.members.len();
+    let mut worst = Delivered::No;
     for connected in [true, false] {
         for turn in 0..members {
             let at = (group.next + turn) % members;
@@ -229,10 +324,18 @@ fn deliver_to_one(group: &mut Group, sessions: &Sessions, qos: Qos, message: &mu
             };
             let takes = entry.connection.is_some() == connected
                 && (connected || qos.min(subscription.options.qos) > Qos::AtMostOnce);
-            if takes && entry.deliver(&[subscription], message) {
-                group.next = at + 1;
-                return;
+            if !takes {
+                continue;
+            }
+            match entry.deliver(&[subscription], message) {
+                Delivered::Yes => {
+                    group.next = at + 1;
+                    return (Some((key, entry)), Delivered::Yes);
+                }
+                Delivered::NotNow => worst = Delivered::NotNow,
+                Delivered::No => {}
             }
         }
     }
+    (None, worst)
 }

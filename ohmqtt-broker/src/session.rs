@@ -3,15 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use ohmqtt_codec::{MqttString, TopicFilter};
-use ohmqtt_driver::Handle;
+use bytes::Bytes;
+use ohmqtt_codec::{MqttString, ReasonCode, TopicFilter};
+use ohmqtt_driver::{Handle, StoreLink};
 use ohmqtt_session::{
-    AliasPolicy, Instant, Message, PublishOptions, Routed, ServerSession, Session, Subscription,
-    Ticket,
+    AliasPolicy, Instant, Message, PublishError, PublishOptions, Routed, ServerSession, Session,
+    Subscription, Ticket,
 };
 
 use crate::connections::ConnectionId;
 use crate::deadlines::Deadlines;
+use crate::limits::{Limits, cost, levels};
+use crate::store::record::Kept;
 
 /// Every delivery uses a topic alias where the client takes any.
 const OPTIONS: PublishOptions = PublishOptions {
@@ -43,9 +46,17 @@ pub(crate) struct Entry {
     pub(crate) handle: Handle<ServerSession>,
     /// The connection, while there is one.
     pub(crate) connection: Option<ConnectionId>,
+    /// The client was told that it has a session. Until then there is nothing to go on with.
+    pub(crate) is_accepted: bool,
+    /// Where the session is stored, if it is.
+    pub(crate) link: Option<StoreLink>,
+    /// The store does not know for how long the session is kept.
+    pub(crate) is_unsaved: bool,
+    /// The Session Expiry Interval that was granted, in seconds.
+    interval: u32,
     pub(crate) filters: HashSet<TopicFilter>,
     /// What the filters cost, in bytes.
-    pub(crate) filter_bytes: usize,
+    filter_bytes: usize,
     /// The will of a client that is gone, to be published unless it comes back before that.
     pub(crate) will: Option<(Instant, Message)>,
     /// When the session of a client that is gone ends.
@@ -96,27 +107,13 @@ impl Sessions {
         self.by_client.get(client_id).copied()
     }
 
-    /// Begins a session.
-    pub(crate) fn insert(
-        &mut self,
-        client_id: MqttString,
-        handle: Handle<ServerSession>,
-        connection: ConnectionId,
-    ) -> SessionKey {
+    /// Adds the session of a client that has none.
+    pub(crate) fn insert(&mut self, entry: Entry) -> SessionKey {
         self.last += 1;
         let key = SessionKey(self.last);
-        self.by_client.insert(client_id.clone(), key);
-        let entry = Entry {
-            client_id,
-            handle,
-            connection: Some(connection),
-            filters: HashSet::new(),
-            filter_bytes: 0,
-            will: None,
-            expires: None,
-            due: None,
-        };
+        self.by_client.insert(entry.client_id.clone(), key);
         self.entries.insert(key, entry);
+        self.schedule(key);
         key
     }
 
@@ -195,13 +192,70 @@ impl<'a> Routable<'a> {
     }
 }
 
+/// What became of a message that was given to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    Yes,
+    /// The session's queue is full.
+    No,
+    /// The store is behind: whoever published the message is to try again.
+    NotNow,
+}
+
 impl Entry {
-    /// Gives the client what its subscriptions ask of a message. False when its queue is full.
+    /// A session that begins with this connection.
+    pub(crate) fn begin(
+        client_id: MqttString,
+        handle: Handle<ServerSession>,
+        connection: ConnectionId,
+        link: Option<StoreLink>,
+        interval: u32,
+    ) -> Self {
+        Self {
+            client_id,
+            handle,
+            connection: Some(connection),
+            is_accepted: false,
+            link,
+            is_unsaved: true,
+            interval,
+            filters: HashSet::new(),
+            filter_bytes: 0,
+            will: None,
+            expires: None,
+            due: None,
+        }
+    }
+
+    /// A session that was read back from a store: its client is not there.
+    pub(crate) fn resting(
+        client_id: MqttString,
+        handle: Handle<ServerSession>,
+        link: StoreLink,
+        kept: Kept,
+    ) -> Self {
+        Self {
+            client_id,
+            handle,
+            connection: None,
+            is_accepted: true,
+            link: Some(link),
+            is_unsaved: true,
+            interval: kept.interval,
+            filters: HashSet::new(),
+            filter_bytes: 0,
+            will: None,
+            expires: kept.expires,
+            due: None,
+        }
+    }
+
+    /// Gives the client what its subscriptions ask of a message.
     pub(crate) fn deliver(
         &self,
         subscriptions: &[Subscription],
         message: &mut Routable<'_>,
-    ) -> bool {
+    ) -> Delivered {
         self.handle.with(|session, now| {
             let routed = message.routed;
             let given = if self.connection.is_none() || session.queued().0 >= QUEUED {
@@ -214,18 +268,75 @@ impl Entry {
                 // No driver asks for these, and they would gather.
                 while session.poll_event().is_some() {}
             }
-            if let Err(rejected) = &result {
-                tracing::debug!(error = %rejected.error, "message dropped for a session");
+            let Err(rejected) = result else {
+                return Delivered::Yes;
+            };
+            tracing::debug!(error = %rejected.error, "message dropped for a session");
+            if rejected.error == PublishError::StoreBehind {
+                Delivered::NotNow
+            } else {
+                Delivered::No
             }
-            result.is_ok()
         })
+    }
+
+    /// Whether a subscription to this filter may be added: `true` for one that is new.
+    pub(crate) fn takes(&self, filter: &TopicFilter, limits: &Limits) -> Result<bool, ReasonCode> {
+        if levels(filter.filter_bytes()) > limits.topic_levels {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+        if self.filters.contains(filter) {
+            return Ok(false);
+        }
+        let bytes = self.filter_bytes + cost(filter.as_bytes());
+        if self.filters.len() >= limits.subscriptions || bytes > limits.subscription_bytes {
+            return Err(ReasonCode::QuotaExceeded);
+        }
+        Ok(true)
+    }
+
+    /// Notes a subscription.
+    pub(crate) fn add(&mut self, filter: &TopicFilter) {
+        // What is kept is copied out of the buffer it was read into.
+        let kept = TopicFilter::try_from(Bytes::copy_from_slice(filter.as_bytes()));
+        if self.filters.insert(kept.unwrap_or_else(|_| filter.clone())) {
+            self.filter_bytes += cost(filter.as_bytes());
+        }
+    }
+
+    /// Strikes a subscription out; tells whether there was one.
+    pub(crate) fn remove(&mut self, filter: &TopicFilter) -> bool {
+        let was_there = self.filters.remove(filter);
+        if was_there {
+            self.filter_bytes -= cost(filter.as_bytes());
+        }
+        was_there
     }
 
     /// The client is gone from now on: its session lasts for `interval` seconds more.
     pub(crate) fn expire_after(&mut self, now: Instant, interval: u32) {
-        self.expires =
-            (interval != u32::MAX).then(|| now + Duration::from_secs(u64::from(interval)));
+        self.keep(interval, expiry(now, interval));
     }
+
+    /// The session is kept so long from now on.
+    pub(crate) fn keep(&mut self, interval: u32, expires: Option<Instant>) {
+        self.interval = interval;
+        self.expires = expires;
+        self.is_unsaved = true;
+    }
+
+    /// How long the session is kept.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept {
+            interval: self.interval,
+            expires: self.expires,
+        }
+    }
+}
+
+/// When a session ends that is kept for so many seconds, if it does.
+pub(crate) fn expiry(now: Instant, interval: u32) -> Option<Instant> {
+    (interval != u32::MAX).then(|| now + Duration::from_secs(u64::from(interval)))
 }
 
 #[cfg(test)]

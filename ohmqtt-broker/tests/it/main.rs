@@ -3,13 +3,16 @@
 mod bounds;
 mod client;
 mod connecting;
+mod disk;
 mod examples;
 mod forwarding;
 mod lifecycle;
+mod persistence;
 mod qos;
 mod retained;
 mod sessions;
 mod shared;
+mod storing;
 mod subscriptions;
 mod violations;
 mod wills;

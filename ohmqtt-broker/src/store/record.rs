@@ -1,0 +1,236 @@
+//! The broker's own records as bytes.
+//!
+//! ```text
+//! place of a session  0x00                 format (1 byte)  interval, expiry (postcard)
+//! place of a session  0x01  filter         format (1 byte)  options, identifier (postcard)
+//! 'r'  topic                               format (1 byte)  QoS, time (postcard)  PUBLISH at QoS 0
+//! ```
+//!
+//! A change of what postcard writes is a new format number, and the formats before it stay readable.
+
+use std::fmt::Display;
+
+use bytes::BytesMut;
+use ohmqtt_codec::{
+    Delivery, EncodeBuf, Limits, MqttString, Packet, PublishTopic, Qos, RetainHandling,
+    SubscriptionId, SubscriptionOptions, TopicFilter, TopicName, decode,
+};
+use ohmqtt_session::{Instant, Message, Subscription};
+use ohmqtt_store::{Prefix, StoreError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The format that is written, and the newest that can be read.
+const FORMAT: u8 = 1;
+
+/// The kinds of what is attached to a session.
+pub(crate) const SESSION: u8 = 0;
+pub(crate) const SUBSCRIPTION: u8 = 1;
+/// The kinds from this one on are the flows' records.
+pub(crate) const FLOWS: u8 = 8;
+
+/// The first byte of the keys of retained messages.
+pub(crate) const RETAINED: u8 = b'r';
+
+/// How long a session is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The Session Expiry Interval that was granted, in seconds; `u32::MAX` for ever.
+    pub(crate) interval: u32,
+    /// When it ends, if its client is gone and it ends at all.
+    pub(crate) expires: Option<Instant>,
+}
+
+/// A retained message, and since when it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Retained {
+    pub(crate) message: Message,
+    pub(crate) since: Instant,
+}
+
+/// Format 1. Fields are told apart by their order: it stays as it is. So do the other two.
+#[derive(Serialize, Deserialize)]
+struct KeptRecord {
+    interval: u32,
+    /// Microseconds since the Unix epoch.
+    expires: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SubscriptionRecord {
+    qos: u8,
+    no_local: bool,
+    retain_as_published: bool,
+    retain_handling: u8,
+    identifier: Option<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RetainedRecord {
+    qos: u8,
+    /// Microseconds since the Unix epoch.
+    since: u64,
+}
+
+pub(crate) fn kept_key(prefix: &Prefix) -> Vec<u8> {
+    prefix.attachment(SESSION, b"")
+}
+
+pub(crate) fn kept_value(kept: Kept) -> Vec<u8> {
+    write(&KeptRecord {
+        interval: kept.interval,
+        expires: kept.expires.map(Instant::unix_micros),
+    })
+}
+
+pub(crate) fn read_kept(client_id: &MqttString, value: &[u8]) -> Result<Kept, StoreError> {
+    let name = || format!("session \"{client_id}\"");
+    let (record, rest) = read::<KeptRecord>(&name, value)?;
+    nothing_follows(&name, rest)?;
+    Ok(Kept {
+        interval: record.interval,
+        expires: record.expires.map(Instant::from_unix_micros),
+    })
+}
+
+pub(crate) fn subscription_key(prefix: &Prefix, filter: &TopicFilter) -> Vec<u8> {
+    prefix.attachment(SUBSCRIPTION, filter.as_bytes())
+}
+
+pub(crate) fn subscription_value(subscription: Subscription) -> Vec<u8> {
+    let options = subscription.options;
+    write(&SubscriptionRecord {
+        qos: options.qos.into(),
+        no_local: options.no_local,
+        retain_as_published: options.retain_as_published,
+        retain_handling: match options.retain_handling {
+            RetainHandling::SendAtSubscribe => 0,
+            RetainHandling::SendIfNew => 1,
+            RetainHandling::DoNotSend => 2,
+        },
+        identifier: subscription.identifier.map(SubscriptionId::get),
+    })
+}
+
+/// Reads a subscription: `filter` is what stands behind its kind in the key.
+pub(crate) fn read_subscription(
+    client_id: &MqttString,
+    filter: &[u8],
+    value: &[u8],
+) -> Result<(TopicFilter, Subscription), StoreError> {
+    let shown = filter.escape_ascii();
+    let name = || format!("subscription \"{shown}\" of session \"{client_id}\"");
+    let filter = TopicFilter::try_from(bytes::Bytes::copy_from_slice(filter));
+    let filter = filter.map_err(|error| damaged(&name, error))?;
+    let (record, rest) = read::<SubscriptionRecord>(&name, value)?;
+    nothing_follows(&name, rest)?;
+    let retain_handling = match record.retain_handling {
+        0 => RetainHandling::SendAtSubscribe,
+        1 => RetainHandling::SendIfNew,
+        2 => RetainHandling::DoNotSend,
+        other => return Err(damaged(&name, format!("retain handling {other}"))),
+    };
+    let identifier = record.identifier.map(|identifier| {
+        SubscriptionId::new(identifier)
+            .ok_or_else(|| damaged(&name, format!("Subscription Identifier {identifier}")))
+    });
+    let subscription = Subscription {
+        options: SubscriptionOptions {
+            qos: qos(&name, record.qos)?,
+            no_local: record.no_local,
+            retain_as_published: record.retain_as_published,
+            retain_handling,
+        },
+        identifier: identifier.transpose()?,
+    };
+    Ok((filter, subscription))
+}
+
+pub(crate) fn retained_key(topic: &TopicName) -> Vec<u8> {
+    [&[RETAINED], topic.as_bytes()].concat()
+}
+
+/// `None`: the message is too large for a packet, now that its topic is not an alias.
+pub(crate) fn retained_value(since: Instant, message: &Message) -> Option<Vec<u8>> {
+    let mut value = write(&RetainedRecord {
+        qos: message.qos.into(),
+        since: since.unix_micros(),
+    });
+    let mut packet = EncodeBuf::new();
+    let publish = message.to_publish(Delivery::AtMostOnce);
+    Packet::Publish(publish).encode(&mut packet).ok()?;
+    packet
+        .slices()
+        .for_each(|slice| value.extend_from_slice(slice));
+    Some(value)
+}
+
+pub(crate) fn read_retained(key: &[u8], value: &[u8]) -> Result<Retained, StoreError> {
+    let topic = key.get(1..).unwrap_or_default();
+    let shown = topic.escape_ascii();
+    let name = || format!("the message retained on \"{shown}\"");
+    let (record, packet) = read::<RetainedRecord>(&name, value)?;
+    let mut buf = BytesMut::from(packet);
+    let packet = decode(&mut buf, &Limits::default()).map_err(|error| damaged(&name, error))?;
+    nothing_follows(&name, &buf)?;
+    let Some(Packet::Publish(publish)) = packet else {
+        return Err(damaged(&name, "it has no PUBLISH"));
+    };
+    match publish.topic {
+        PublishTopic::Name(name) if name.as_bytes() == topic => Ok(Retained {
+            message: Message {
+                topic: name,
+                qos: qos(
+                    &|| format!("the message retained on \"{shown}\""),
+                    record.qos,
+                )?,
+                retain: publish.retain,
+                properties: publish.properties,
+                payload: publish.payload,
+            },
+            since: Instant::from_unix_micros(record.since),
+        }),
+        _ => Err(damaged(&name, "it stands under another topic")),
+    }
+}
+
+fn write(record: &impl Serialize) -> Vec<u8> {
+    // Writing numbers to memory never fails; what it would leave is refused as damaged.
+    postcard::to_extend(record, vec![FORMAT]).unwrap_or_default()
+}
+
+/// Reads what stands behind the format, and gives what stands behind that.
+fn read<'a, T: DeserializeOwned>(
+    name: &impl Fn() -> String,
+    value: &'a [u8],
+) -> Result<(T, &'a [u8]), StoreError> {
+    let (format, rest) = value
+        .split_first()
+        .ok_or_else(|| damaged(name, "the value is empty"))?;
+    if !(1..=FORMAT).contains(format) {
+        return Err(StoreError::UnknownFormat {
+            record: name(),
+            found: u32::from(*format),
+            newest: u32::from(FORMAT),
+        });
+    }
+    postcard::take_from_bytes(rest).map_err(|error| damaged(name, error))
+}
+
+fn qos(name: &impl Fn() -> String, qos: u8) -> Result<Qos, StoreError> {
+    Qos::try_from(qos).map_err(|_| damaged(name, format!("QoS {qos}")))
+}
+
+fn nothing_follows(name: &impl Fn() -> String, rest: &[u8]) -> Result<(), StoreError> {
+    if rest.is_empty() {
+        return Ok(());
+    }
+    Err(damaged(name, "bytes follow the record"))
+}
+
+fn damaged(name: &impl Fn() -> String, what: impl Display) -> StoreError {
+    StoreError::Damaged {
+        record: name(),
+        what: what.to_string(),
+    }
+}

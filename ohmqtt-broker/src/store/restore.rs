@@ -1,0 +1,189 @@
+//! How everything comes back from the store before the broker listens to anybody.
+//!
+//! Of each session the flows read what they need in memory; messages far from their turn stay in the store.
+
+use std::sync::{Arc, mpsc};
+
+use ohmqtt_codec::{MqttString, TopicFilter};
+use ohmqtt_driver::{Handle, StoreLinks};
+use ohmqtt_session::{Flows, Instant, ServerSession, Subscription};
+use ohmqtt_store::{Prefix, StoreError};
+
+use super::record::{self, Kept};
+use crate::connection::session_config;
+use crate::core::{Core, State};
+use crate::retained::expires;
+use crate::session::{Entry, expiry};
+
+/// How much is read at once. What stands behind the attachments of a session is read in vain, so it is not much.
+const RECORDS: usize = 256;
+const BYTES: usize = 256 * 1024;
+
+/// What all keys of sessions begin with.
+const SESSIONS: &[u8] = b"s";
+/// Behind all keys of a session, when it stands behind its prefix.
+const BEHIND: u8 = 0xFF;
+
+/// Reads back all there is. Blocks the thread for that.
+pub(crate) fn restore(core: &Arc<Core>) -> Result<(), StoreError> {
+    let Some(links) = core.lock().store.clone() else {
+        return Ok(());
+    };
+    core.with(|state, now| restore_retained(state, now, &links))?;
+    let mut reading = Reading {
+        core,
+        links: &links,
+        session: None,
+    };
+    reading.sessions()?;
+    reading.finish()
+}
+
+fn restore_retained(state: &mut State, now: Instant, links: &StoreLinks) -> Result<(), StoreError> {
+    let mut from = vec![record::RETAINED];
+    loop {
+        let records = scan(links, from, &[record::RETAINED])?;
+        let Some((last, _)) = records.last() else {
+            return Ok(());
+        };
+        from = [last, &[0][..]].concat();
+        for (key, value) in &records {
+            let record::Retained { message, since } = record::read_retained(key, value)?;
+            if expires(since, &message).is_some_and(|at| at <= now) {
+                // [MQTT-3.3.2-5] Its time has passed while nobody was here.
+                state.unsaved.retain(&message.topic, None);
+            } else if state.retained.set(since, &message).is_err() {
+                tracing::warn!(topic = %message.topic, "no room for a retained message of the store: raise the limits");
+            }
+        }
+    }
+}
+
+/// A session whose attachments are being read.
+struct Reading<'a> {
+    core: &'a Arc<Core>,
+    links: &'a StoreLinks,
+    session: Option<Session>,
+}
+
+struct Session {
+    client_id: MqttString,
+    prefix: Prefix,
+    kept: Option<Kept>,
+    subscriptions: Vec<(TopicFilter, Subscription)>,
+}
+
+impl Reading<'_> {
+    fn sessions(&mut self) -> Result<(), StoreError> {
+        let mut from = SESSIONS.to_vec();
+        loop {
+            let records = scan(self.links, from, SESSIONS)?;
+            let Some((last, _)) = records.last() else {
+                return Ok(());
+            };
+            from = [last, &[0][..]].concat();
+            for (key, value) in &records {
+                let is_flows = self.take(key, value)?;
+                if is_flows && key == last {
+                    // However many more of them there are, they are not for here.
+                    let session = self.session.as_ref();
+                    from = session.map_or(from, |session| {
+                        [session.prefix.as_bytes(), &[BEHIND][..]].concat()
+                    });
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Takes one record. True when it is one of the flows.
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
+        let Some((client_id, prefix, rest)) = Prefix::of_key(key) else {
+            return Err(damaged(key, "it belongs to no session"));
+        };
+        if self
+            .session
+            .as_ref()
+            .is_none_or(|session| session.prefix != prefix)
+        {
+            self.finish()?;
+        }
+        let session = self.session.get_or_insert_with(|| Session {
+            client_id,
+            prefix,
+            kept: None,
+            subscriptions: Vec::new(),
+        });
+        match rest.split_first() {
+            Some((&record::SESSION, [])) => {
+                session.kept = Some(record::read_kept(&session.client_id, value)?);
+            }
+            Some((&record::SUBSCRIPTION, filter)) => {
+                let subscription = record::read_subscription(&session.client_id, filter, value)?;
+                session.subscriptions.push(subscription);
+            }
+            Some((&(record::FLOWS..), _)) => return Ok(true),
+            _ => return Err(damaged(key, "no version wrote such a key")),
+        }
+        Ok(false)
+    }
+
+    /// The attachments of a session are read: it is there again, unless it has ended.
+    fn finish(&mut self) -> Result<(), StoreError> {
+        let Some(session) = self.session.take() else {
+            return Ok(());
+        };
+        let clock = self.core.clock;
+        let now = clock.now();
+        let kept = session.kept.map(|kept| Kept {
+            // A client that was connected when the broker ended is gone since now.
+            expires: kept.expires.or_else(|| expiry(now, kept.interval)),
+            ..kept
+        });
+        let Some(kept) = kept.filter(|kept| kept.expires.is_none_or(|at| at > now)) else {
+            tracing::debug!(client = %session.client_id, "a session has ended while the broker was not there");
+            self.core
+                .with(|state, _| state.unsaved.end(&session.client_id));
+            return Ok(());
+        };
+        let config = session_config(&self.core.limits, true);
+        let flows = Flows::open(config.outbox);
+        let handle = Handle::new(ServerSession::resting(now, config, flows), clock);
+        let link = self.links.link(session.prefix);
+        link.restore(&handle)?;
+        let entry = Entry::resting(session.client_id, handle, link, kept);
+        self.core.with(|state, _| {
+            let key = state.sessions.insert(entry);
+            for (filter, subscription) in &session.subscriptions {
+                if let Some(entry) = state.sessions.get_mut(key) {
+                    entry.add(filter);
+                }
+                state.tree.subscribe(filter, key, *subscription);
+            }
+            state.touch(key);
+        });
+        Ok(())
+    }
+}
+
+/// Reads the next records, and blocks the thread for that.
+fn scan(
+    links: &StoreLinks,
+    from: Vec<u8>,
+    prefix: &[u8],
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    let (send, answer) = mpsc::channel();
+    let done = move |records| drop(send.send(records));
+    links
+        .writer()
+        .scan(from, prefix.to_vec(), RECORDS, BYTES, done);
+    // The writer answers every question.
+    answer.recv().unwrap_or_else(|_| Ok(Vec::new()))
+}
+
+fn damaged(key: &[u8], what: &str) -> StoreError {
+    StoreError::Damaged {
+        record: format!("the record under the key \"{}\"", key.escape_ascii()),
+        what: what.to_owned(),
+    }
+}
