@@ -125,7 +125,7 @@ impl Listen for UnixListen {
 
 async fn bind_file(path: PathBuf, mode: Option<u32>) -> io::Result<(UnixListener, SocketFile)> {
     // Between bind and listen a socket looks stale to another process, so only one at a time does what follows.
-    let _lock = lock_directory_of(&path).await?;
+    let _lock = lock_directory_of(&path).await;
     remove_if_stale(&path).await?;
     let socket = UnixSocket::new_stream()?;
     socket.bind(&path)?;
@@ -138,21 +138,18 @@ async fn bind_file(path: PathBuf, mode: Option<u32>) -> io::Result<(UnixListener
 }
 
 /// Locks the directory against others that start to listen in it, until the file is dropped. `None` where it cannot be
-/// opened or its file system has no locks: better without than not at all.
-async fn lock_directory_of(path: &Path) -> io::Result<Option<File>> {
-    let Some(Ok(directory)) = path.parent().map(File::open) else {
-        return Ok(None);
-    };
+/// opened, its file system has no locks, or someone else holds on to it: better without than not at all.
+async fn lock_directory_of(path: &Path) -> Option<File> {
+    let directory = File::open(path.parent()?).ok()?;
     for _ in 0..LOOKS {
         match directory.try_lock() {
-            Ok(()) => return Ok(Some(directory)),
+            Ok(()) => return Some(directory),
             Err(TryLockError::WouldBlock) => sleep(PAUSE).await,
-            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::Error(_)) => return None,
         }
     }
-    Err(io::Error::other(
-        "another process holds a lock on the directory of the socket; choose another directory",
-    ))
+    tracing::debug!(path = %path.display(), "the directory of the socket is locked; going on");
+    None
 }
 
 /// Makes way for a listener at `path`: a socket nobody listens at is removed, anything else is left and an error.

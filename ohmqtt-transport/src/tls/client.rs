@@ -1,5 +1,6 @@
 //! What a client trusts and shows: the options, and what rustls makes of them.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
@@ -103,7 +104,7 @@ impl Connector {
     ///
     /// They are checked when they are first needed: what cannot be used is an error of kind
     /// [`Misconfigured`](crate::TransportErrorKind::Misconfigured) then. Sessions are resumed among connections of this
-    /// connector and its clones.
+    /// connector and its clones, though not over QUIC.
     #[must_use]
     pub fn tls(mut self, options: TlsOptions) -> Self {
         self.tls = Arc::new(ClientTls::new(options));
@@ -113,14 +114,14 @@ impl Connector {
 
 /// The options and what was built from them, once: loading what a platform trusts takes time, and sessions can be resumed
 /// only within one configuration.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct ClientTls {
     options: TlsOptions,
     settings: OnceLock<Settings>,
 }
 
 /// What a handshake needs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) config: Arc<ClientConfig>,
     /// The verifier inside, where it is ours: rustls does not give it back.
@@ -158,6 +159,12 @@ impl ClientTls {
         if self.options.ready.is_none() && matches!(self.options.trust, Trust::Anyone) {
             tracing::warn!(%to, "TLS verification is disabled: anyone can be this server");
         }
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.options.fmt(f)
     }
 }
 
@@ -245,7 +252,7 @@ pub(super) fn bad_identity(error: rustls::Error) -> ConfigError {
     }
 }
 
-pub(super) fn bad_tls(error: impl std::fmt::Display) -> ConfigError {
+pub(super) fn bad_tls(error: impl fmt::Display) -> ConfigError {
     ConfigError::BadTls {
         reason: error.to_string(),
     }

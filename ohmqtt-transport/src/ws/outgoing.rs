@@ -69,6 +69,8 @@ impl Outgoing {
 
     /// Queues a close frame with a code and a reason, of which as much is sent as a control frame holds.
     pub(super) fn close(&mut self, code: u16, reason: &str) -> io::Result<()> {
+        // Nothing comes behind it.
+        self.ping = None;
         let [high, low] = code.to_be_bytes();
         let mut payload = vec![high, low];
         let reason = reason.bytes().filter(u8::is_ascii);

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -29,8 +29,9 @@ pub(crate) struct WsStream<S> {
     closed: bool,
     /// What the peer did that ended the stream.
     failed: Option<String>,
-    /// A writer waits for room, and its task is the one that the socket wakes: readers must not take its place.
-    writer_waits: bool,
+    /// The writer that waits for room. It is the one that the socket wakes: a reader in another task must not take its
+    /// place.
+    writer: Option<Waker>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WsStream<S> {
@@ -43,7 +44,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WsStream<S> {
             ended: false,
             closed: false,
             failed: None,
-            writer_waits: false,
+            writer: None,
         }
     }
 
@@ -63,13 +64,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WsStream<S> {
     /// The same for a writer, who is woken when there is room.
     fn poll_drain_as_writer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let drained = self.poll_drain(cx);
-        self.writer_waits = drained.is_pending();
+        self.writer = drained.is_pending().then(|| cx.waker().clone());
         drained
     }
 
     /// Answers pings from a reader's task, unless a writer is about to.
     fn answer(&mut self, cx: &mut Context<'_>) {
-        if self.outgoing.is_empty() || self.writer_waits {
+        let another = |writer: &Waker| !writer.will_wake(cx.waker());
+        if self.outgoing.is_empty() || self.writer.as_ref().is_some_and(another) {
             return;
         }
         if let Poll::Ready(Ok(())) = self.poll_drain(cx) {

@@ -276,3 +276,49 @@ async fn pings_of_a_peer_that_does_not_read_hold_up_nothing() {
     assert_eq!(&done, b"done");
     client.join().unwrap().unwrap();
 }
+
+/// Reader and writer in tasks of their own: that one answers pings does not take the other's place in the socket's queue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pings_do_not_hold_up_a_writer_in_another_task() {
+    const TOTAL: usize = 8 << 20;
+    let mut listener = listen_at("ws://127.0.0.1:0").await;
+    let (client, server) = with_client(
+        &mut *listener,
+        |_| {},
+        |mut socket| {
+            let mut stream = socket.get_ref().try_clone().unwrap();
+            let pings = std::thread::spawn(move || {
+                for _ in 0..20_000 {
+                    io::Write::write_all(&mut stream, b"\x89\x81\0\0\0\0x").unwrap();
+                }
+                io::Write::write_all(&mut stream, b"\x88\x80\0\0\0\0").unwrap();
+            });
+            let (mut received, mut answers) = (0, 0);
+            while received < TOTAL || answers == 0 {
+                match socket.read().unwrap() {
+                    Message::Binary(payload) => received += payload.len(),
+                    other => {
+                        assert!(other.is_pong(), "{other}");
+                        answers += 1;
+                    }
+                }
+            }
+            pings.join().unwrap();
+            answers
+        },
+    )
+    .await;
+    let (mut reader, mut writer) = tokio::io::split(server.unwrap().0);
+    let reader = tokio::spawn(async move { reader.read(&mut [0]).await.unwrap() });
+    let writer = tokio::spawn(async move {
+        let chunk = vec![7; 1 << 20];
+        for _ in 0..8 {
+            writer.write_all(&chunk).await.unwrap();
+        }
+        writer.flush().await.unwrap();
+        writer
+    });
+    in_time(writer).await.unwrap();
+    assert_eq!(in_time(reader).await.unwrap(), 0);
+    client.join().unwrap().unwrap();
+}
