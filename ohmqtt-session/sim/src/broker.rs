@@ -142,6 +142,7 @@ impl World {
             self.context.settle(Side::Server, server)?;
             flows = Some(server.take_flows(ReasonCode::SessionTakenOver));
             self.context.disks[Side::Server].orphan();
+            self.context.reads[Side::Server] = None;
             self.context.settle(Side::Server, server)?;
             self.hear_server(old)?;
         }
@@ -168,6 +169,7 @@ impl World {
         (self.unheard, self.told) = (true, false);
         let context = &mut self.context;
         context.disks[Side::Server].wipe();
+        context.reads[Side::Server] = None;
         context.flights[Side::Server].clear();
         context.numbers[Side::Server].clear();
         context.inbox[Side::Server].clear();
@@ -292,8 +294,13 @@ impl World {
     fn restore_server(&mut self) {
         let config = self.context.server_config();
         let mut flows = Flows::open(config.outbox);
-        while let Some(load) = flows.poll_load() {
-            flows.handle_loaded(self.context.load(Side::Server, load));
+        self.context.reads[Side::Server] = None;
+        // What is not read now is read later, by whatever session has the flows then.
+        let stretches = self.context.rng.usize(..6);
+        for _ in 0..stretches {
+            if let Some(load) = flows.poll_load() {
+                flows.handle_loaded(self.context.load(Side::Server, load));
+            }
         }
         let server = ServerSession::resting(self.context.now, config, flows);
         self.last_connection += 1;

@@ -55,7 +55,8 @@ impl Default for ServerConfig {
 /// A client is accepted with this.
 #[derive(Debug, Default)]
 pub struct Accept {
-    /// The client's old session, from its last connection or from a store. The CONNECT's Clean Start decides whether it is used.
+    /// The client's old session, from its last connection or from a store. The CONNECT's Clean Start decides whether it is used. While it
+    /// is not [open](Flows::is_open) it is read first, and nothing is said to the client.
     pub session: Option<Flows>,
     /// What else CONNACK says: an assigned identifier, what is available. The session adds its own limits.
     pub properties: ConnAckProperties,

@@ -219,7 +219,10 @@ impl ServerSession {
             .control
             .push_back(Packet::ConnAck(connack.into()));
         self.phase = Phase::Connected;
-        self.exchange.resume();
+        // A session that is still to be read back goes on when it is.
+        if self.exchange.flows.is_open() {
+            self.exchange.resume();
+        }
     }
 
     // [MQTT-3.2.2-12] [MQTT-3.2.2-13] A will that could not be published as it asks is refused with its CONNECT.

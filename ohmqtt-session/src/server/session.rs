@@ -131,7 +131,12 @@ impl Session for ServerSession {
     }
 
     fn handle_loaded(&mut self, now: Instant, loaded: Loaded) {
+        let was_open = self.exchange.flows.is_open();
         self.exchange.handle_loaded(now, loaded);
+        let is_open = self.exchange.flows.is_open();
+        if is_open && !was_open && self.phase == Phase::Connected {
+            self.exchange.resume();
+        }
     }
 
     fn handle_load_failed(&mut self) {
@@ -139,6 +144,10 @@ impl Session for ServerSession {
     }
 
     fn poll_packet(&mut self, now: Instant) -> Option<Packet> {
+        // Until the session is read back it is not known what goes again first.
+        if !self.exchange.flows.is_open() && self.exchange.connection.is_open() {
+            return None;
+        }
         let flowing = self.phase == Phase::Connected;
         self.exchange.poll_packet(now, flowing)
     }
@@ -175,6 +184,7 @@ impl Session for ServerSession {
     }
 
     fn is_ready(&self) -> bool {
-        self.phase != Phase::AwaitAccept && !self.exchange.is_behind()
+        let is_open = self.exchange.flows.is_open();
+        self.phase != Phase::AwaitAccept && is_open && !self.exchange.is_behind()
     }
 }

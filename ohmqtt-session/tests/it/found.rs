@@ -120,6 +120,89 @@ fn a_record_that_may_be_stored_is_removed_when_its_message_fails_after_a_take_ov
     assert_eq!(op, StoreOp::Delete(Key::Outgoing(0)));
 }
 
+/// A record that may be stored already is not given up: an identifier that the store has and nobody else would swallow the next message.
+#[test]
+fn the_record_of_a_received_message_that_was_asked_for_twice_is_asked_for_until_it_is_stored() {
+    let mut config = ServerConfig::default();
+    (config.durable, config.refuse_unstored) = (true, true);
+    let mut script = Script::server_with(config.clone(), connect(), Accept::default());
+    script.store.held = true;
+    script.receive(publish(QOS2, 9, "x"));
+    script.events();
+    script.answer(0);
+    script.serve();
+    let flows = script.session.take_flows(ReasonCode::SessionTakenOver);
+    // The old batch is stored, and nobody here hears of it; the same operation fails.
+    script.store.store(1);
+    let mut connect = connect();
+    connect.clean_start = false;
+    script.come_back(config, connect, Some(flows));
+    for _ in 0..2 {
+        assert_eq!(script.exchange([again(publish(QOS2, 9, "x"))]), [""; 0]);
+        assert_eq!(script.store.asked(), ["put received #9"]);
+        script.store.fail(&mut script.session, 1);
+    }
+    script.serve();
+    script.store.confirm(&mut script.session, 1);
+    assert_eq!(script.sent(), ["PUBREC #9", "PUBREC #9"]);
+    assert!(!script.events().contains(&"message x".into()));
+}
+
+/// [MQTT-4.4.0-1] A client may be back before its session is read: what was sent goes again all the same.
+#[test]
+fn a_client_that_is_back_before_its_session_is_read_waits_for_that() {
+    let mut script = ServerSession::durable();
+    script.submit(message(QOS1, "a"), 1);
+    script.submit(message(QOS2, "b"), 2);
+    assert_eq!(script.sent(), ["PUBLISH 1 #1 a", "PUBLISH 2 #2 b"]);
+    script.exchange([pubrec(2)]);
+    script.store.held_loads = true;
+    let mut config = ServerConfig::default();
+    config.durable = true;
+    let flows = Flows::open(config.outbox);
+    script.session = ServerSession::resting(script.now, config.clone(), flows);
+    script.submit(message(QOS1, "c"), 3);
+    let flows = script.session.take_flows(ReasonCode::SessionTakenOver);
+    script.session = ServerSession::new(script.now, config);
+    script.session.handle_connected(script.now);
+    let mut connect = connect();
+    connect.clean_start = false;
+    script.receive(Packet::Connect(connect.into()));
+    let accept = Accept {
+        session: Some(flows),
+        ..Accept::default()
+    };
+    script.session.accept(script.now, accept);
+    assert_eq!(script.sent(), [""; 0]);
+    assert!(!script.session.is_ready());
+    script.store.held_loads = false;
+    assert_eq!(
+        script.sent(),
+        [
+            "CONNACK present",
+            "PUBREL #2",
+            "PUBLISH 1 #1 dup a",
+            "PUBLISH 1 #3 c"
+        ]
+    );
+    assert!(script.session.is_ready());
+}
+
+/// Section 3.1.2.11.2: a session that ends with its connection.
+#[test]
+fn a_server_session_without_an_expiry_interval_is_not_stored() {
+    let mut config = ServerConfig::default();
+    config.durable = true;
+    let mut connect = connect();
+    connect.properties.remove_session_expiry_interval();
+    let mut script = Script::server_with(config, connect, Accept::default());
+    assert!(!script.session.is_durable());
+    script.submit(message(QOS1, "a"), 1);
+    script.store.held = true;
+    assert_eq!(script.sent(), ["PUBLISH 1 #1 a"]);
+    assert_eq!(script.store.asked(), [""; 0]);
+}
+
 /// [MQTT-3.1.2-25] A message that has grown too large for the other side is done; at QoS 2 its identifier is released first.
 #[test]
 fn a_sent_qos2_message_that_is_given_up_releases_its_identifier() {

@@ -253,6 +253,7 @@ fn a_stream_of_drops_does_not_keep_messages_from_being_sent() {
         (0..3).for_each(|_| publish(&mut script));
         script.serve();
         script.store.held = true;
+        publish(&mut script);
         S::resume(&mut script, 1);
         // Between any two words of the store another message comes.
         let mut sent = Vec::new();
