@@ -78,6 +78,7 @@ mod fit;
 mod flows;
 mod message;
 mod record;
+mod redirect;
 mod server;
 mod time;
 
@@ -94,6 +95,7 @@ pub use flows::{
 };
 pub use message::{LostMessage, Message, PublishOptions, Ticket};
 pub use record::{Backlog, Key, Load, Loaded, Lsn, Record, StoreOp};
+pub use redirect::Redirect;
 pub use server::{Accept, Routed, ServerConfig, ServerEvent, ServerSession, Subscription};
 pub use time::Instant;
 
