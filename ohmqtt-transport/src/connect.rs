@@ -6,7 +6,7 @@ use crate::{BoxFuture, Endpoint, Phase, Transport, TransportError, backend};
 pub trait Connect: Send + Sync + 'static {
     /// Connects to `to` and returns the stream once it carries bytes, all handshakes below MQTT done.
     ///
-    /// It sets no limit of time of its own: put it under a deadline. Cancel safe: dropping the future abandons the
+    /// It sets no limit of time of its own (QUIC alone gives up after 30 s of silence): put it under a deadline. Cancel safe: dropping the future abandons the
     /// attempt and closes what was open.
     fn connect<'a>(
         &'a self,

@@ -16,6 +16,13 @@
 //! The URLs of all schemes are parsed, whatever was compiled in; connecting to one without a backend fails with an error
 //! that names the feature to enable.
 //!
+//! The features in the table take what they need with them. `tls` takes ring for its cryptography. Without `tls`,
+//! `tls-no-provider` with `aws-lc-rs` takes AWS-LC instead, and `tls-no-provider` alone takes nothing: a configuration of
+//! rustls then brings its own.
+//!
+//! What is trusted, shown and sent is chosen at the two ends: `Connector::new().tls(..).websocket(..)` and
+//! [`listen_with`] with [`ListenOptions`], of which each transport uses what it has a use for.
+//!
 //! # Example
 //!
 //! ```

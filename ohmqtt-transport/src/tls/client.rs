@@ -257,3 +257,42 @@ pub(super) fn bad_tls(error: impl fmt::Display) -> ConfigError {
         reason: error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name that certificates must have for `url`.
+    fn check(url: &str, options: TlsOptions, want: &str) {
+        let name = ClientTls::new(options).server_name(&url.parse().unwrap());
+        assert_eq!(name, Ok(ServerName::try_from(want.to_owned()).unwrap()));
+    }
+
+    #[test]
+    fn server_name_is_the_host_unless_another_is_set() {
+        check(
+            "mqtts://broker.example",
+            TlsOptions::new(),
+            "broker.example",
+        );
+        check(
+            "mqtts://broker.example.:1",
+            TlsOptions::new(),
+            "broker.example",
+        );
+        check("mqtts://a_b", TlsOptions::new(), "a_b");
+        check("wss://10.0.0.1/mqtt", TlsOptions::new(), "10.0.0.1");
+        check("quic://[2001:db8::1]", TlsOptions::new(), "2001:db8::1");
+        check("mqtts://h", TlsOptions::new().server_name("other"), "other");
+        check("mqtts://h", TlsOptions::new().server_name("::1"), "::1");
+    }
+
+    #[test]
+    fn options_show_no_key_and_no_inside_of_rustls() {
+        let text = format!("{:?}", Connector::new());
+        assert!(
+            text.contains("Platform") && !text.contains("ClientConfig"),
+            "{text}"
+        );
+    }
+}

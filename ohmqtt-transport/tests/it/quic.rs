@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ohmqtt_transport::{
-    BoxFuture, ConfigError, Connect, Connector, Endpoint, Listen, ListenOptions, Peer, TlsOptions,
-    Transport, TransportErrorKind, listen, listen_with,
+    BoxFuture, ConfigError, Connect, Connector, Endpoint, Listen, ListenOptions, Peer, Phase,
+    TlsOptions, Transport, TransportErrorKind, listen, listen_with,
 };
 use relay::Relay;
 use rustls::pki_types::CertificateDer;
@@ -191,6 +191,21 @@ async fn silent_network_is_a_time_out() {
         );
         assert!(TransportErrorKind::of(&error).is_retryable());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_that_does_not_answer_is_a_time_out() {
+    let mute = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let to = format!("quic://{}", mute.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let connector = Connector::new().tls(trusting());
+    let error = connector.connect(&to).await.err().unwrap();
+    assert_eq!(
+        (error.kind(), error.phase()),
+        (TransportErrorKind::TimedOut, Phase::Connect)
+    );
+    assert!(error.is_retryable());
 }
 
 /// What a change of a client's address looks like to the server: the packets come from elsewhere. That the client may be
