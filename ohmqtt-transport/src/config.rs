@@ -92,6 +92,20 @@ pub enum ConfigError {
         /// What it said.
         reason: String,
     },
+    /// The URL of a proxy names no kind of proxy.
+    #[error("no kind of proxy in its URL; write it as http://host:port or socks5://host:port")]
+    UnknownProxy,
+    /// The URL of a proxy is wrong.
+    #[error("proxy: {0}")]
+    BadProxy(#[source] Box<ConfigError>),
+    /// No proxy carries this.
+    #[error(
+        "no proxy carries {scheme}; use another transport through the proxy, or {scheme} without one"
+    )]
+    ProxyCannotCarry {
+        /// The scheme of the URL.
+        scheme: Scheme,
+    },
     /// A header cannot be sent in a WebSocket handshake.
     #[error(
         "bad header `{name}` (its value is not shown); use a name that HTTP allows and the handshake itself does not need, \

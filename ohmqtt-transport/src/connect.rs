@@ -23,6 +23,8 @@ pub trait Connect: Send + Sync + 'static {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Connector {
+    #[cfg(feature = "tcp")]
+    pub(crate) proxy: Option<crate::proxy::Proxy>,
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls: std::sync::Arc<crate::tls::ClientTls>,
     #[cfg(feature = "ws")]

@@ -57,6 +57,8 @@ mod linger;
 mod listen;
 #[cfg(any(feature = "tcp", all(unix, feature = "unix")))]
 mod patience;
+#[cfg(feature = "tcp")]
+mod proxy;
 #[cfg(feature = "quic")]
 mod quic;
 #[cfg(feature = "tcp")]
@@ -79,10 +81,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use config::ConfigError;
 pub use connect::{Connect, Connector};
 pub use endpoint::Endpoint;
-pub use error::{CertificateFault, Phase, TransportError, TransportErrorKind};
+pub use error::{CertificateFault, Phase, ProxyFault, TransportError, TransportErrorKind};
 pub use listen::{
     Accepted, Handshake, Listen, ListenOptions, Peer, PeerAddress, listen, listen_with,
 };
+#[cfg(feature = "tcp")]
+pub use proxy::Proxy;
 pub use scheme::Scheme;
 #[cfg(feature = "tls-no-provider")]
 pub use tls::{Certificates, Identity, RustlsClientConfig, RustlsServerConfig, TlsOptions};

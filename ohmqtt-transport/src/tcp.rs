@@ -7,6 +7,7 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use crate::backend::Backend;
 use crate::patience::accept_patiently;
+use crate::proxy::dial;
 use crate::race::{in_turn, race};
 use crate::{
     Accepted, BoxFuture, Connector, Endpoint, Handshake, Listen, ListenOptions, Peer, PeerAddress,
@@ -19,10 +20,10 @@ pub(crate) struct Tcp;
 impl Backend for Tcp {
     fn connect<'a>(
         &self,
-        _connector: &'a Connector,
+        connector: &'a Connector,
         to: &'a Endpoint,
     ) -> BoxFuture<'a, Result<Box<dyn Transport>, TransportError>> {
-        Box::pin(async move { Ok(Box::new(connect(to).await?) as Box<dyn Transport>) })
+        Box::pin(async move { Ok(Box::new(dial(connector, to).await?) as Box<dyn Transport>) })
     }
 
     fn listen<'a>(

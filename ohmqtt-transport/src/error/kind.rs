@@ -41,6 +41,8 @@ pub enum TransportErrorKind {
     HttpStatus(u16),
     /// The peer does not keep to WebSocket as MQTT uses it: no subprotocol `mqtt`, a text frame, a broken frame.
     WebSocket,
+    /// The proxy is none, or refuses to be the way to the broker.
+    Proxy(ProxyFault),
     /// This build has no backend for the scheme; the cargo features that add it.
     NotCompiledIn {
         /// Names of cargo features, separated by commas.
@@ -74,6 +76,20 @@ pub enum CertificateFault {
     Invalid,
 }
 
+/// What is wrong with a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProxyFault {
+    /// It wants a user name and a password, or others.
+    Credentials,
+    /// It is not allowed to connect to the broker.
+    Forbidden,
+    /// It could not connect to the broker; the source has what it said of the reason.
+    Failed,
+    /// What answers does not speak as such a proxy does.
+    NotAProxy,
+}
+
 impl TransportErrorKind {
     /// Tells the kind of an error that a [`Transport`](crate::Transport) of this crate, or the system, gave. A stream of
     /// your own says it with a [`TransportError`] inside the [`io::Error`].
@@ -102,6 +118,7 @@ impl TransportErrorKind {
             | Self::Reset
             | Self::AddressInUse
             | Self::AddressNotAvailable
+            | Self::Proxy(ProxyFault::Failed)
             | Self::Tls
             | Self::Other => true,
             Self::PermissionDenied
@@ -110,6 +127,7 @@ impl TransportErrorKind {
             | Self::CertificateRefused
             | Self::TlsMismatch
             | Self::WebSocket
+            | Self::Proxy(_)
             | Self::NotCompiledIn { .. }
             | Self::Misconfigured => false,
             // Too slow, too many, and whatever is the server's own trouble.
@@ -126,6 +144,7 @@ impl TransportErrorKind {
                 | Self::TlsMismatch
                 | Self::Tls
                 | Self::HttpStatus(_)
+                | Self::Proxy(_)
                 | Self::WebSocket
         )
     }

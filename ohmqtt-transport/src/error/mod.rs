@@ -9,7 +9,7 @@ use std::io;
 
 #[cfg(any(feature = "tls-no-provider", feature = "ws"))]
 pub(crate) use kind::Cause;
-pub use kind::{CertificateFault, TransportErrorKind};
+pub use kind::{CertificateFault, ProxyFault, TransportErrorKind};
 use words::words;
 
 use crate::{ConfigError, Endpoint};
@@ -35,6 +35,8 @@ pub enum Phase {
     Resolve,
     /// Connecting.
     Connect,
+    /// Reaching the proxy, and what it says of itself.
+    Proxy,
     /// Starting to listen.
     Listen,
     /// Waiting for connections.
@@ -137,6 +139,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Phase::Resolve => "resolve",
             Phase::Connect => "connect",
+            Phase::Proxy => "proxy",
             Phase::Listen => "listen",
             Phase::Accept => "accept",
             Phase::Handshake => "handshake",

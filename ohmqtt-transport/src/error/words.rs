@@ -1,11 +1,14 @@
 //! What an error says of its kind, and what it advises.
 
-use super::{CertificateFault, Phase, TransportErrorKind};
+use super::{CertificateFault, Phase, ProxyFault, TransportErrorKind};
 
 /// What happened and what to do.
 pub(super) fn words(kind: TransportErrorKind, phase: Phase) -> (&'static str, &'static str) {
     use TransportErrorKind as Kind;
     match kind {
+        Kind::Refused if phase == Phase::Proxy => {
+            ("connection refused", "is a proxy listening there?")
+        }
         Kind::Refused => ("connection refused", "is a broker listening there?"),
         Kind::Unreachable => ("host unreachable", "check the network and the address"),
         Kind::NameNotFound => ("name not found", "check the host name and the name servers"),
@@ -63,6 +66,7 @@ pub(super) fn words(kind: TransportErrorKind, phase: Phase) -> (&'static str, &'
             "not a WebSocket that carries MQTT",
             "check port and path, and that the peer speaks MQTT over WebSocket there",
         ),
+        Kind::Proxy(fault) => of_proxy(fault),
         Kind::NotCompiledIn { .. } => ("not supported by this build", "enable its cargo feature"),
         Kind::Misconfigured => ("settings that cannot be used", "correct them"),
         Kind::Other => ("failed", "nothing more is known"),
@@ -97,5 +101,26 @@ fn of_certificate(fault: CertificateFault) -> (&'static str, &'static str) {
         ),
         CertificateFault::Revoked => ("the certificate has been revoked", "get a new one"),
         CertificateFault::Invalid => ("the certificate is not valid", "get another one"),
+    }
+}
+
+fn of_proxy(fault: ProxyFault) -> (&'static str, &'static str) {
+    match fault {
+        ProxyFault::Credentials => (
+            "the proxy wants to know who asks",
+            "give its user name and password in the proxy's URL",
+        ),
+        ProxyFault::Forbidden => (
+            "the proxy does not allow it",
+            "ask whoever runs it to allow this host and port",
+        ),
+        ProxyFault::Failed => (
+            "the proxy could not connect",
+            "check the broker's address, and see what the proxy's log says",
+        ),
+        ProxyFault::NotAProxy => (
+            "not such a proxy",
+            "check the proxy's address and the scheme of its URL",
+        ),
     }
 }

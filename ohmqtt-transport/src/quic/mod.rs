@@ -39,6 +39,7 @@ impl Backend for Quic {
         to: &'a Endpoint,
     ) -> BoxFuture<'a, Result<Box<dyn Transport>, TransportError>> {
         Box::pin(async move {
+            connector.check_no_proxy(to)?;
             let stream = client::connect(connector, to).await?;
             Ok(Box::new(stream) as Box<dyn Transport>)
         })

@@ -23,7 +23,8 @@ pub(crate) use stream::TlsStream;
 
 use crate::backend::Backend;
 use crate::linger::linger;
-use crate::tcp::{self, TcpListen, Upgrade};
+use crate::proxy::dial;
+use crate::tcp::{TcpListen, Upgrade};
 use crate::{
     BoxFuture, Connector, Endpoint, Listen, ListenOptions, Peer, PeerAddress, Phase, Transport,
     TransportError,
@@ -69,7 +70,7 @@ pub(crate) async fn connect(
     // Before anything is sent: bad settings are known without a network.
     let name = connector.tls.server_name(to).map_err(misconfigured)?;
     let settings = connector.tls.settings().map_err(misconfigured)?;
-    let stream = tcp::connect(to).await?;
+    let stream = dial(connector, to).await?;
     connector.tls.warn_if_unverified(to);
     match TlsConnector::from(settings.config)
         .connect(name, stream)

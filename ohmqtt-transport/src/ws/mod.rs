@@ -21,7 +21,8 @@ pub use options::WsOptions;
 pub(crate) use stream::WsStream;
 
 use crate::backend::Backend;
-use crate::tcp::{self, TcpListen, Upgrade};
+use crate::proxy::dial;
+use crate::tcp::{TcpListen, Upgrade};
 use crate::{
     BoxFuture, Connector, Endpoint, Listen, ListenOptions, Peer, PeerAddress, Transport,
     TransportError,
@@ -40,7 +41,7 @@ impl Backend for Ws {
         to: &'a Endpoint,
     ) -> BoxFuture<'a, Result<Box<dyn Transport>, TransportError>> {
         Box::pin(async move {
-            let stream = tcp::connect(to).await?;
+            let stream = dial(connector, to).await?;
             let stream = client::handshake(stream, to, &connector.ws).await?;
             Ok(Box::new(stream) as Box<dyn Transport>)
         })
