@@ -69,6 +69,7 @@ pub(crate) struct Shared {
     /// Messages that nobody claims hold up all others.
     pub(crate) stuck: Cell<bool>,
     pub(crate) counters: Counters,
+    /// Of the first server that was named.
     pub(crate) address: String,
     /// How the store fares. With one, messages of QoS 1 and 2 are accepted once it has them.
     store: Option<Health>,
@@ -133,6 +134,7 @@ impl Client {
     pub(crate) fn spawn(
         runtime: &tokio::runtime::Handle,
         handle: Handle<ClientSession>,
+        address: String,
         settings: Settings,
     ) -> Self {
         let status = Status {
@@ -153,7 +155,7 @@ impl Client {
             room: Cell::new(0),
             short_of_ids: AtomicBool::new(false),
             stuck: Cell::new(false),
-            address: settings.endpoint.to_string(),
+            address,
             counters: Counters::default(),
             cause: Mutex::new(None),
             turn: tokio::sync::Mutex::new(()),
@@ -297,10 +299,9 @@ impl Client {
         shared
             .handle
             .with(|session, now| {
-                let forgotten = shared.publications.take_forgotten();
-                forgotten
-                    .into_iter()
-                    .for_each(|ticket| session.forget(ticket));
+                for ticket in shared.publications.take_forgotten() {
+                    session.forget(ticket);
+                }
                 session.publish(now, message, options)
             })
             .map_err(|rejected| match rejected.error {

@@ -4,7 +4,8 @@ use std::io;
 
 use ohmqtt_codec::{InvalidTopic, ReasonCode};
 use ohmqtt_session::{
-    DisconnectCause, LostMessage, Message, Rejected, SubscribeError as NotSubscribed,
+    DisconnectCause, LostMessage, Message, ProtocolError, Redirect, Rejected,
+    SubscribeError as NotSubscribed,
 };
 use ohmqtt_store::StoreError;
 use ohmqtt_transport::TransportError;
@@ -60,6 +61,15 @@ pub enum ConnectErrorKind {
     /// The stream broke.
     #[error("the stream broke: {0}")]
     Stream(#[source] std::sync::Arc<io::Error>),
+    /// What answered does not speak MQTT 5.0.
+    #[error("the answer is not one of MQTT 5.0: {0}")]
+    NotMqtt(#[source] ProtocolError),
+    /// Servers referred to each other more often than is followed.
+    #[error("redirected {times} times in a row, and again")]
+    TooManyRedirects {
+        /// How many were followed.
+        times: u32,
+    },
     /// The connection ended by a rule of MQTT: refused, disconnected, out of time.
     #[error("{0}")]
     Session(#[source] DisconnectCause),
@@ -73,14 +83,31 @@ impl ConnectError {
     pub fn is_retryable(&self) -> bool {
         match &self.kind {
             ConnectErrorKind::Transport(error) => error.is_retryable(),
-            ConnectErrorKind::TimedOut | ConnectErrorKind::Stream(_) => true,
+            ConnectErrorKind::TimedOut
+            | ConnectErrorKind::Stream(_)
+            | ConnectErrorKind::TooManyRedirects { .. } => true,
             ConnectErrorKind::Session(cause) => match cause {
-                DisconnectCause::Refused(connack) => reason_is_weather(connack.reason),
+                // The same CONNECT would be no better the next time.
+                DisconnectCause::Refused(connack) => {
+                    reason_is_weather(connack.reason)
+                        && !matches!(
+                            connack.reason,
+                            ReasonCode::MalformedPacket | ReasonCode::ProtocolError
+                        )
+                }
                 DisconnectCause::ByPeer(disconnect) => reason_is_weather(disconnect.reason),
                 DisconnectCause::Requested => false,
                 _ => true,
             },
-            ConnectErrorKind::Closed => false,
+            ConnectErrorKind::NotMqtt(_) | ConnectErrorKind::Closed => false,
+        }
+    }
+
+    /// Whether the server sends the client to another one.
+    pub(crate) fn redirect(&self) -> Option<Redirect<'_>> {
+        match &self.kind {
+            ConnectErrorKind::Session(cause) => cause.redirect(),
+            _ => None,
         }
     }
 
@@ -133,7 +160,10 @@ fn hint(kind: &ConnectErrorKind) -> &'static str {
         }
         ConnectErrorKind::Session(DisconnectCause::Refused(connack)) => connack.reason,
         ConnectErrorKind::Session(DisconnectCause::ByPeer(disconnect)) => disconnect.reason,
-        ConnectErrorKind::Session(DisconnectCause::Protocol(_)) => {
+        ConnectErrorKind::TooManyRedirects { .. } => {
+            return "; do the servers refer to each other?";
+        }
+        ConnectErrorKind::NotMqtt(_) | ConnectErrorKind::Session(DisconnectCause::Protocol(_)) => {
             return "; is it an MQTT 5.0 broker?";
         }
         ConnectErrorKind::Stream(_) | ConnectErrorKind::Session(DisconnectCause::StreamEnded) => {
@@ -146,6 +176,9 @@ fn hint(kind: &ConnectErrorKind) -> &'static str {
         ReasonCode::ClientIdentifierNotValid => "; choose another client identifier",
         ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized => {
             "; check user name and password"
+        }
+        ReasonCode::UseAnotherServer | ReasonCode::ServerMoved => {
+            "; it names no other server that may be tried"
         }
         ReasonCode::SessionTakenOver => "; another client uses the same client identifier",
         _ => "",

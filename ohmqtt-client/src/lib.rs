@@ -28,6 +28,13 @@
 //! | feature | adds | default |
 //! |---|---|---|
 //! | `tcp` | `mqtt://` | yes |
+//! | `tls` | `mqtts://`: TLS by rustls, with the cryptography of ring | no |
+//! | `tls-no-provider`, `ring`, `aws-lc-rs` | TLS with none, with that of ring, or of AWS-LC | no |
+//! | `ws` | `ws://`, and with `tls` `wss://`: WebSocket | no |
+//! | `quic` | `quic://`: QUIC; brings `tls` | no |
+//! | `unix` | `unix:/path` and `unix:@name`: Unix sockets, where the system has them | no |
+//! | `socks5` | proxies that speak SOCKS5 | no |
+//! | `http-proxy` | proxies that speak HTTP CONNECT | no |
 //! | `redb` | [`RedbStore`]: what must survive a crash, in one file | yes |
 //! | `sqlite` | `SqliteStore`: the same in an SQLite database, which is compiled in | no |
 
@@ -36,6 +43,7 @@
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+mod attempts;
 pub mod blocking;
 mod builder;
 mod client;
@@ -45,6 +53,7 @@ mod publication;
 mod publish;
 mod queue;
 mod routes;
+mod servers;
 mod state;
 mod subscription;
 mod task;
@@ -65,11 +74,21 @@ pub use ohmqtt_codec::{
     ReasonCode, RetainHandling, TopicFilter, TopicName, Will, WillProperties,
 };
 pub use ohmqtt_session::{
-    AliasPolicy, DisconnectCause, LostMessage, OutboxCounters, Overflow, SessionLoss,
+    AliasPolicy, DisconnectCause, LostMessage, OutboxCounters, Overflow, ProtocolError, Redirect,
+    SessionLoss,
 };
 #[cfg(feature = "redb")]
 pub use ohmqtt_store::RedbStore;
 #[cfg(feature = "sqlite")]
 pub use ohmqtt_store::SqliteStore;
 pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};
-pub use ohmqtt_transport::{Connect, Connector, Endpoint, Transport, TransportError};
+#[cfg(feature = "tcp")]
+pub use ohmqtt_transport::Proxy;
+#[cfg(feature = "ws")]
+pub use ohmqtt_transport::WsOptions;
+pub use ohmqtt_transport::{
+    BoxFuture, CertificateFault, Connect, Connector, Endpoint, Phase, ProxyFault, Scheme,
+    Transport, TransportError, TransportErrorKind,
+};
+#[cfg(feature = "tls-no-provider")]
+pub use ohmqtt_transport::{Certificates, Identity, RustlsClientConfig, TlsOptions};

@@ -1,5 +1,13 @@
 //! What a client is told once: where to connect, who it is, and what it keeps.
 
+#[cfg(feature = "tcp")]
+mod proxy;
+mod servers;
+#[cfg(feature = "tls-no-provider")]
+mod tls;
+#[cfg(feature = "ws")]
+mod ws;
+
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +22,7 @@ use ohmqtt_transport::{Connect, Connector, Endpoint};
 
 use crate::client::Client;
 use crate::error::{ConfigError, ConnectError};
+use crate::servers::Servers;
 
 /// Builds a [`Client`]. The first setting that is wrong is told when the client is started.
 ///
@@ -21,12 +30,17 @@ use crate::error::{ConfigError, ConnectError};
 /// Keep Alive of 60 seconds, an outbox of 65,536 messages or 64 MiB in memory, reconnecting for ever after a first success.
 #[must_use = "a client is made by `.connect()` or `.start()`"]
 pub struct ClientBuilder {
-    endpoint: Result<Endpoint, ConfigError>,
+    /// In the order they are tried; not one when the first URL is wrong.
+    endpoints: Vec<Endpoint>,
+    redirects: u32,
+    retry_everything: bool,
     problem: Option<ConfigError>,
     session: ClientConfig,
     store: Option<(Box<dyn Store>, Durability)>,
     outbox: Option<OutboxLimits>,
-    connector: Arc<dyn Connect>,
+    /// What connects when there is no `custom`.
+    connector: Connector,
+    custom: Option<Arc<dyn Connect>>,
     backoff: BackoffLimits,
     seed: u64,
     max_packet_size: u32,
@@ -34,7 +48,7 @@ pub struct ClientBuilder {
 
 /// What a client's task needs to know.
 pub(crate) struct Settings {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) servers: Servers,
     pub(crate) connector: Arc<dyn Connect>,
     pub(crate) connect_timeout: Duration,
     pub(crate) backoff: BackoffLimits,
@@ -56,38 +70,26 @@ impl ClientBuilder {
         U: TryInto<Endpoint>,
         ohmqtt_transport::ConfigError: From<U::Error>,
     {
-        let endpoint = url
-            .try_into()
-            .map_err(|error| ConfigError::Url(error.into()));
         let mut session = ClientConfig::new(MqttString::default());
         // The session outlives a connection, so that what was accepted survives a broken one.
         session.connect.properties.set_session_expiry_interval(3600);
-        let mut builder = Self {
-            endpoint,
+        let builder = Self {
+            endpoints: Vec::new(),
+            redirects: 5,
+            retry_everything: false,
             problem: None,
             session,
             store: None,
             outbox: None,
-            connector: Arc::new(Connector::new()),
+            connector: Connector::new(),
+            custom: None,
             backoff: BackoffLimits::default(),
             seed: fastrand::u64(..),
             max_packet_size: 16 * 1024 * 1024,
         };
         // As many as may wait for a subscription that claims them: none of a session's backlog is dropped before there is one.
-        builder = builder.receive_maximum(1000);
-        if let Ok(endpoint) = &builder.endpoint {
-            let (user, password) = (
-                endpoint.user_name().map(str::to_owned),
-                endpoint.password().map(<[u8]>::to_vec),
-            );
-            if let Some(user) = user {
-                builder = builder.user_name(&user);
-            }
-            if let Some(password) = password {
-                builder = builder.password(password);
-            }
-        }
-        builder
+        let builder = builder.receive_maximum(1000);
+        builder.or(url)
     }
 
     /// The Client Identifier: the name of the session at the server (section 3.1.3.1). Empty: the server chooses.
@@ -164,13 +166,14 @@ impl ClientBuilder {
         self
     }
 
-    /// How long an attempt to connect may take, from resolving the name to the server's CONNACK. Without this, 30 seconds.
+    /// How long an attempt to connect to one server may take, from resolving its name to its CONNACK. Without this, 30 seconds.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.session.connect_timeout = timeout;
         self
     }
 
-    /// How long to wait between attempts: a random time up to `min`, doubling up to `max`. Without this, 1 to 60 seconds.
+    /// How long to wait between attempts, or between rounds of attempts where there are [several servers](Self::or): a random time
+    /// up to `min`, doubling up to `max`. A connection that has stood for ten seconds begins anew. Without this, 1 to 60 seconds.
     pub fn backoff(mut self, min: Duration, max: Duration) -> Self {
         self.backoff = BackoffLimits { min, max };
         self
@@ -226,9 +229,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects in a way of your own.
+    /// Connects in a way of your own, in the place of all that is set here of TLS, WebSocket and proxies. It is given each
+    /// server's URL as it stands, whatever its scheme.
+    ///
+    /// The example `own_transport` carries MQTT through a queue in memory.
     pub fn connector(mut self, connector: impl Connect) -> Self {
-        self.connector = Arc::new(connector);
+        self.custom = Some(Arc::new(connector));
         self
     }
 
@@ -262,14 +268,15 @@ impl ClientBuilder {
     }
 
     /// Starts the client and returns at once. It connects in the background, for as long as it takes; subscriptions and messages may
-    /// be given to it meanwhile. An error that no waiting mends (bad credentials, say) ends the attempts: see [`Client::state`].
+    /// be given to it meanwhile. An error that no waiting mends (bad credentials, say) ends the attempts, unless
+    /// [`retry_everything`](Self::retry_everything) was said: see [`Client::state`].
     ///
     /// A store is read back first, and blocks the thread for that.
     pub fn start(mut self) -> Result<Client, ConfigError> {
-        let endpoint = self.endpoint?;
         if let Some(problem) = self.problem {
             return Err(problem);
         }
+        let address = self.endpoints.first().map(Endpoint::to_string);
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
         let spacious = self.store.as_ref().map(|_| ON_DISK);
         self.session.outbox.limits = self.outbox.or(spacious).unwrap_or_default();
@@ -292,8 +299,8 @@ impl ClientBuilder {
         let receive_maximum = self.session.connect.properties.receive_maximum();
         let receive_maximum = receive_maximum.unwrap_or(NonZeroU16::MAX);
         let settings = Settings {
-            endpoint,
-            connector: self.connector,
+            servers: Servers::new(self.endpoints, self.redirects, self.retry_everything),
+            connector: self.custom.unwrap_or_else(|| Arc::new(self.connector)),
             connect_timeout: self.session.connect_timeout,
             backoff: self.backoff,
             seed: self.seed,
@@ -305,14 +312,15 @@ impl ClientBuilder {
         if let Some(store) = &settings.store {
             store.restore(&handle)?;
         }
-        Ok(Client::spawn(&runtime, handle, settings))
+        let address = address.unwrap_or_default();
+        Ok(Client::spawn(&runtime, handle, address, settings))
     }
 }
 
 impl std::fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("endpoint", &self.endpoint)
+            .field("endpoints", &self.endpoints)
             .finish_non_exhaustive()
     }
 }
