@@ -424,6 +424,12 @@ fn when_the_store_hangs_messages_wait_outside_until_it_comes_on() {
                 taken.err().map(|rejected| rejected.error)
             });
             assert_eq!(refused, Some(PublishError::StoreBehind), "{overflow:?}");
+            let kept = PublishOptions {
+                keep_offline: true,
+                ..ticket(0)
+            };
+            let without_record = message(QOS0, "");
+            assert_eq!(script.offer(without_record, kept), Ok(()));
             script.store.held = false;
             script.serve();
             assert_eq!(script.offer(message(QOS1, &payload), ticket(0)), Ok(()));

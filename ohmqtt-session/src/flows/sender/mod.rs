@@ -175,7 +175,7 @@ impl Sender {
             let limit = limits.bytes;
             return Err(PublishError::TooLargeForOutbox { size, limit });
         }
-        if self.is_ahead_of_store(log) {
+        if message.qos != Qos::AtMostOnce && self.is_ahead_of_store(log) {
             return Err(PublishError::StoreBehind);
         }
         if self.outbox.has_room_for(message) {
