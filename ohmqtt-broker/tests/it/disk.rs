@@ -12,11 +12,19 @@ pub(crate) struct Disk {
     pub(crate) records: MemoryStore,
     shut: Arc<(Mutex<bool>, Condvar)>,
     fails: Arc<AtomicBool>,
-    /// What a crash behind each commit would leave.
-    history: Arc<Mutex<Vec<MemoryStore>>>,
+    /// What a crash behind each commit would leave, if that is wanted.
+    history: Option<Arc<Mutex<Vec<MemoryStore>>>>,
 }
 
 impl Disk {
+    /// A disk that remembers what it was like behind each commit.
+    pub(crate) fn watched() -> Self {
+        Self {
+            history: Some(Arc::default()),
+            ..Self::default()
+        }
+    }
+
     /// A broker on this disk.
     pub(crate) async fn broker(&self) -> Broker {
         self.start(Limits::default()).await.unwrap()
@@ -36,7 +44,7 @@ impl Disk {
 
     /// The same for a crash behind each of the commits so far.
     pub(crate) fn after_each_commit(&self) -> Vec<Self> {
-        let history = self.history.lock().unwrap();
+        let history = self.history.as_ref().unwrap().lock().unwrap();
         history.iter().map(|then| Self::of(copy(then))).collect()
     }
 
@@ -111,7 +119,9 @@ impl Store for Disk {
             });
         }
         self.records.apply(batch, durability)?;
-        self.history.lock().unwrap().push(copy(&self.records));
+        if let Some(history) = &self.history {
+            history.lock().unwrap().push(copy(&self.records));
+        }
         Ok(())
     }
 }
