@@ -1,14 +1,32 @@
 //! A broker at the addresses given as arguments, until Ctrl-C.
 //!
-//! `cargo run --release -p ohmqtt-broker --example broker -- mqtt://127.0.0.1:1883`
+//! `cargo run --release -p ohmqtt-broker --features redb --example broker -- mqtt://127.0.0.1:1883 --store broker.redb`
 //!
-//! With `--insecure-allow-anonymous` the addresses may be ones that other machines reach.
+//! With `--store FILE` it keeps sessions, queued and retained messages in that file: a name that ends in `.redb` (feature `redb`) or in
+//! `.sqlite` (feature `sqlite`). With `--fast` a power cut may take the last moments of it. With `--insecure-allow-anonymous` the
+//! addresses may be ones that other machines reach.
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ohmqtt_broker::Broker;
+use ohmqtt_broker::{Broker, Durability, Store, StoreError};
+
+/// What opens a file.
+type Open = fn(&Path) -> Result<Box<dyn Store>, StoreError>;
+
+/// What opens files with which ending.
+const STORES: &[(&str, Open)] = &[
+    #[cfg(feature = "redb")]
+    ("redb", |path| {
+        Ok(Box::new(ohmqtt_broker::RedbStore::open(path)?))
+    }),
+    #[cfg(feature = "sqlite")]
+    ("sqlite", |path| {
+        Ok(Box::new(ohmqtt_broker::SqliteStore::open(path)?))
+    }),
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -23,11 +41,18 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let mut builder = Broker::builder();
-    for argument in std::env::args().skip(1) {
-        builder = match argument.as_str() {
-            "--insecure-allow-anonymous" => builder.insecure_allow_anonymous(),
-            url => builder.listen(url),
-        };
+    let (mut store, mut durability) = (None, Durability::Safe);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--insecure-allow-anonymous" => builder = builder.insecure_allow_anonymous(),
+            "--store" => store = Some(open(&arguments.next().ok_or("--store needs a file")?)?),
+            "--fast" => durability = Durability::Fast,
+            url => builder = builder.listen(url),
+        }
+    }
+    if let Some(store) = store {
+        builder = builder.store(store, durability);
     }
     let broker = builder.start().await?;
     for url in broker.urls() {
@@ -36,4 +61,15 @@ async fn run() -> Result<(), Box<dyn Error>> {
     tokio::signal::ctrl_c().await?;
     broker.shutdown(Duration::from_secs(5)).await;
     Ok(())
+}
+
+fn open(file: &str) -> Result<Box<dyn Store>, Box<dyn Error>> {
+    let path = Path::new(file);
+    let ending = path.extension().unwrap_or_default();
+    let Some((_, open)) = STORES.iter().find(|(name, _)| ending == *name) else {
+        let known: Vec<_> = STORES.iter().map(|(name, _)| format!(".{name}")).collect();
+        let known = known.join(" or ");
+        return Err(format!("{file}: no store for this ending; built with: {known} (see the features redb and sqlite)").into());
+    };
+    Ok(open(path)?)
 }
