@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ohmqtt_driver::StoreLinks;
 use ohmqtt_store::{Durability, Store, StoreError, Writer};
-use ohmqtt_transport::{Endpoint, Listen, Scheme, TransportError, listen};
+use ohmqtt_transport::{Endpoint, Listen, ListenOptions, Scheme, TransportError, listen_with};
 
 use crate::core::Core;
 use crate::listener::Anonymous;
@@ -15,10 +15,16 @@ use crate::{Broker, Limits};
 /// Settings of a broker. Made by [`Broker::builder`].
 #[must_use = "settings start nothing until `start` is called"]
 pub struct Builder {
-    urls: Vec<String>,
+    places: Vec<Place>,
     limits: Limits,
     anonymous: Anonymous,
     store: Option<(Box<dyn Store>, Durability)>,
+}
+
+/// Where a broker listens.
+enum Place {
+    Url(String, ListenOptions),
+    Own(Box<dyn Listen>),
 }
 
 /// Why a broker did not start. Nothing listens then.
@@ -54,7 +60,7 @@ pub enum StartError {
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
-            urls: Vec::new(),
+            places: Vec::new(),
             limits: Limits::default(),
             anonymous: Anonymous::Loopback,
             store: None,
@@ -64,8 +70,35 @@ impl Builder {
     /// Adds an address to listen at, as a URL: `mqtt://127.0.0.1:1883`. With port 0 a free one is taken: [`Broker::urls`] tells it.
     ///
     /// Without [`insecure_allow_anonymous`](Self::insecure_allow_anonymous) it is to be a loopback address or `localhost`.
-    pub fn listen(mut self, url: impl Into<String>) -> Self {
-        self.urls.push(url.into());
+    pub fn listen(self, url: impl Into<String>) -> Self {
+        self.listen_with(url, ListenOptions::new())
+    }
+
+    /// As [`listen`](Self::listen), and says how: a certificate to show for `mqtts`, `wss` and `quic`, whose clients to let in, the
+    /// permissions of a socket file. An identity alone may stand for the options.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "tls")]
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ohmqtt_broker::{Broker, Identity};
+    ///
+    /// let identity = Identity::from_files("broker.pem", "broker.key")?;
+    /// let broker = Broker::builder().listen_with("mqtts://127.0.0.1:8883", identity).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn listen_with(
+        mut self,
+        url: impl Into<String>,
+        options: impl Into<ListenOptions>,
+    ) -> Self {
+        self.places.push(Place::Url(url.into(), options.into()));
+        self
+    }
+
+    /// Adds a listener of your own, for a stream of your own.
+    pub fn listener(mut self, listener: impl Listen) -> Self {
+        self.places.push(Place::Own(Box::new(listener)));
         self
     }
 
@@ -122,17 +155,25 @@ impl Builder {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(StartError::NoRuntime);
         }
-        if self.urls.is_empty() {
+        if self.places.is_empty() {
             return Err(StartError::NoAddress);
         }
         let mut listeners: Vec<Box<dyn Listen>> = Vec::new();
-        for url in &self.urls {
+        for place in self.places {
+            let (url, options) = match place {
+                Place::Url(url, options) => (url, options),
+                Place::Own(listener) => {
+                    listeners.push(listener);
+                    continue;
+                }
+            };
             let endpoint: Endpoint = url.parse().map_err(StartError::Url)?;
             if self.anonymous == Anonymous::Loopback && !is_loopback(&endpoint) {
                 let url = endpoint.to_string();
                 return Err(StartError::AnonymousBeyondLoopback { url });
             }
-            listeners.push(listen(&endpoint).await.map_err(StartError::Listen)?);
+            let listener = listen_with(&endpoint, options).await;
+            listeners.push(listener.map_err(StartError::Listen)?);
         }
         let core = match self.store {
             None => Core::new(self.limits, None),
@@ -159,11 +200,21 @@ async fn restored(
     core.map_err(StartError::Store)
 }
 
+/// A URL that is not parsed yet may hold a secret, so none is shown.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(_, options) => f.debug_tuple("Url").field(options).finish(),
+            Self::Own(listener) => f.debug_tuple("Own").field(&listener.local()).finish(),
+        }
+    }
+}
+
 /// Shows no store: it says nothing of itself.
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("urls", &self.urls)
+            .field("places", &self.places)
             .field("limits", &self.limits)
             .field("anonymous", &self.anonymous)
             .finish_non_exhaustive()

@@ -48,3 +48,6 @@ pub use ohmqtt_store::RedbStore;
 #[cfg(feature = "sqlite")]
 pub use ohmqtt_store::SqliteStore;
 pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};
+#[cfg(feature = "tls-no-provider")]
+pub use ohmqtt_transport::{Certificates, Identity, RustlsServerConfig};
+pub use ohmqtt_transport::{Listen, ListenOptions};
