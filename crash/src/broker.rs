@@ -68,6 +68,10 @@ impl Broker {
         Ok(())
     }
 
+    pub(crate) fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Why it does not run any more, if it has ended by itself.
     pub(crate) fn fault(&mut self) -> Result {
         match &mut self.process {

@@ -38,6 +38,8 @@ pub(crate) struct Entries {
     paces: HashMap<u64, Pace>,
     deaths: HashMap<u64, u64>,
     pub(crate) subscribed: bool,
+    /// Since the subscriber connected last, a message has come that had not come before.
+    pub(crate) settled: bool,
     pub(crate) drained: bool,
 }
 
@@ -72,6 +74,7 @@ impl Ledger {
             .and_then(|word| word.parse().ok());
         self.entries.send_modify(|entries| match number {
             Some(number) => entries.arrive(number),
+            None if said.starts_with("connection ") => entries.settled = false,
             None => entries.subscribed |= said == "subscribed",
         });
     }
@@ -126,6 +129,7 @@ impl Entries {
             // Of two that have changed places, one counts.
             self.reordered += u64::from(self.highest > Some(number));
             self.highest = self.highest.max(Some(number));
+            self.settled = true;
         }
     }
 

@@ -24,6 +24,15 @@ pub(crate) struct Cut {
     pub(crate) after: usize,
 }
 
+/// What a cut may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The connection that stands, or a later one.
+    AnyConnection,
+    /// The connection that stands.
+    ThisConnection,
+}
+
 /// A proxy on a port of its own. Dropping it ends its connections.
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -40,13 +49,13 @@ struct Shared {
 }
 
 impl Proxy {
-    pub(crate) async fn start() -> io::Result<Self> {
+    pub(crate) async fn start(reach: Reach) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
         let (upstream, leads_to) = watch::channel(None);
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, leads_to, Arc::clone(&shared)));
+        tasks.spawn(accept(listener, leads_to, Arc::clone(&shared), reach));
         Ok(Self {
             address,
             shared,
@@ -66,7 +75,7 @@ impl Proxy {
             .send_if_modified(|now| std::mem::replace(now, upstream) != upstream);
     }
 
-    /// Ends the connection that stands, or the next, after so many bytes.
+    /// Ends a connection after so many bytes.
     pub(crate) fn cut(&self, cut: Cut) {
         *self.shared.cut() = Some(cut);
     }
@@ -99,6 +108,7 @@ async fn accept(
     listener: TcpListener,
     leads_to: watch::Receiver<Option<SocketAddr>>,
     shared: Arc<Shared>,
+    reach: Reach,
 ) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
@@ -107,6 +117,9 @@ async fn accept(
         let Some(upstream) = *leads_to.borrow_and_update() else {
             continue;
         };
+        if reach == Reach::ThisConnection {
+            shared.cut().take();
+        }
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             tokio::select! {
@@ -168,7 +181,7 @@ mod tests {
     #[tokio::test]
     async fn a_cut_lets_so_many_bytes_pass_that_way_and_no_more() {
         let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Proxy::start().await.unwrap();
+        let proxy = Proxy::start(Reach::AnyConnection).await.unwrap();
         proxy.lead_to(broker.local_addr().ok());
         let (mut client, mut server) = pair(&proxy, &broker).await;
         proxy.cut(Cut {
@@ -191,9 +204,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_cut_may_be_for_one_connection_alone() {
+        let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Proxy::start(Reach::ThisConnection).await.unwrap();
+        proxy.lead_to(broker.local_addr().ok());
+        let first = pair(&proxy, &broker).await;
+        let (way, after) = (Way::ToBroker, 5);
+        proxy.cut(Cut { way, after });
+        drop(first);
+        let (mut client, mut server) = pair(&proxy, &broker).await;
+        client.write_all(b"0123456789").await.unwrap();
+        drop(client);
+        assert_eq!(rest(&mut server).await, b"0123456789");
+    }
+
+    #[tokio::test]
     async fn what_leads_nowhere_is_cut_and_refused() {
         let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Proxy::start().await.unwrap();
+        let proxy = Proxy::start(Reach::AnyConnection).await.unwrap();
         proxy.lead_to(broker.local_addr().ok());
         let (mut client, mut server) = pair(&proxy, &broker).await;
         proxy.lead_to(None);

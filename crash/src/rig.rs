@@ -12,7 +12,7 @@ use crate::ledger::{Entries, Ledger, SPAN, Tally};
 use crate::line::{Choice, Line};
 use crate::plan::{Manner, Plan, Round, Step};
 use crate::process::{Process, Voice};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Reach};
 use crate::trace::Trace;
 use crate::{Result, role, stamp};
 
@@ -68,8 +68,13 @@ impl Rig<'_> {
             trace: trace.clone(),
             ledger: Arc::new(Ledger::new()),
             broker: Broker::new(line.broker, line.store, &folder, &trace),
-            to_publisher: Proxy::start().await?,
-            to_subscriber: Proxy::start().await?,
+            to_publisher: Proxy::start(Reach::AnyConnection).await?,
+            to_subscriber: Proxy::start(if line.is_subscriber_touchy() {
+                Reach::ThisConnection
+            } else {
+                Reach::AnyConnection
+            })
+            .await?,
             publisher: None,
             subscriber: None,
             lives: 0,
@@ -146,9 +151,11 @@ impl Rig<'_> {
         match step {
             Step::Online => self.set_offline(false),
             Step::CutPublisher(cut) => self.to_publisher.cut(cut),
+            Step::CutSubscriber(_) | Step::BrokerDown if self.must_be_left_alone() => {}
             Step::CutSubscriber(cut) => self.to_subscriber.cut(cut),
-            Step::BrokerUp => self.start_broker().await?,
             Step::BrokerDown => self.broker.stop().await?,
+            Step::BrokerUp if self.broker.is_running() => {}
+            Step::BrokerUp => self.start_broker().await?,
             Step::Kill => {
                 if let Some(publisher) = self.publisher.take() {
                     self.ledger.death(self.lives, stamp::now());
@@ -157,6 +164,11 @@ impl Rig<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the subscriber's connection must not be ended now.
+    fn must_be_left_alone(&self) -> bool {
+        self.line.is_subscriber_touchy() && !self.ledger.read(|entries| entries.settled)
     }
 
     /// A last publisher on the same store has two more messages. Once both are acknowledged and have arrived, nothing is under way: the

@@ -1,9 +1,10 @@
-//! The broker of ours. It listens at a free port and says where. So far it keeps its sessions in memory: its lines fail.
+//! The broker of ours, with its sessions in a store. It listens at a free port and says where.
 
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 use ohmqtt_broker::Broker;
+use ohmqtt_client::Durability;
 
 use super::{open, say};
 use crate::Result;
@@ -20,8 +21,10 @@ pub(super) async fn play(args: &mut Parser) -> Result {
         }
     }
     let builder = Broker::builder().listen("mqtt://127.0.0.1:0");
-    drop(open(store, &path)?);
-    let broker = builder.start().await?;
+    let broker = builder
+        .store(open(store, &path)?, Durability::Safe)
+        .start()
+        .await?;
     say(&format!("{}\n", broker.url()));
     // It is killed.
     std::future::pending().await
