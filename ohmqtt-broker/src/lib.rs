@@ -48,6 +48,8 @@ pub use ohmqtt_store::RedbStore;
 #[cfg(feature = "sqlite")]
 pub use ohmqtt_store::SqliteStore;
 pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};
+pub use ohmqtt_transport::{
+    Accepted, Endpoint, Handshake, Listen, ListenOptions, Peer, PeerAddress, TransportError,
+};
 #[cfg(feature = "tls-no-provider")]
 pub use ohmqtt_transport::{Certificates, Identity, RustlsServerConfig};
-pub use ohmqtt_transport::{Listen, ListenOptions};

@@ -8,6 +8,7 @@ mod cancel;
 mod close;
 #[cfg(unix)]
 mod mosquitto;
+mod own_transport;
 mod publish;
 mod quickstart;
 mod reconnect;

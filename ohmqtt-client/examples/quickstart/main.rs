@@ -4,22 +4,29 @@
 //! ```sh
 //! cargo run --release --example quickstart                        # through a broker in this process
 //! cargo run --release --example quickstart -- mqtt://host:1883    # through a broker of yours
+//!
+//! # Through one in this process, over another transport: tcp, tls, unix, ws, wss or quic.
+//! cargo run --release -p ohmqtt-client --example quickstart --all-features -- --via quic
 //! ```
+
+mod via;
 
 use std::error::Error;
 use std::future::IntoFuture;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ohmqtt_broker::Broker;
-use ohmqtt_client::{Client, Durability, Qos, RedbStore, Subscription};
+use ohmqtt_client::{Client, ClientBuilder, Durability, Qos, RedbStore, Subscription};
 use tokio::time::timeout;
+
+pub(crate) use via::Via;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match quickstart(std::env::args().nth(1)).await {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match run(&arguments).await {
         Ok(()) => {
             println!("quickstart: ok");
             ExitCode::SUCCESS
@@ -31,23 +38,22 @@ async fn main() -> ExitCode {
     }
 }
 
-pub(crate) async fn quickstart(address: Option<String>) -> Result<()> {
-    // Without an address, a broker of our own. It stops when it is dropped.
-    let (_broker, url) = if let Some(url) = address {
-        (None, url)
-    } else {
-        let local = Broker::builder().listen("mqtt://127.0.0.1:0");
-        let broker = local.start().await?;
-        println!("A broker listens at {}.", broker.url());
-        let url = broker.url().to_owned();
-        (Some(broker), url)
-    };
+pub(crate) async fn run(arguments: &[String]) -> Result<()> {
+    match arguments {
+        [] => quickstart(Via::start("tcp").await?).await,
+        [option, transport] if option == "--via" => quickstart(Via::start(transport).await?).await,
+        [url] if !url.starts_with('-') => quickstart(Via::broker_at(url)).await,
+        _ => Err("give nothing, the URL of a broker, or --via and a transport".into()),
+    }
+}
+
+pub(crate) async fn quickstart(via: Via) -> Result<()> {
     // A broker of yours may have other clients: ours have names of their own.
     let home = format!("quickstart-{}", std::process::id());
-    let reader = || Client::builder(&url).client_id(&format!("{home}-reader"));
+    let reader = || via.client().client_id(&format!("{home}-reader"));
 
     println!("\nTwo clients, one message at each QoS:");
-    let writer = soon("connect", Client::connect(&url)).await?;
+    let writer = soon("connect", via.client().connect()).await?;
     let client = soon("connect", reader().connect()).await?;
     let mut inbox = soon("subscribe", client.subscribe(&format!("{home}/#"))).await?;
     for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
@@ -68,14 +74,12 @@ pub(crate) async fn quickstart(address: Option<String>) -> Result<()> {
 
     println!("\nA gateway is offline, and its outbox is in a file:");
     let folder = tempfile::tempdir()?;
-    let gateway = |url: &str| -> Result<_> {
+    let gateway = |client: ClientBuilder| -> Result<_> {
         let outbox = RedbStore::open(folder.path().join("outbox.redb"))?;
         let id = format!("{home}-gateway");
-        Ok(Client::builder(url)
-            .client_id(&id)
-            .store(outbox, Durability::Safe))
+        Ok(client.client_id(&id).store(outbox, Durability::Safe))
     };
-    let offline = gateway(NOWHERE)?.start()?;
+    let offline = gateway(Client::builder(NOWHERE))?.start()?;
     let reading = offline
         .publish(format!("{home}/reading"), "21.5")
         .qos(Qos::AtLeastOnce);
@@ -88,7 +92,7 @@ pub(crate) async fn quickstart(address: Option<String>) -> Result<()> {
     );
 
     println!("\nIt starts again, where there is a broker:");
-    let restarted = soon("connect", gateway(&url)?.connect()).await?;
+    let restarted = soon("connect", gateway(via.client())?.connect()).await?;
     receive(&mut inbox, "21.5").await?;
     let left = restarted.close(PATIENCE).await;
     println!(
