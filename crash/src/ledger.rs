@@ -16,7 +16,7 @@ use crate::pace::Pace;
 pub(crate) const SPAN: u64 = 1_000_000;
 
 /// How long nothing may happen while something is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a fast redb store may lose, in microseconds.
 const LAST_MOMENTS: u64 = 50_000;
