@@ -205,9 +205,7 @@ impl Connection {
         self.change(
             |state, now| {
                 let reason = state.publish(now, &client.id, message);
-                let Some(receipt) = receipt else {
-                    return None;
-                };
+                let receipt = receipt?;
                 // That the message has come is stored in one step with what becomes of it, so that it comes once: the session holds PUBREC
                 // back until then. Who has no stored session is answered when the message is.
                 if message.qos == Qos::ExactlyOnce && state.is_durable(session) {

@@ -351,7 +351,7 @@ impl State {
         let Self {
             retained, unsaved, ..
         } = self;
-        retained.expire(now, |topic| unsaved.retain(topic, None));
+        retained.expire(now, |topic| unsaved.release(topic));
         while let Some(key) = self.sessions.pop_due(now) {
             let Some(entry) = self.sessions.get_mut(key) else {
                 continue;

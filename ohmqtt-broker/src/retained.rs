@@ -21,9 +21,22 @@ pub(crate) struct Retained {
 }
 
 #[derive(Debug, Default)]
-struct Slot(Option<Box<Kept>>);
+struct Slot {
+    kept: Option<Box<Kept>>,
+    /// Changes that the store has not answered.
+    unanswered: u32,
+    /// While there are such: what the store has.
+    stored: Option<Box<Kept>>,
+}
 
+/// What a topic has behind a change that the store has not answered yet.
 #[derive(Debug)]
+pub(crate) struct Change {
+    topic: TopicName,
+    kept: Option<Box<Kept>>,
+}
+
+#[derive(Clone, Debug)]
 struct Kept {
     message: Message,
     since: Instant,
@@ -37,7 +50,7 @@ pub(crate) struct Full;
 
 impl Vacant for Slot {
     fn is_vacant(&self) -> bool {
-        self.0.is_none()
+        self.kept.is_none() && self.unanswered == 0
     }
 }
 
@@ -75,21 +88,66 @@ impl Retained {
         // [MQTT-3.3.1-5] It replaces the one of its topic.
         let at = self.trie.insert(topic).ok_or(Full)?;
         self.take(at);
-        let expires = expires(since, message);
-        if let Some(expires) = expires {
+        let kept = Kept {
+            message: message.clone().detached(),
+            since,
+            expires: expires(since, message),
+            cost,
+        };
+        self.put(at, Some(Box::new(kept)));
+        Ok(())
+    }
+
+    /// The same for a store that is to keep it too: what becomes of that is to be told by [`settle`](Self::settle).
+    pub(crate) fn change(&mut self, since: Instant, message: &Message) -> Result<Change, Full> {
+        let topic = message.topic.as_bytes();
+        let before = self.trie.find(topic).and_then(|at| self.kept(at)).cloned();
+        self.set(since, message)?;
+        let at = self.trie.insert(topic).ok_or(Full)?;
+        let slot = self.trie.value_mut(at).ok_or(Full)?;
+        if slot.unanswered == 0 {
+            slot.stored = before.map(Box::new);
+        }
+        slot.unanswered += 1;
+        Ok(Change {
+            topic: message.topic.clone(),
+            kept: slot.kept.clone(),
+        })
+    }
+
+    /// The store has made a change, or has not. The answers come in the order of the changes. When the last one of a topic was not made,
+    /// the topic has again what the store has.
+    pub(crate) fn settle(&mut self, change: Change, is_stored: bool) {
+        let Some(at) = self.trie.find(change.topic.as_bytes()) else {
+            return;
+        };
+        let Some(slot) = self.trie.value_mut(at) else {
+            return;
+        };
+        slot.unanswered = slot.unanswered.saturating_sub(1);
+        if is_stored {
+            slot.stored = change.kept;
+        }
+        if slot.unanswered == 0 {
+            let stored = slot.stored.take();
+            if !is_stored {
+                self.take(at);
+                self.put(at, stored);
+            }
+        }
+        self.trie.prune(at);
+    }
+
+    fn put(&mut self, at: NodeId, kept: Option<Box<Kept>>) {
+        let (Some(kept), Some(slot)) = (kept, self.trie.value_mut(at)) else {
+            return;
+        };
+        self.messages += 1;
+        self.bytes += kept.cost;
+        if let Some(expires) = kept.expires {
             self.expiring.insert(expires, at);
         }
-        self.messages += 1;
-        self.bytes += cost;
-        if let Some(slot) = self.trie.value_mut(at) {
-            slot.0 = Some(Box::new(Kept {
-                message: message.clone().detached(),
-                since,
-                expires,
-                cost,
-            }));
-        }
-        Ok(())
+        slot.kept = Some(kept);
     }
 
     /// Visits the messages whose topics this filter matches, with the time they were kept taken off their Message Expiry Interval.
@@ -139,7 +197,7 @@ impl Retained {
     }
 
     fn kept(&self, at: NodeId) -> Option<&Kept> {
-        self.trie.value(at)?.0.as_deref()
+        self.trie.value(at)?.kept.as_deref()
     }
 
     fn remove(&mut self, at: NodeId) {
@@ -149,7 +207,7 @@ impl Retained {
 
     /// Empties a slot, and leaves its node.
     fn take(&mut self, at: NodeId) {
-        let Some(kept) = self.trie.value_mut(at).and_then(|slot| slot.0.take()) else {
+        let Some(kept) = self.trie.value_mut(at).and_then(|slot| slot.kept.take()) else {
             return;
         };
         self.messages -= 1;
@@ -280,6 +338,34 @@ mod tests {
         retained.set(NOW, &expiring).unwrap();
         retained.set(NOW, &message("a", "y")).unwrap();
         assert_eq!(retained.next_expiry(), None);
+    }
+
+    #[test]
+    fn a_change_that_is_not_stored_is_taken_back() {
+        let check = |stored: [bool; 3], want: &str| {
+            let mut retained = retained(|_| {});
+            retained.set(NOW, &message("a", "0")).unwrap();
+            let changes =
+                ["1", "", "3"].map(|payload| retained.change(NOW, &message("a", payload)).unwrap());
+            for (change, is_stored) in changes.into_iter().zip(stored) {
+                retained.settle(change, is_stored);
+            }
+            let mut left = String::new();
+            let filter = TopicFilter::new("a").unwrap();
+            retained.visit(NOW, &filter, |message| {
+                left += std::str::from_utf8(&message.payload).unwrap();
+            });
+            assert_eq!(left, want, "{stored:?}");
+            assert_eq!(retained.messages, want.len());
+            retained.set(NOW, &message("a", "")).unwrap();
+            assert_eq!(retained.trie.children(ROOT).count(), 0);
+        };
+        check([true, true, true], "3");
+        check([false, false, true], "3");
+        check([true, true, false], "");
+        check([true, false, false], "1");
+        check([false, false, false], "0");
+        check([false, true, false], "");
     }
 
     fn levels(level: &'static str) -> impl Strategy<Value = String> {

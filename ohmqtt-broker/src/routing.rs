@@ -43,15 +43,17 @@ impl State {
 
     /// Keeps a message as the one of its topic, or none when it is empty.
     fn retain(&mut self, now: Instant, message: &Message) -> Result<(), Full> {
-        let value = if self.store.is_some() && !message.payload.is_empty() {
-            Some(record::retained_value(now, message).ok_or(Full)?)
-        } else {
-            None
-        };
-        self.retained.set(now, message)?;
-        if self.store.is_some() {
-            self.unsaved.retain(&message.topic, value.as_deref());
+        if self.store.is_none() {
+            return self.retained.set(now, message);
         }
+        let value = if message.payload.is_empty() {
+            None
+        } else {
+            Some(record::retained_value(now, message).ok_or(Full)?)
+        };
+        let change = self.retained.change(now, message)?;
+        self.unsaved
+            .retain(&message.topic, value.as_deref(), change);
         Ok(())
     }
 

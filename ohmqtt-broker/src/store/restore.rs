@@ -51,13 +51,16 @@ fn restore_retained(state: &mut State, now: Instant, links: &StoreLinks) -> Resu
             let record::Retained { message, since } = record::read_retained(key, value)?;
             if expires(since, &message).is_some_and(|at| at <= now) {
                 // [MQTT-3.3.2-5] Its time has passed while nobody was here.
-                state.unsaved.retain(&message.topic, None);
+                state.unsaved.release(&message.topic);
             } else if state.retained.set(since, &message).is_err() {
                 tracing::warn!(topic = %message.topic, "no room for a retained message of the store: raise the limits");
             }
         }
     }
 }
+
+/// A key and its value.
+type Raw = (Vec<u8>, Vec<u8>);
 
 /// A session whose attachments are being read.
 struct Reading<'a> {
@@ -167,11 +170,7 @@ impl Reading<'_> {
 }
 
 /// Reads the next records, and blocks the thread for that.
-fn scan(
-    links: &StoreLinks,
-    from: Vec<u8>,
-    prefix: &[u8],
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+fn scan(links: &StoreLinks, from: Vec<u8>, prefix: &[u8]) -> Result<Vec<Raw>, StoreError> {
     let (send, answer) = mpsc::channel();
     let done = move |records| drop(send.send(records));
     links

@@ -10,6 +10,7 @@ use ohmqtt_store::{Batch, Prefix, StoreError};
 
 use super::record;
 use crate::core::{Core, State};
+use crate::retained::Change;
 use crate::session::{Entry, SessionKey};
 
 type Part = (StoreLink, Handle<ServerSession>);
@@ -23,6 +24,7 @@ pub(crate) struct Unsaved {
     ended: Vec<MqttString>,
     /// Those of which that has failed. It is tried again with what comes next.
     lingering: Vec<MqttString>,
+    retained: Vec<Change>,
     batch: Batch,
 }
 
@@ -55,12 +57,17 @@ impl Unsaved {
     }
 
     /// What is retained on a topic from now on; `None`: nothing.
-    pub(crate) fn retain(&mut self, topic: &TopicName, value: Option<&[u8]>) {
-        let key = record::retained_key(topic);
+    pub(crate) fn retain(&mut self, topic: &TopicName, value: Option<&[u8]>, change: Change) {
         match value {
-            Some(value) => self.batch.put(&key, value),
-            None => self.batch.delete(&key),
+            Some(value) => self.batch.put(&record::retained_key(topic), value),
+            None => self.release(topic),
         }
+        self.retained.push(change);
+    }
+
+    /// What was retained on a topic has expired.
+    pub(crate) fn release(&mut self, topic: &TopicName) {
+        self.batch.delete(&record::retained_key(topic));
     }
 }
 
@@ -105,6 +112,7 @@ impl Core {
         then: impl FnOnce(&mut State, Instant, C, Result<(), StoreError>) + Send + 'static,
     ) {
         let mut batch = mem::take(&mut state.unsaved.batch);
+        let retained = mem::take(&mut state.unsaved.retained);
         let failed = Arc::new(OnceLock::new());
         let ended = state.take_ended();
         for client_id in &ended {
@@ -126,6 +134,9 @@ impl Core {
                 return;
             };
             core.with(|state, now| {
+                for change in retained {
+                    state.retained.settle(change, result.is_ok());
+                }
                 if result.is_err() {
                     state.not_saved(&saving);
                 }

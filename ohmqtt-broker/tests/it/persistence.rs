@@ -155,7 +155,7 @@ async fn a_qos_2_message_is_routed_once_whenever_the_broker_crashes() {
     // From behind the PUBCOMP on the identifier would mean another message.
     let behind = crashes
         .iter()
-        .position(|crash| is_received(crash))
+        .position(is_received)
         .expect("an identifier that was received");
     let released = behind
         + crashes[behind..]

@@ -92,12 +92,16 @@ async fn a_store_that_fails_refuses_and_recovers() {
     ] {
         assert_eq!(publisher.publish("t", "refused", qos).await, reason);
     }
+    let reason = publisher.publish_retained("r", "refused").await;
+    assert_eq!(reason, ReasonCode::QuotaExceeded);
     let code = publisher.subscribe("u", Qos::AtLeastOnce).await;
     assert_eq!(code, ReasonCode::QuotaExceeded);
     let (_, connack) = Client::connect_with(&broker, resuming("new", 1000)).await;
     assert_eq!(connack.reason, ReasonCode::ServerUnavailable);
     // Who needs nothing stored is served.
     let mut other = Client::connect(&broker, "other").await;
+    other.subscribe("r", Qos::AtLeastOnce).await;
+    other.expect_nothing().await;
     let reason = other.publish("u", "x", Qos::AtLeastOnce).await;
     assert_eq!(reason, ReasonCode::NoMatchingSubscribers);
 
