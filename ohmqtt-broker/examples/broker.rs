@@ -3,15 +3,16 @@
 //! `cargo run --release -p ohmqtt-broker --features redb --example broker -- mqtt://127.0.0.1:1883 --store broker.redb`
 //!
 //! With `--store FILE` it keeps sessions, queued and retained messages in that file: a name that ends in `.redb` (feature `redb`) or in
-//! `.sqlite` (feature `sqlite`). With `--fast` a power cut may take the last moments of it. With `--insecure-allow-anonymous` the
-//! addresses may be ones that other machines reach.
+//! `.sqlite` (feature `sqlite`). With `--fast` a power cut may take the last moments of it. With `--identity CHAIN KEY`, two files of
+//! PEM, it shows that certificate where TLS is spoken (features `tls`, `quic`). With `--insecure-allow-anonymous` the addresses may be
+//! ones that other machines reach.
 
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ohmqtt_broker::{Broker, Durability, Store, StoreError};
+use ohmqtt_broker::{Broker, Durability, ListenOptions, Store, StoreError};
 
 /// What opens a file.
 type Open = fn(&Path) -> Result<Box<dyn Store>, StoreError>;
@@ -41,6 +42,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let mut builder = Broker::builder();
+    let (mut urls, mut options) = (Vec::new(), ListenOptions::new());
     let (mut store, mut durability) = (None, Durability::Safe);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -48,8 +50,16 @@ async fn run() -> Result<(), Box<dyn Error>> {
             "--insecure-allow-anonymous" => builder = builder.insecure_allow_anonymous(),
             "--store" => store = Some(open(&arguments.next().ok_or("--store needs a file")?)?),
             "--fast" => durability = Durability::Fast,
-            url => builder = builder.listen(url),
+            "--identity" => {
+                let files = arguments.next().zip(arguments.next());
+                let (chain, key) = files.ok_or("--identity needs two files")?;
+                options = identity(&chain, &key)?;
+            }
+            _ => urls.push(argument),
         }
+    }
+    for url in urls {
+        builder = builder.listen_with(url, options.clone());
     }
     if let Some(store) = store {
         builder = builder.store(store, durability);
@@ -72,4 +82,14 @@ fn open(file: &str) -> Result<Box<dyn Store>, Box<dyn Error>> {
         return Err(format!("{file}: no store for this ending; built with: {known} (see the features redb and sqlite)").into());
     };
     Ok(open(path)?)
+}
+
+#[cfg(feature = "tls-no-provider")]
+fn identity(chain: &str, key: &str) -> Result<ListenOptions, Box<dyn Error>> {
+    Ok(ohmqtt_broker::Identity::from_files(chain, key)?.into())
+}
+
+#[cfg(not(feature = "tls-no-provider"))]
+fn identity(_: &str, _: &str) -> Result<ListenOptions, Box<dyn Error>> {
+    Err("--identity: built without TLS (see the features tls and quic)".into())
 }
