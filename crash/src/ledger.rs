@@ -227,8 +227,7 @@ impl Tally {
                 "{lost_earlier} messages are lost, the first of them {first}"
             ));
         }
-        // What a fast store forgets of the last moments may be the end of an exchange, which then begins again.
-        if duplicated > 0 && line.qos == Qos::ExactlyOnce && !line.may_lose_the_last_moments() {
+        if duplicated > 0 && line.qos == Qos::ExactlyOnce {
             return Some(format!("{duplicated} messages came again at QoS 2"));
         }
         if reordered > 0 {

@@ -4,7 +4,7 @@
 //! their numbers and is told "stored up to n" or "failed up to n"; nothing else is said between the two.
 
 use alloc::vec::Vec;
-use ohmqtt_codec::PacketId;
+use ohmqtt_codec::{PacketId, Qos};
 
 use crate::{Instant, Message};
 
@@ -97,6 +97,21 @@ pub enum StoreOp {
 }
 
 impl StoreOp {
+    /// Whether it has to be on the disk once it is stored, also where a store may lose its last moments.
+    ///
+    /// At QoS 2 both sides remember identifiers. If a crash took back that one was used here, or was free again, the next message with
+    /// it would be taken for the old one, by this side or the other, and be lost. At QoS 1 what is lost is lost, and nothing else.
+    pub fn must_be_safe(&self) -> bool {
+        match self {
+            Self::Put(Record::Message {
+                packet_id, message, ..
+            }) => packet_id.is_some() && message.qos == Qos::ExactlyOnce,
+            Self::Put(Record::Released { .. } | Record::Received { .. })
+            | Self::Delete(Key::Received(_)) => true,
+            Self::Put(Record::Backlog(_)) | Self::Delete(Key::Backlog | Key::Outgoing(_)) => false,
+        }
+    }
+
     /// The key it is about.
     pub fn key(&self) -> Key {
         match self {

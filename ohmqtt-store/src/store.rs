@@ -46,5 +46,9 @@ pub enum Durability {
     Safe,
     /// It is on its way there: a crash or a power cut may lose the last moments, how much is the backend's to say. What is
     /// older, and the order, stay.
+    ///
+    /// What both sides remember of a QoS 2 exchange is on the disk all the same, because the next message with an identifier that
+    /// was forgotten on one side is lost: a QoS 2 message is as quick as this while there is no connection, and as safe as
+    /// [`Safe`](Self::Safe), and as slow, once there is one.
     Fast,
 }

@@ -32,6 +32,19 @@ pub(super) enum Change {
     Clear(Prefix),
 }
 
+impl Change {
+    /// Whether it has to be on the disk once it is stored, whatever the durability.
+    pub(super) fn must_be_safe(&self) -> bool {
+        let must = |ops: &Vec<StoreOp>| ops.iter().any(StoreOp::must_be_safe);
+        match self {
+            Self::One(_, ops) => must(ops),
+            Self::All(parts, _) => parts.iter().any(|(_, ops)| must(ops)),
+            // With the session its identifiers are gone.
+            Self::Clear(_) => true,
+        }
+    }
+}
+
 /// A request that changes nothing.
 pub(super) enum Read {
     Load {

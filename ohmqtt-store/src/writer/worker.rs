@@ -151,14 +151,17 @@ impl<S: Store> Worker<S> {
     /// Leaves out, with its fault, a submission that cannot be encoded.
     fn commit(&mut self, group: &mut [Submission]) -> Result<(), StoreError> {
         self.batch.clear();
+        let mut durability = self.durability;
         for submission in group {
             let start = self.batch.len();
             if let Err(fault) = self.add(&submission.change) {
                 self.batch.truncate(start);
                 submission.fault = Some(fault);
+            } else if submission.change.must_be_safe() {
+                durability = Durability::Safe;
             }
         }
-        self.write()
+        self.write(durability)
     }
 
     /// Adds what is asked for to the batch.
@@ -215,7 +218,7 @@ impl<S: Store> Worker<S> {
         while is_more {
             self.batch.clear();
             is_more = self.add_stretch(prefix.as_bytes())?;
-            self.write()?;
+            self.write(Durability::Safe)?;
         }
         Ok(())
     }
@@ -234,17 +237,13 @@ impl<S: Store> Worker<S> {
     }
 
     /// Writes the batch.
-    fn write(&mut self) -> Result<(), StoreError> {
+    fn write(&mut self, durability: Durability) -> Result<(), StoreError> {
         if self.batch.is_empty() {
             return Ok(());
         }
         // Where there is always something to write, nothing else would make it safe.
         let is_due = self.safe_by().is_some_and(|by| by <= Instant::now());
-        let durability = if is_due {
-            Durability::Safe
-        } else {
-            self.durability
-        };
+        let durability = if is_due { Durability::Safe } else { durability };
         self.store.apply(&self.batch, durability)?;
         self.unsafe_since = match durability {
             Durability::Safe => None,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
+use ohmqtt_codec::Qos;
 use ohmqtt_session::{Key, Load, Record, StoreOp};
 use ohmqtt_store::{Durability, MemoryStore, Writer};
 
@@ -214,6 +215,47 @@ fn a_flush_makes_fast_commits_safe_and_costs_nothing_after_safe_ones() {
             durability: Durability::Safe
         }]
     );
+}
+
+#[test]
+fn what_both_sides_remember_of_qos_2_is_safe_also_where_all_else_is_fast() {
+    let durability_of = |ops: Vec<StoreOp>| {
+        let (store, gate) = Gated::new(MemoryStore::default());
+        let writer = Writer::spawn(store, Durability::Fast).unwrap();
+        submit(&writer, "a", ops);
+        gate.pass().durability
+    };
+    let message = |qos, packet_id| {
+        let mut ops = put(1);
+        if let StoreOp::Put(Record::Message {
+            packet_id: id,
+            message,
+            ..
+        }) = &mut ops[0]
+        {
+            (*id, message.qos) = (packet_id, qos);
+        }
+        ops
+    };
+    let released = Record::Released {
+        seq: 1,
+        packet_id: id(1),
+    };
+    for safe in [
+        message(Qos::ExactlyOnce, Some(id(1))),
+        vec![StoreOp::Put(released)],
+        put_received(1),
+        vec![StoreOp::Delete(Key::Received(id(1)))],
+    ] {
+        assert_eq!(durability_of(safe.clone()), Durability::Safe, "{safe:?}");
+    }
+    for fast in [
+        message(Qos::ExactlyOnce, None),
+        message(Qos::AtLeastOnce, Some(id(1))),
+        delete(1),
+    ] {
+        assert_eq!(durability_of(fast.clone()), Durability::Fast, "{fast:?}");
+    }
 }
 
 #[test]
