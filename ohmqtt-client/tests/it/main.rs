@@ -9,9 +9,14 @@ mod close;
 #[cfg(unix)]
 mod mosquitto;
 mod own_transport;
+#[cfg(all(feature = "http-proxy", feature = "socks5"))]
+mod proxy;
 mod publish;
 mod quickstart;
 mod reconnect;
+#[cfg(feature = "tls")]
+mod secure;
+mod servers;
 mod store;
 mod subscribe;
 mod support;

@@ -208,6 +208,8 @@ async fn a_lost_session_may_take_everything_with_it() {
 #[tokio::test]
 async fn a_refusal_is_tried_again_unless_waiting_does_not_mend_it() {
     let hopeless = [
+        ReasonCode::MalformedPacket,
+        ReasonCode::ProtocolError,
         ReasonCode::UnsupportedProtocolVersion,
         ReasonCode::ClientIdentifierNotValid,
         ReasonCode::BadUserNameOrPassword,

@@ -6,6 +6,8 @@ mod limits;
 mod restart;
 mod sessions;
 mod subscriptions;
+#[cfg(all(feature = "tls", feature = "unix", feature = "ws"))]
+mod transports;
 
 use bytes::Bytes;
 use ohmqtt_client::{Client, Message, Qos, ReasonCode, Subscription};

@@ -1,7 +1,12 @@
 //! What tests share: waits with a deadline, and brokers of their own.
 
+#[cfg(feature = "tls")]
+pub(crate) mod certs;
+pub(crate) mod log;
 #[cfg(unix)]
 pub(crate) mod mosquitto;
+#[cfg(all(feature = "http-proxy", feature = "socks5"))]
+pub(crate) mod proxy;
 pub(crate) mod script;
 
 use std::future::IntoFuture;

@@ -225,7 +225,7 @@ pub(crate) fn program(name: &str) -> PathBuf {
 
 /// A port nobody listens on. It is below those the system gives to outgoing connections: one of these would keep a broker that is
 /// started again from its port.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 600).unwrap() * 20;
     loop {

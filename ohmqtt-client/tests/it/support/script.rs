@@ -74,6 +74,14 @@ impl Script {
         conn
     }
 
+    /// Whether somebody has connected and waits to be accepted, or does so in a while.
+    pub(crate) async fn is_asked(&self) -> bool {
+        let patience = Duration::from_millis(20);
+        tokio::time::timeout(patience, self.listener.accept())
+            .await
+            .is_ok()
+    }
+
     /// A connected client, and the connection.
     pub(crate) async fn pair(&self) -> (Client, Conn) {
         self.pair_of(self.client()).await
