@@ -23,7 +23,7 @@ pub struct Builder {
 
 /// Where a broker listens.
 enum Place {
-    Url(String, ListenOptions),
+    Url(String, Box<ListenOptions>),
     Own(Box<dyn Listen>),
 }
 
@@ -92,7 +92,8 @@ impl Builder {
         url: impl Into<String>,
         options: impl Into<ListenOptions>,
     ) -> Self {
-        self.places.push(Place::Url(url.into(), options.into()));
+        self.places
+            .push(Place::Url(url.into(), Box::new(options.into())));
         self
     }
 
@@ -172,7 +173,7 @@ impl Builder {
                 let url = endpoint.to_string();
                 return Err(StartError::AnonymousBeyondLoopback { url });
             }
-            let listener = listen_with(&endpoint, options).await;
+            let listener = listen_with(&endpoint, *options).await;
             listeners.push(listener.map_err(StartError::Listen)?);
         }
         let core = match self.store {

@@ -1,5 +1,6 @@
 //! Through proxies: both kinds, what they are told, and what becomes of a client whose proxy does not help.
 
+use std::fmt::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
@@ -181,7 +182,7 @@ async fn a_refusal_of_an_http_proxy_is_told_and_tried_again_only_where_that_may_
     }
     let none = TransportErrorKind::Proxy(ProxyFault::NotAProxy);
     check_refused("http", b"SSH-2.0-OpenSSH_9.2p1\r\n", none, false).await;
-    check_refused("http", &[b'x'; 20_000], none, false).await;
+    check_refused("http", &vec![b'x'; 20_000], none, false).await;
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(20_000));
     check_refused("http", endless.as_bytes(), none, false).await;
     check_refused("http", b"HTTP/1.1 200 OK\r\n\r\nmore", none, false).await;
@@ -218,7 +219,7 @@ async fn a_proxy_that_wants_other_credentials_ends_the_attempts_and_nothing_show
     let mut shown = String::new();
     for given in ["alice:hunter2@", ""] {
         let client = through("socks5", &format!("{given}{proxy}"));
-        shown += &format!("{client:?}");
+        write!(shown, "{client:?}").unwrap();
         let client = client.start().unwrap();
         let closed = |state: &ConnectionState| matches!(state, ConnectionState::Closed { .. });
         let ConnectionState::Closed { error } = soon(client.wait_for(closed)).await else {
@@ -226,7 +227,7 @@ async fn a_proxy_that_wants_other_credentials_ends_the_attempts_and_nothing_show
         };
         let want = TransportErrorKind::Proxy(ProxyFault::Credentials);
         assert_eq!(transport(&error), (want, Phase::Proxy));
-        shown += &format!("{error} {error:?}");
+        write!(shown, "{error} {error:?}").unwrap();
     }
     shown += &log.text();
     assert!(shown.contains(&format!("socks5://{proxy}")), "{shown}");

@@ -1,5 +1,6 @@
 //! Several servers: which is tried when, who refers to whom, and what ends the attempts.
 
+use std::fmt::Write;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -364,10 +365,10 @@ async fn credentials_of_any_url_are_sent_to_every_server_and_shown_to_nobody() {
         assert_eq!(connect.user_name.unwrap().as_str(), "alice");
         assert_eq!(connect.password.unwrap().as_bytes(), b"hunter2");
         conn.answer(false, answer, reference(to)).await;
-        shown += &format!("{:?}", client.state());
+        write!(shown, "{:?}", client.state()).unwrap();
     }
     let error = closed(&client).await;
-    shown += &format!("{error} {error:?} {client:?}");
+    write!(shown, "{error} {error:?} {client:?}").unwrap();
     shown += &log.text();
     assert!(shown.contains("not connected"), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");

@@ -27,11 +27,11 @@ pub(crate) async fn http(does: Does) -> (String, Heard) {
             let (mut stream, _) = listener.accept().await.unwrap();
             let (does, told) = (does.clone(), Arc::clone(&told));
             tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(stream.read_u8().await?);
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await?);
                 }
-                told.lock().unwrap().push(head);
+                told.lock().unwrap().push(request);
                 let ok = b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n";
                 go_on(stream, does, ok).await
             });
