@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::tidy::File;
 
 /// Never ours, wherever they stand.
-const LEFT_OUT: &[&str] = &[".git", "target", "node_modules", "__pycache__"];
+const LEFT_OUT: &[&str] = &["target", "node_modules", "__pycache__"];
 
 /// Folders that begin with a dot are left out, save these.
 const DOT_FOLDERS: &[&str] = &[".cargo", ".ci", ".config", ".github"];
@@ -31,6 +31,10 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<File>) -> io::Result<()> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
+        // In a second work tree of git, `.git` is a file.
+        if name == ".git" {
+            continue;
+        }
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
         if kind.is_dir() && is_ours(&name) {
