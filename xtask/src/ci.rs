@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lexopt::Parser;
 
 use crate::error::{Result, failed, no_more};
-use crate::{bench, crash, docs, lint, no_std, simulate, statements, test, tidy};
+use crate::{bench, crash, docs, features, lint, no_std, simulate, statements, test, tidy};
 
 type Step = (
     &'static str,
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     ("no-std", no_std::run, &[]),
     ("statements", statements::run, &[]),
     ("test", test::run, &[]),
+    ("features", features::run, &[]),
     ("simulate", simulate::run, &["--seeds", "5000"]),
     ("crash", crash::run, &["--rounds", "4"]),
     ("bench codec", bench::run, &["codec", "--check"]),

@@ -9,6 +9,7 @@ mod crash;
 mod debian;
 mod docs;
 mod error;
+mod features;
 mod lint;
 mod no_std;
 mod project;
@@ -87,6 +88,11 @@ const TASKS: &[Task] = &[
         about: "set up what the tests need, then run them all",
         run: test::run,
     },
+    Task {
+        name: "features",
+        about: "check each feature of each crate alone, none, and all",
+        run: features::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -143,10 +149,10 @@ mod tests {
         check(&["nonsense"], "there is no task nonsense");
         check(&["--frobnicate"], "invalid option '--frobnicate'");
         check(&["docs", "--frobnicate"], "invalid option '--frobnicate'");
-        check(&["bench"], "bench what? there is: codec");
+        check(&["bench"], "bench what? there are: codec, backlog, store");
         check(
             &["bench", "moon"],
-            "there is no bench moon; there is: codec",
+            "there is no bench moon; there are: codec, backlog, store",
         );
     }
 

@@ -2,34 +2,34 @@
 
 /// One `key = value`, with the table it stands in.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// As written between the brackets; empty before the first table.
-    pub(super) table: String,
-    pub(super) key: String,
+    pub(crate) table: String,
+    pub(crate) key: String,
     /// As written, without comments; a value of several lines is joined.
-    pub(super) value: String,
-    pub(super) line: usize,
+    pub(crate) value: String,
+    pub(crate) line: usize,
 }
 
 /// A line of a table of dependencies.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Dependency {
-    pub(super) name: String,
-    pub(super) kind: Kind,
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
     /// What is said of it, such as `workspace = true`.
-    pub(super) spec: String,
-    pub(super) line: usize,
+    pub(crate) spec: String,
+    pub(crate) line: usize,
 }
 
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Normal,
     Dev,
     Build,
 }
 
 /// The entries of a manifest, in their order.
-pub(super) fn entries(text: &str) -> Vec<Entry> {
+pub(crate) fn entries(text: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut table = "";
     let mut is_open = false;
@@ -56,7 +56,7 @@ pub(super) fn entries(text: &str) -> Vec<Entry> {
 }
 
 /// The dependencies among `entries`, whichever way they are written.
-pub(super) fn dependencies(entries: &[Entry]) -> Vec<Dependency> {
+pub(crate) fn dependencies(entries: &[Entry]) -> Vec<Dependency> {
     let mut found: Vec<Dependency> = Vec::new();
     for entry in entries {
         let Some((kind, rest)) = dependency_table(&entry.table) else {

@@ -4,7 +4,7 @@
 //! rustfmt or clippy already say is not repeated here.
 
 mod arrows;
-mod manifest;
+pub(crate) mod manifest;
 mod rust;
 mod text;
 mod tree;
