@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use lexopt::Parser;
 
 use crate::error::{Result, failed, no_more};
-use crate::{bench, crash, docs, features, lint, no_std, simulate, statements, test, tidy};
+use crate::{
+    bench, crash, docs, features, interop, lint, no_std, simulate, statements, test, tidy,
+};
 
 type Step = (
     &'static str,
@@ -24,6 +26,7 @@ const STEPS: &[Step] = &[
     ("statements", statements::run, &[]),
     ("test", test::run, &[]),
     ("features", features::run, &[]),
+    ("interop", interop::run, &[]),
     ("simulate", simulate::run, &["--seeds", "5000"]),
     ("crash", crash::run, &["--rounds", "4"]),
     ("bench codec", bench::run, &["codec", "--check"]),

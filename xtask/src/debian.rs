@@ -3,7 +3,7 @@
 //! Anywhere else, and where the installation fails, the task ends with one line that says what to install. Nothing
 //! that needs such a program is left out silently.
 
-use std::env;
+use std::env::{self, consts::EXE_SUFFIX};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -45,11 +45,21 @@ pub(crate) fn search_path() -> OsString {
 /// # Errors
 /// One line that names what is missing and how to install it.
 pub(crate) fn provide(need: &Need) -> Result {
-    let missing = missing(need);
+    provide_packages(need.packages, || missing(need))
+}
+
+/// Sees to it that `still_missing` names nothing, by installing `packages` if it does.
+///
+/// # Errors
+/// As [`provide`].
+pub(crate) fn provide_packages(
+    packages: &str,
+    still_missing: impl Fn() -> Vec<&'static str>,
+) -> Result {
+    let missing = still_missing();
     if missing.is_empty() {
         return Ok(());
     }
-    let Need { packages, .. } = need;
     let advice = format!(
         "{} not found: install it (Debian: apt-get install {packages})",
         missing.join(", ")
@@ -62,7 +72,7 @@ pub(crate) fn provide(need: &Need) -> Result {
         eprintln!("xtask: {error}");
         return failed(advice);
     }
-    if self::missing(need).is_empty() {
+    if still_missing().is_empty() {
         Ok(())
     } else {
         failed(advice)
@@ -85,13 +95,26 @@ fn install(packages: &str) -> Result {
 }
 
 fn missing(need: &Need) -> Vec<&'static str> {
-    let path = search_path();
-    let is_there = |name: &str| env::split_paths(&path).any(|folder| folder.join(name).is_file());
     need.programs
         .iter()
         .copied()
-        .filter(|name| !is_there(name))
+        .filter(|name| first(&[name]).is_none())
         .collect()
+}
+
+/// Where the first of these programs that is on this machine stands.
+pub(crate) fn first(names: &[&str]) -> Option<PathBuf> {
+    let path = search_path();
+    names.iter().find_map(|name| {
+        env::split_paths(&path)
+            .flat_map(|folder| {
+                [
+                    folder.join(name),
+                    folder.join(format!("{name}{EXE_SUFFIX}")),
+                ]
+            })
+            .find(|file| file.is_file())
+    })
 }
 
 fn is_root() -> bool {
@@ -111,6 +134,8 @@ mod tests {
             }),
             ["no-such-program"]
         );
+        let found = first(&["no-such-program", "sh"]);
+        assert!(found.is_some_and(|path| path.is_file()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod debian;
 mod docs;
 mod error;
 mod features;
+mod interop;
 mod lint;
 mod no_std;
 mod project;
@@ -92,6 +93,11 @@ const TASKS: &[Task] = &[
         name: "features",
         about: "check each feature of each crate alone, none, and all",
         run: features::run,
+    },
+    Task {
+        name: "interop",
+        about: "interop [PEER...]: others' clients talk to our broker over every transport",
+        run: interop::run,
     },
 ];
 
