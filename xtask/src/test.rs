@@ -9,10 +9,20 @@ use crate::debian::{self, MOSQUITTO};
 use crate::error::{Result, no_more};
 use crate::project::{self, cargo, succeeds};
 
+/// What stops and kills processes by Unix's signals, where there are none.
+const LEFT_OUT: &str = if cfg!(unix) {
+    ""
+} else {
+    "--exclude ohmqtt-crash"
+};
+
 /// Runs all tests.
 pub(crate) fn run(args: &mut Parser) -> Result {
     no_more(args)?;
-    debian::provide(&MOSQUITTO)?;
+    // Elsewhere the tests that talk to it are not compiled: they stop and resume it by signals.
+    if cfg!(unix) {
+        debian::provide(&MOSQUITTO)?;
+    }
     if succeeds(&mut cargo("nextest --version")) {
         tests("nextest run --workspace --all-features --cargo-profile ci --profile ci")?;
         tests("test --doc --workspace --all-features --profile ci --no-fail-fast")
@@ -22,5 +32,7 @@ pub(crate) fn run(args: &mut Parser) -> Result {
 }
 
 fn tests(command: &str) -> Result {
-    project::run(cargo(command).env("PATH", debian::search_path()))
+    let mut command = cargo(command);
+    command.args(LEFT_OUT.split_ascii_whitespace());
+    project::run(command.env("PATH", debian::search_path()))
 }
