@@ -8,6 +8,8 @@ pub mod allocations;
 pub mod codec;
 #[cfg(feature = "durable")]
 pub mod durable;
+#[cfg(feature = "transport")]
+pub mod transport;
 
 use std::fmt;
 

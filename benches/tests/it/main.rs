@@ -1,4 +1,7 @@
-//! What must hold on any machine: allocation counts.
+//! What must hold on any machine: allocation counts, and that what is timed carries bytes.
+
+#[cfg(feature = "transport")]
+mod transport;
 
 use ohmqtt_benches::Case;
 use ohmqtt_benches::allocations::{Counting, count};

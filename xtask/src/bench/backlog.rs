@@ -14,7 +14,7 @@ const MEMORY: f64 = 64.0 * 1024.0;
 const RATIO: f64 = 1.3;
 
 pub(super) fn run(asked: &Asked) -> Result {
-    let backlog = build("backlog")?;
+    let backlog = build("backlog", "durable")?;
     let messages = asked.messages.unwrap_or(MESSAGES);
     let mut missed = Vec::new();
     for store in ["redb", "sqlite"] {

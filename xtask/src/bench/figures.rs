@@ -37,10 +37,10 @@ impl Figures {
     }
 }
 
-/// Builds a program of the benches that has a client and stores, and tells where it is.
-pub(super) fn build(name: &str) -> Result<PathBuf> {
+/// Builds a program of the benches that needs this feature, and tells where it is.
+pub(super) fn build(name: &str, feature: &str) -> Result<PathBuf> {
     project::run(&mut cargo(&format!(
-        "build --release --package ohmqtt-benches --features durable --bin {name}"
+        "build --release --package ohmqtt-benches --features {feature} --bin {name}"
     )))?;
     Ok(target().join("release").join(name))
 }

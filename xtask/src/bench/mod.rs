@@ -1,4 +1,4 @@
-//! `cargo xtask bench codec|backlog|store`: the benches whose figures can be judged, one file each.
+//! `cargo xtask bench codec|backlog|store|transport`: the benches whose figures can be judged, one file each.
 //!
 //! What is timed for its own sake is criterion's, in the crate `ohmqtt-benches`; here are counts, ratios within one run, and memory,
 //! with their goals.
@@ -7,6 +7,7 @@ mod backlog;
 mod codec;
 mod figures;
 mod store;
+mod transport;
 
 use lexopt::{Arg, Parser};
 
@@ -21,7 +22,7 @@ struct Asked {
     messages: Option<u64>,
 }
 
-/// `cargo xtask bench codec [--check] | backlog [--messages N] | store`.
+/// `cargo xtask bench codec [--check] | backlog [--messages N] | store | transport`.
 pub(crate) fn run(args: &mut Parser) -> Result {
     let mut what = None;
     let mut asked = Asked::default();
@@ -35,11 +36,12 @@ pub(crate) fn run(args: &mut Parser) -> Result {
             other => return Err(other.unexpected().into()),
         }
     }
-    let known = "codec, backlog, store";
+    let known = "codec, backlog, store, transport";
     match what.as_ref().map(|what| what.to_string_lossy()).as_deref() {
         Some("codec") => codec::run(asked.check),
         Some("backlog") => backlog::run(&asked),
         Some("store") => store::run(asked.check),
+        Some("transport") => transport::run(asked.check),
         Some(what) => Err(Error::Usage(format!(
             "there is no bench {what}; there are: {known}"
         ))),

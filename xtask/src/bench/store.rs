@@ -17,7 +17,7 @@ const COUNTED: u64 = 6_400;
 
 pub(super) fn run(check: bool) -> Result {
     debian::provide(&VALGRIND)?;
-    let accepts = build("accepts")?;
+    let accepts = build("accepts", "durable")?;
     let measure = |words: &str| -> Result<Figures> {
         let folder = Folder::new("store")?;
         Figures::of(&mut folder.command(&accepts, words))
