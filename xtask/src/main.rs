@@ -155,10 +155,13 @@ mod tests {
         check(&["nonsense"], "there is no task nonsense");
         check(&["--frobnicate"], "invalid option '--frobnicate'");
         check(&["docs", "--frobnicate"], "invalid option '--frobnicate'");
-        check(&["bench"], "bench what? there are: codec, backlog, store");
+        check(
+            &["bench"],
+            "bench what? there are: codec, backlog, store, transport",
+        );
         check(
             &["bench", "moon"],
-            "there is no bench moon; there are: codec, backlog, store",
+            "there is no bench moon; there are: codec, backlog, store, transport",
         );
     }
 

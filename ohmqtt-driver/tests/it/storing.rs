@@ -7,7 +7,7 @@ use std::time::Duration;
 use ohmqtt_codec::{Ack, Delivery, Limits, MqttString, Packet, PacketId, Qos, ReasonCode};
 use ohmqtt_driver::{Clock, Driver, Handle, StoreLink};
 use ohmqtt_session::{
-    ClientConfig, ClientEvent, ClientSession, LostMessage, PublishOptions, Ticket,
+    ClientConfig, ClientEvent, ClientSession, LostMessage, PublishError, PublishOptions, Ticket,
 };
 use ohmqtt_store::{Batch, Durability, MemoryStore, Prefix, Store, StoreError, Visit, Writer};
 use tokio::io::duplex;
@@ -306,7 +306,7 @@ async fn messages_are_accepted_without_a_stream() {
 }
 
 #[tokio::test]
-async fn more_than_the_writer_takes_waits_in_the_session_and_is_accepted_in_order() {
+async fn a_store_that_hangs_holds_back_the_caller_and_what_was_taken_is_accepted_in_order() {
     let store = Switched::default();
     let link = link(store.clone());
     let handle = Handle::new(ClientSession::new(config()), Clock::new());
@@ -314,27 +314,35 @@ async fn more_than_the_writer_takes_waits_in_the_session_and_is_accepted_in_orde
     let mut accepted = offline(handle.clone(), link.clone());
     store.shut();
     let payload = bytes::Bytes::from(vec![0; 1024 * 1024]);
-    // More than the writer takes, a mebibyte at a time, and not so much that the session takes no more.
-    let count = (Writer::LIMIT / payload.len()) as u64 + 2;
-    for ticket in 1..=count {
+    let publish = |ticket| {
         let options = PublishOptions {
             ticket: Ticket(ticket),
             ..PublishOptions::default()
         };
         let message = message(Qos::AtLeastOnce, payload.clone());
-        handle
-            .with(|session, now| session.publish(now, message, options))
-            .unwrap();
+        handle.with(|session, now| session.publish(now, message, options))
+    };
+    let mut count = 0;
+    let refused = loop {
+        match publish(count + 1) {
+            Ok(()) => count += 1,
+            Err(rejected) => break rejected.error,
+        }
         settle().await;
-    }
+    };
     let held = format!("{link:?}");
     let bytes = held.split("unanswered_bytes: ").nth(1).unwrap();
     let bytes: usize = bytes.split([',', ' ']).next().unwrap().parse().unwrap();
-    assert!(bytes < Writer::LIMIT + 2 * payload.len(), "{bytes}");
+    // Opened before anything is checked: a failure is not to hang.
     store.open();
+    assert!(matches!(refused, PublishError::StoreBehind), "{refused:?}");
+    assert!(count >= 8, "{count}");
+    assert!(bytes < Writer::LIMIT + 2 * payload.len(), "{bytes}");
     for ticket in 1..=count {
         assert_eq!(within(accepted.recv()).await, Some(ticket));
     }
+    publish(count + 1).unwrap();
+    assert_eq!(within(accepted.recv()).await, Some(count + 1));
 }
 
 /// One for the call, one for the store's word, one for the acknowledgement.
