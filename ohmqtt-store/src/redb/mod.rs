@@ -45,7 +45,7 @@ const UNSAFE_OPS: usize = 4096;
 ///
 /// - [`Durability::Safe`]: each commit is synced.
 /// - [`Durability::Fast`]: commits are kept in memory until the next that is synced. A crash of the process as well as a power cut
-///   loses what was written since then; a [`Writer`](crate::Writer) syncs 20 times a second. On a full disk the store may not be
+///   loses what was written since then; a [`Writer`](crate::Writer) syncs some 30 times a second. On a full disk the store may not be
 ///   readable until there is room again; then all that was written is there.
 ///
 /// After a crash, opening reads the whole file once to repair it. The file does not shrink when records are deleted; what comes

@@ -30,7 +30,7 @@ const LOG_LIMIT: u32 = 16 * 1024 * 1024;
 ///
 /// - [`Durability::Safe`]: `synchronous=FULL`, the log is synced in each commit.
 /// - [`Durability::Fast`]: `synchronous=NORMAL`. A crash of the process loses nothing; a power cut loses what was written since the
-///   last sync, which a [`Writer`](crate::Writer) does 20 times a second.
+///   last sync, which a [`Writer`](crate::Writer) does some 30 times a second.
 ///
 /// The file does not shrink when records are deleted; what comes next uses the room.
 ///

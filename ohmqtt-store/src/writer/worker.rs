@@ -16,8 +16,9 @@ use crate::{Batch, Durability, Encoder, Op, Prefix, Store, StoreError, decode_re
 const STRETCH: usize = 4096;
 const STRETCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long what was written with [`Durability::Fast`] may wait to be made safe.
-const FAST_LIMIT: Duration = Duration::from_millis(50);
+/// How long what was written with [`Durability::Fast`] may wait until it begins to be made safe. It is to be safe within 50 milliseconds,
+/// and a disk takes its time.
+const FAST_LIMIT: Duration = Duration::from_millis(30);
 
 /// How often in a turn a group may turn out to be too large and be halved: on a disk each of these takes its time.
 const REFUSALS: usize = 16;
