@@ -122,7 +122,7 @@ pub enum DisconnectCause {
     /// No CONNACK, or at a server no CONNECT, in the time given.
     #[error("the handshake was not finished in time")]
     ConnectTimeout,
-    /// At a server: this side ended the connection and said why.
+    /// This side ended the connection and said why: a server for any reason, a client because authentication failed.
     #[error("ended by this side: {0}")]
     ByUs(ReasonCode),
 }

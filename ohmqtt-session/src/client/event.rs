@@ -66,7 +66,13 @@ pub enum ClientEvent {
         /// What the method says of it.
         data: Option<Binary>,
     },
-    /// The server has accepted a re-authentication.
+    /// The server accepts a connection whose CONNECT named a method. Answer with `verified`, or with `fail_authentication` when it is not
+    /// who it should be; until then nothing else happens on the connection, and [`Connected`](Self::Connected) does not come.
+    Verify {
+        /// The last that the method says.
+        data: Option<Binary>,
+    },
+    /// The server has accepted a re-authentication. When it is not who it should be, answer with `fail_authentication`.
     Authenticated {
         /// What the method says of it.
         data: Option<Binary>,

@@ -38,6 +38,8 @@ pub struct ClientSession {
     has_session: bool,
     /// A stream came, and CONNECT is not sent yet.
     connect_due: bool,
+    /// The authentication method that CONNECT named on this connection.
+    method: Option<MqttString>,
     authenticating: auth::Exchanging,
 }
 
@@ -70,6 +72,7 @@ impl ClientSession {
             client_id: config.connect.client_id.clone(),
             has_session: !config.connect.clean_start,
             connect_due: false,
+            method: None,
             authenticating: auth::Exchanging::No,
             config,
         }
@@ -340,7 +343,8 @@ impl ClientSession {
             .finish(Some(Packet::Disconnect(disconnect)), cause);
     }
 
-    fn connect(&self) -> Connect {
+    fn connect(&mut self) -> Connect {
+        self.begin_exchange();
         // [MQTT-3.1.2-4] With Clean Start the old session is discarded on both sides; once there is one worth resuming, it is resumed.
         // [MQTT-3.1.3-2] The Client Identifier names the session, so the one the server assigned is kept.
         let (client_id, clean_start) = (self.client_id.clone(), !self.has_session);

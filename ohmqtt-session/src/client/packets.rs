@@ -3,7 +3,6 @@
 use core::time::Duration;
 use ohmqtt_codec::{ConnAck, MqttString, Packet, PacketType, SubAck};
 
-use super::auth::Exchanging;
 use super::{ClientEvent, ClientSession, Phase};
 use crate::Instant;
 use crate::connection::{PeerLimits, unexpected};
@@ -22,8 +21,15 @@ impl ClientSession {
             self.abort(None, DisconnectCause::Refused(connack.into()));
             return Ok(());
         }
-        self.check_method(&connack)?;
-        self.authenticating = Exchanging::No;
+        self.handle_connack_method(now, connack)
+    }
+
+    /// The server has accepted the connection, and is who it should be.
+    pub(super) fn handle_accepted(
+        &mut self,
+        now: Instant,
+        connack: ConnAck,
+    ) -> Result<(), ProtocolError> {
         if connack.session_present && !self.has_session {
             // [MQTT-3.2.2-4] The server resumes what this side does not have.
             return Err(ProtocolError::SessionPresent);

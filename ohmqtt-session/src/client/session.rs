@@ -5,7 +5,6 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use ohmqtt_codec::{DecodeError, Disconnect, Packet, ReasonCode};
 
-use super::auth::Exchanging;
 use super::{ClientEvent, ClientSession, Phase};
 use crate::connection::{Connection, unexpected};
 use crate::error::{DisconnectCause, ProtocolError};
@@ -71,13 +70,6 @@ impl Session for ClientSession {
         let aliases = properties.topic_alias_maximum().unwrap_or(0);
         self.exchange.connection = Connection::new(now, receive_maximum, aliases);
         self.connect_due = true;
-        // A CONNECT that names a method begins an exchange.
-        let exchanges = properties.authentication_method().is_some();
-        self.authenticating = if exchanges {
-            Exchanging::AwaitServer
-        } else {
-            Exchanging::No
-        };
         self.phase = Phase::AwaitConnAck {
             deadline: now + self.config.connect_timeout,
         };
@@ -214,6 +206,6 @@ impl Session for ClientSession {
     }
 
     fn is_ready(&self) -> bool {
-        !self.exchange.is_behind()
+        !self.exchange.is_behind() && !self.awaits_verdict()
     }
 }
