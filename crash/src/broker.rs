@@ -1,13 +1,13 @@
 //! The broker of a line, started again and again on what it has kept.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::Result;
 use crate::line::{BrokerKind, Choice, StoreKind};
@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often Mosquitto is given another port when somebody else was faster.
 const PORTS: usize = 20;
 
+/// How long it waits for its own port.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// A broker, running or not.
 #[derive(Debug)]
 pub(crate) struct Broker {
@@ -29,6 +32,18 @@ pub(crate) struct Broker {
     folder: PathBuf,
     trace: Trace,
     process: Option<Process>,
+    place: Place,
+    /// Mosquitto keeps nothing when it ends.
+    forgetful: bool,
+}
+
+/// Where Mosquitto listens when it is started.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// At any free port, each time.
+    Anywhere,
+    /// Where it listened the first time, once there was one.
+    OnePort(Option<u16>),
 }
 
 impl Broker {
@@ -39,7 +54,19 @@ impl Broker {
             folder: folder.to_owned(),
             trace: trace.clone(),
             process: None,
+            place: Place::Anywhere,
+            forgetful: false,
         }
+    }
+
+    /// From its second start on Mosquitto listens where it listened before.
+    pub(crate) fn stay_at_one_port(&mut self) {
+        self.place = Place::OnePort(None);
+    }
+
+    /// Mosquitto is to keep nothing when it ends.
+    pub(crate) fn forget_all(&mut self) {
+        self.forgetful = true;
     }
 
     /// Starts it, and returns where it listens once it does.
@@ -95,14 +122,28 @@ impl Broker {
 
     async fn start_mosquitto(&mut self) -> Result<SocketAddr> {
         for _ in 0..PORTS {
-            let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+            let port = match self.place {
+                Place::OnePort(Some(port)) => port,
+                _ => 0,
+            };
+            // The port may still be somebody else's for a moment: one of ours that is about to connect.
+            let Ok(free) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) else {
+                sleep(AGAIN).await;
+                continue;
+            };
+            let address = free.local_addr()?;
+            drop(free);
             let conf = self.folder.join("mosquitto.conf");
-            fs::write(&conf, configuration(address.port(), &self.folder))?;
+            let said = configuration(address.port(), &self.folder, !self.forgetful);
+            fs::write(&conf, said)?;
             let mut command = Command::new(mosquitto()?);
             command.arg("-c").arg(conf);
             let (process, said) = self.run(command, Voice::Stderr, " running").await?;
             self.process = Some(process);
             if said.is_some() {
+                if let Place::OnePort(port) = &mut self.place {
+                    *port = Some(address.port());
+                }
                 return Ok(address);
             }
         }
@@ -131,12 +172,12 @@ impl Broker {
 
 /// Of messages in flight beyond `max_inflight_messages` Mosquitto 2.0.11 forgets, as it is started again, whether they were released, and
 /// without that bound (0, or 65,535) of all of them. So there is a bound, which nobody reaches: see `plan`.
-fn configuration(port: u16, folder: &Path) -> String {
+fn configuration(port: u16, folder: &Path, persistence: bool) -> String {
     let folder = folder.display();
     // Started as root it would become a user who cannot read the folder.
     format!(
         "listener {port} 127.0.0.1\nuser root\nallow_anonymous true\nset_tcp_nodelay true\n\
-         persistence true\npersistence_location {folder}/\nautosave_interval 0\n\
+         persistence {persistence}\npersistence_location {folder}/\nautosave_interval 0\n\
          max_inflight_messages 10000\nmax_queued_messages 0\nmax_queued_bytes 0\n\
          log_dest stderr\nlog_type error\nlog_type warning\nlog_type notice\nlog_type information\n"
     )

@@ -5,7 +5,8 @@
 //! their own, with a proxy between them that cuts connections; the publisher, and sometimes the broker, is killed in each round and
 //! started again on the same store. In the end everything drains.
 //!
-//! The same program plays the publisher, the subscriber and the broker of ours: see `role`.
+//! The same program plays the publisher, the subscriber and the broker of ours: see `role`. Its first argument `soak` makes it another
+//! one, which lasts: see `soak`.
 
 mod broker;
 mod ledger;
@@ -16,6 +17,7 @@ mod process;
 mod proxy;
 mod rig;
 mod role;
+mod soak;
 mod stamp;
 mod trace;
 
@@ -51,6 +53,12 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         };
+    }
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|name| name == "soak")
+    {
+        return soak::run(&mut Parser::from_args(std::env::args_os().skip(2)));
     }
     match Command::parse(&mut Parser::from_env()) {
         Ok(command) => command.run(),

@@ -8,7 +8,7 @@ use lexopt::Parser;
 
 use crate::error::{Result, failed, no_more};
 use crate::{
-    bench, crash, docs, features, interop, lint, no_std, simulate, statements, test, tidy,
+    bench, crash, docs, features, interop, lint, no_std, simulate, soak, statements, test, tidy,
 };
 
 type Step = (
@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
     ("interop", interop::run, &[]),
     ("simulate", simulate::run, &["--seeds", "5000"]),
     ("crash", crash::run, &["--rounds", "4"]),
+    ("soak", soak::run, &["--seconds", "20"]),
     ("bench codec", bench::run, &["codec", "--check"]),
 ];
 

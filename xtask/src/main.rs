@@ -15,6 +15,7 @@ mod lint;
 mod no_std;
 mod project;
 mod simulate;
+mod soak;
 mod statements;
 mod test;
 mod tidy;
@@ -73,6 +74,11 @@ const TASKS: &[Task] = &[
         name: "crash",
         about: "crash --rounds N [--store S] [--qos Q] [--broker B] [--seed X]: kill processes, compare what arrives",
         run: crash::run,
+    },
+    Task {
+        name: "soak",
+        about: "soak --minutes M | --seconds S [--rate N] [--seed X]: QoS 1 through a Mosquitto that is restarted",
+        run: soak::run,
     },
     Task {
         name: "no-std",

@@ -42,6 +42,25 @@ fn a_publisher_that_keeps_nothing_is_found_out() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_soak_through_a_broker_that_forgets_finds_losses() {
+    let output = crash("soak --seconds 5 --rate 1000 --seed 1 --planted");
+    let (said, told) = (
+        str::from_utf8(&output.stdout).unwrap(),
+        str::from_utf8(&output.stderr).unwrap(),
+    );
+    assert_eq!(output.status.code(), Some(1), "{said}{told}");
+    let outcome = said.lines().last().unwrap();
+    let counts = outcome.split_once(" messages, ").unwrap().1;
+    let (lost, rest) = counts.split_once(" lost, ").unwrap();
+    assert_ne!(lost, "0", "{said}");
+    assert!(rest.contains(" duplicated, memory +"), "{outcome}");
+    assert!(told.contains(&format!("soak: {lost} messages are lost")));
+    let (_, folder) = told.split_once("what the broker said is in ").unwrap();
+    fs::remove_dir_all(folder.lines().next().unwrap()).unwrap();
+}
+
 #[test]
 fn a_wrong_command_line_is_told() {
     for (args, want) in [
@@ -51,6 +70,9 @@ fn a_wrong_command_line_is_told() {
             "\"paper\" is none of sqlite, redb, memory",
         ),
         ("--rounds 4 --frobnicate", "invalid option '--frobnicate'"),
+        ("soak", "for how long?"),
+        ("soak --minutes 1 --rate 0", "a rate of 0 sends nothing"),
+        ("soak --seconds 4", "shorter than 5 seconds"),
     ] {
         let output = crash(args);
         assert_eq!(output.status.code(), Some(2), "{args}");
