@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use crate::error::{ConfigError, PublishError, SubscribeError};
 use crate::message::Message;
 use crate::publication::Publication;
+use crate::queue::WhenFull;
 use crate::state::{Closed, ConnectionState, Metrics};
 use crate::{ClientBuilder, ConnectFailed};
 
@@ -284,10 +285,26 @@ impl Subscribe<'_> {
         }
     }
 
-    /// How many QoS 0 messages may wait for the reader.
+    /// How many messages may wait for the reader.
     pub fn capacity(self, messages: usize) -> Self {
         Self {
             inner: self.inner.capacity(messages),
+            ..self
+        }
+    }
+
+    /// How many bytes of messages may wait for the reader.
+    pub fn capacity_bytes(self, bytes: usize) -> Self {
+        Self {
+            inner: self.inner.capacity_bytes(bytes),
+            ..self
+        }
+    }
+
+    /// What becomes of messages when the reader is too slow.
+    pub fn when_full(self, when_full: WhenFull) -> Self {
+        Self {
+            inner: self.inner.when_full(when_full),
             ..self
         }
     }

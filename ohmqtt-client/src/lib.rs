@@ -66,6 +66,7 @@ pub use error::{
 pub use message::Message;
 pub use publication::{Acknowledgement, Publication};
 pub use publish::Publish;
+pub use queue::WhenFull;
 pub use state::{Closed, ConnectionState, Metrics};
 pub use subscription::{Subscribe, Subscription, Unclaimed};
 

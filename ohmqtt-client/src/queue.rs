@@ -1,4 +1,4 @@
-//! The bounded queue behind one stream of messages.
+//! The bounded queue behind one stream of messages, and what becomes of messages when it is full.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
@@ -8,59 +8,97 @@ use ohmqtt_driver::Cell;
 
 use crate::message::Message;
 
-/// How many bytes of QoS 0 messages may wait in one queue.
-const BYTES: usize = 64 * 1024 * 1024;
+/// What becomes of messages when a subscription's reader is too slow, chosen by [`Subscribe::when_full`](crate::Subscribe::when_full).
+///
+/// Its bounds are [`capacity`](crate::Subscribe::capacity) and [`capacity_bytes`](crate::Subscribe::capacity_bytes). What is dropped
+/// is counted, in [`Subscription::dropped`](crate::Subscription::dropped) and in [`Metrics::dropped`](crate::Metrics::dropped).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// Nothing is lost that the server would send again: messages of QoS 1 and 2 wait, unacknowledged, so that the server holds back
+    /// those behind them once our Receive Maximum of them wait. The bounds are for QoS 0, and beyond them the newest is dropped.
+    #[default]
+    Hold,
+    /// The same for QoS 1 and 2. Of QoS 0 the oldest is dropped, so that what waits is what came last.
+    DropOldest,
+    /// The bounds are for all messages, and beyond them the oldest is dropped, whatever its QoS. **One of QoS 1 or 2 is acknowledged as
+    /// if it had been read**: the server does not send it again. For readers that want what is new and never hold up other
+    /// subscriptions.
+    DropOldestOfAny,
+}
+
+/// How much may wait for one reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueLimits {
+    pub(crate) messages: usize,
+    /// Topics, properties and payloads.
+    pub(crate) bytes: usize,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self {
+            messages: 1000,
+            bytes: 64 * 1024 * 1024,
+        }
+    }
+}
 
 /// Messages between the driver and one reader, in the order they came.
 ///
-/// QoS 1 and 2 are bounded by our Receive Maximum, because an unread message is not acknowledged. QoS 0 has this queue's bound:
-/// beyond it the newest is dropped and counted.
+/// What is held of QoS 1 and 2 is bounded by our Receive Maximum, because an unread message is not acknowledged. All else has this
+/// queue's bounds.
 #[derive(Debug)]
 pub(crate) struct Queue {
     cell: Cell<State>,
-    /// How many QoS 0 messages may wait.
-    capacity: usize,
+    limits: QueueLimits,
+    when_full: WhenFull,
     /// The reader acknowledges by itself.
     manual_ack: bool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    messages: VecDeque<Message>,
-    /// How many of them are QoS 0, and their size.
-    unacked: usize,
-    unacked_bytes: usize,
+    /// QoS 0.
+    free: Line,
+    /// QoS 1 and 2.
+    held: Line,
     dropped: u64,
     ended: bool,
 }
 
+/// Messages in the order of their numbers, and their size.
+#[derive(Debug, Default)]
+struct Line {
+    messages: VecDeque<Message>,
+    bytes: usize,
+}
+
 impl Queue {
-    pub(crate) fn new(capacity: usize, manual_ack: bool) -> Self {
+    pub(crate) fn new(limits: QueueLimits, when_full: WhenFull, manual_ack: bool) -> Self {
         Self {
             cell: Cell::default(),
-            capacity,
+            limits,
+            when_full,
             manual_ack,
         }
     }
 
-    /// Puts a message in; false when it was dropped for want of room, or because nobody reads any more.
-    pub(crate) fn push(&self, message: Message) -> bool {
-        self.cell.update(|state| {
+    /// Puts a message in. Tells how many were dropped for want of room, or because nobody reads any more.
+    pub(crate) fn push(&self, message: Message) -> u64 {
+        let mut over = Vec::new();
+        let count = self.cell.update(|state| {
             if state.ended {
-                return false;
+                return 1;
             }
-            if message.qos == Qos::AtMostOnce {
-                let bytes = state.unacked_bytes.saturating_add(message.size());
-                if state.unacked >= self.capacity || bytes > BYTES {
-                    state.dropped += 1;
-                    return false;
-                }
-                state.unacked += 1;
-                state.unacked_bytes = bytes;
-            }
-            state.insert(message);
-            true
-        })
+            state.push(message, self.limits, self.when_full, &mut over);
+            let count = over.len() as u64;
+            state.dropped += count;
+            count
+        });
+        // This stream's share in the acknowledgement is done; it is the session that is told, so not under the lock.
+        over.iter().for_each(Message::handed_over);
+        count
     }
 
     /// The next message, or `None` once the queue has ended and is empty.
@@ -91,18 +129,17 @@ impl Queue {
     }
 
     /// Takes everything out without handing it over.
-    pub(crate) fn drain(&self) -> VecDeque<Message> {
-        self.cell.update(|state| {
-            state.unacked = 0;
-            state.unacked_bytes = 0;
-            std::mem::take(&mut state.messages)
-        })
+    pub(crate) fn drain(&self) -> Vec<Message> {
+        self.cell
+            .update(|state| std::iter::from_fn(|| state.take()).collect())
     }
 
     /// Has what waits acknowledged, and keeps it.
     pub(crate) fn release(&self) {
-        self.cell
-            .update(|state| state.messages.iter_mut().for_each(Message::release));
+        self.cell.update(|state| {
+            let messages = state.held.messages.iter_mut();
+            messages.for_each(Message::release);
+        });
     }
 
     /// No more messages will come.
@@ -115,7 +152,7 @@ impl Queue {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.cell.read(|state| state.messages.len())
+        self.cell.read(State::len)
     }
 }
 
@@ -127,6 +164,84 @@ enum Next {
 }
 
 impl State {
+    fn len(&self) -> usize {
+        self.free.messages.len() + self.held.messages.len()
+    }
+
+    /// Puts a message in, and into `over` what is dropped for that, or the message itself.
+    fn push(
+        &mut self,
+        message: Message,
+        limits: QueueLimits,
+        when_full: WhenFull,
+        over: &mut Vec<Message>,
+    ) {
+        let is_free = message.qos == Qos::AtMostOnce;
+        if is_free || when_full == WhenFull::DropOldestOfAny {
+            let size = message.size();
+            let may_drop = when_full != WhenFull::Hold;
+            // What never fits is no reason to drop others.
+            let never_fits = limits.messages == 0 || size > limits.bytes;
+            while !self.has_room(size, limits, when_full) {
+                let oldest = if may_drop && !never_fits {
+                    self.oldest(when_full)
+                } else {
+                    None
+                };
+                let Some(oldest) = oldest else {
+                    over.push(message);
+                    return;
+                };
+                over.push(oldest);
+            }
+        }
+        let line = if is_free {
+            &mut self.free
+        } else {
+            &mut self.held
+        };
+        line.insert(message);
+    }
+
+    fn has_room(&self, size: usize, limits: QueueLimits, when_full: WhenFull) -> bool {
+        let (messages, bytes) = match when_full {
+            WhenFull::DropOldestOfAny => (self.len(), self.free.bytes + self.held.bytes),
+            _ => (self.free.messages.len(), self.free.bytes),
+        };
+        messages < limits.messages && bytes.saturating_add(size) <= limits.bytes
+    }
+
+    /// Takes out what has waited longest of what may be dropped.
+    fn oldest(&mut self, when_full: WhenFull) -> Option<Message> {
+        match when_full {
+            WhenFull::DropOldestOfAny => self.take(),
+            _ => self.free.pop(),
+        }
+    }
+
+    /// What came first of both lines.
+    fn take(&mut self) -> Option<Message> {
+        match (self.free.first(), self.held.first()) {
+            (Some(free), Some(held)) if free < held => self.free.pop(),
+            (_, Some(_)) => self.held.pop(),
+            _ => self.free.pop(),
+        }
+    }
+
+    /// What comes next, or `None`: wait.
+    fn pop(&mut self) -> Option<Next> {
+        match self.take() {
+            Some(message) => Some(Next::Message(message)),
+            None => self.ended.then_some(Next::End),
+        }
+    }
+}
+
+impl Line {
+    fn first(&self) -> Option<u64> {
+        self.messages.front().map(Message::number)
+    }
+
     /// What was handed from one queue to another stands before what came later.
     fn insert(&mut self, message: Message) {
         let at = match self.messages.back() {
@@ -135,20 +250,136 @@ impl State {
                 .partition_point(|other| other.number() <= message.number()),
             _ => self.messages.len(),
         };
+        self.bytes += message.size();
         self.messages.insert(at, message);
     }
 
-    /// What comes next, or `None`: wait.
-    fn pop(&mut self) -> Option<Next> {
-        match self.messages.pop_front() {
-            Some(message) => {
-                if message.qos == Qos::AtMostOnce {
-                    self.unacked -= 1;
-                    self.unacked_bytes -= message.size();
-                }
-                Some(Next::Message(message))
-            }
-            None => self.ended.then_some(Next::End),
+    fn pop(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= message.size();
+        Some(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ohmqtt_codec::TopicName;
+
+    use super::*;
+
+    const QOS: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
+
+    /// A message that takes this many bytes.
+    fn sized(number: u64, qos: u8, size: usize) -> Message {
+        let topic = TopicName::new("t").unwrap();
+        // One for the topic, and one for no properties.
+        let mut message = ohmqtt_session::Message::new(topic, vec![b'x'; size - 2]);
+        message.qos = QOS[usize::from(qos)];
+        Message::new(message, number, None)
+    }
+
+    /// A message that takes ten bytes.
+    fn message(number: u64, qos: u8) -> Message {
+        sized(number, qos, 10)
+    }
+
+    fn queue(messages: usize, bytes: usize, when_full: WhenFull) -> Queue {
+        Queue::new(QueueLimits { messages, bytes }, when_full, false)
+    }
+
+    fn numbers(queue: &Queue) -> Vec<u64> {
+        queue.drain().iter().map(Message::number).collect()
+    }
+
+    /// Messages numbered from 1 with these QoS go in; these are left, and the others were counted.
+    fn check(messages: usize, bytes: usize, when_full: WhenFull, qos: &[u8], want: &[u64]) {
+        let queue = queue(messages, bytes, when_full);
+        let pushes = (1..).zip(qos).map(|(n, qos)| queue.push(message(n, *qos)));
+        let dropped: u64 = pushes.sum();
+        assert_eq!(queue.dropped(), dropped, "{when_full:?}");
+        assert_eq!(queue.len(), want.len(), "{when_full:?}");
+        assert_eq!(dropped, (qos.len() - want.len()) as u64, "{when_full:?}");
+        assert_eq!(numbers(&queue), want, "{when_full:?}");
+    }
+
+    const AMPLE: usize = 1000;
+
+    #[test]
+    fn hold_drops_the_newest_of_qos_0_and_holds_the_others() {
+        let hold = WhenFull::Hold;
+        check(2, AMPLE, hold, &[0, 0, 0, 0], &[1, 2]);
+        check(2, AMPLE, hold, &[1, 0, 2, 0, 0, 1], &[1, 2, 3, 4, 6]);
+        check(AMPLE, 25, hold, &[0, 1, 0, 1, 0], &[1, 2, 3, 4]);
+        check(0, AMPLE, hold, &[0, 1, 2], &[2, 3]);
+    }
+
+    #[test]
+    fn drop_oldest_drops_the_oldest_of_qos_0_and_holds_the_others() {
+        let drop = WhenFull::DropOldest;
+        check(2, AMPLE, drop, &[0, 0, 0, 0], &[3, 4]);
+        check(2, AMPLE, drop, &[1, 0, 2, 0, 0, 1], &[1, 3, 4, 5, 6]);
+        check(AMPLE, 25, drop, &[0, 1, 0, 1, 0], &[2, 3, 4, 5]);
+        check(0, AMPLE, drop, &[0, 1, 2], &[2, 3]);
+    }
+
+    #[test]
+    fn drop_oldest_of_any_bounds_every_qos() {
+        let any = WhenFull::DropOldestOfAny;
+        check(2, AMPLE, any, &[0, 1, 2, 0], &[3, 4]);
+        check(3, AMPLE, any, &[1, 0, 2, 0, 1], &[3, 4, 5]);
+        check(AMPLE, 25, any, &[2, 1, 0], &[2, 3]);
+        check(0, AMPLE, any, &[0, 1, 2], &[]);
+    }
+
+    #[test]
+    fn a_message_that_never_fits_drops_no_other() {
+        for when_full in [
+            WhenFull::Hold,
+            WhenFull::DropOldest,
+            WhenFull::DropOldestOfAny,
+        ] {
+            let queue = queue(AMPLE, 30, when_full);
+            queue.push(message(1, 0));
+            assert_eq!(queue.push(sized(2, 0, 31)), 1);
+            assert_eq!((queue.dropped(), numbers(&queue)), (1, vec![1]));
         }
+    }
+
+    #[test]
+    fn what_is_handed_on_stands_before_what_came_later() {
+        let queue = queue(AMPLE, AMPLE, WhenFull::Hold);
+        for (number, qos) in [(4, 1), (7, 0), (3, 0), (5, 1), (1, 2)] {
+            queue.push(message(number, qos));
+        }
+        assert_eq!(numbers(&queue), [1, 3, 4, 5, 7]);
+    }
+
+    #[test]
+    fn room_comes_back_with_reading() {
+        for when_full in [
+            WhenFull::Hold,
+            WhenFull::DropOldest,
+            WhenFull::DropOldestOfAny,
+        ] {
+            let queue = queue(2, 20, when_full);
+            for number in 1..10 {
+                assert_eq!(queue.push(message(number, 0)), 0);
+                assert_eq!(queue.try_pop().unwrap().number(), number);
+            }
+            queue.push(message(10, 0));
+            assert_eq!(numbers(&queue), [10]);
+            assert_eq!(queue.push(message(11, 0)) + queue.push(message(12, 0)), 0);
+        }
+    }
+
+    #[test]
+    fn an_ended_queue_takes_nothing_and_gives_what_it_has() {
+        let queue = queue(2, AMPLE, WhenFull::Hold);
+        queue.push(message(1, 1));
+        queue.end();
+        assert_eq!(queue.push(message(2, 1)), 1);
+        assert_eq!(queue.dropped(), 0);
+        assert_eq!(queue.try_pop().unwrap().number(), 1);
+        assert!(queue.try_pop().is_none());
     }
 }

@@ -11,7 +11,7 @@ use ohmqtt_driver::{Cell, Handle};
 use ohmqtt_session::{ClientSession, Receipt, SubscribeError as NotSubscribed, Ticket};
 
 use crate::message::{Ack, Message};
-use crate::queue::Queue;
+use crate::queue::{Queue, QueueLimits, WhenFull};
 
 /// How many messages that no subscription claims wait for one.
 const UNCLAIMED: usize = 1000;
@@ -90,13 +90,17 @@ enum State {
 
 impl Routes {
     pub(crate) fn new(seed: u64, receive_maximum: u16) -> Self {
+        let limits = QueueLimits {
+            messages: UNCLAIMED,
+            ..QueueLimits::default()
+        };
         Self {
             entries: BTreeMap::new(),
             leaving: BTreeMap::new(),
             next: 1,
             base: seed % IDENTIFIERS,
             receive_maximum: receive_maximum.into(),
-            unclaimed: Arc::new(Queue::new(UNCLAIMED, false)),
+            unclaimed: Arc::new(Queue::new(limits, WhenFull::Hold, false)),
             holding: false,
             eager: false,
             arrived: 0,
@@ -118,7 +122,7 @@ impl Routes {
         for message in self.unclaimed.drain() {
             let wanted = claims(&filters, &message.topic);
             let to = if wanted { &queue } else { &self.unclaimed };
-            self.dropped += u64::from(!to.push(message));
+            self.dropped += to.push(message);
         }
         let entry = Entry {
             filters,
@@ -160,7 +164,7 @@ impl Routes {
             }
         }
         match later {
-            Some(queue) => self.dropped += u64::from(!queue.push(message)),
+            Some(queue) => self.dropped += queue.push(message),
             // Another one has a message of its own: this one is only in its way.
             None if had => message.handed_over(),
             None => self.keep_unclaimed(message),
@@ -294,9 +298,9 @@ impl Routes {
         match queues.split_last() {
             Some((last, others)) => {
                 for queue in others {
-                    self.dropped += u64::from(!queue.push(message.clone()));
+                    self.dropped += queue.push(message.clone());
                 }
-                self.dropped += u64::from(!last.push(message));
+                self.dropped += last.push(message);
             }
             None => self.keep_unclaimed(message),
         }
@@ -329,7 +333,7 @@ impl Routes {
             message.release();
         }
         self.holding |= message.wants_ack();
-        self.dropped += u64::from(!self.unclaimed.push(message));
+        self.dropped += self.unclaimed.push(message);
     }
 
     /// Whether nothing comes any more because of messages that nobody claims, while there are subscriptions that others may be for.

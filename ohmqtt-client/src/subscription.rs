@@ -14,11 +14,8 @@ use ohmqtt_codec::{
 use crate::client::Client;
 use crate::error::SubscribeError;
 use crate::message::Message;
-use crate::queue::Queue;
+use crate::queue::{Queue, QueueLimits, WhenFull};
 use crate::routes::{Awaited, Unanswered};
-
-/// How many QoS 0 messages wait for a reader, when nothing else is said.
-const CAPACITY: usize = 1000;
 
 /// A subscription that is about to be made, by [`Client::subscribe`]. Nothing happens until it is sent or awaited.
 ///
@@ -29,7 +26,8 @@ pub struct Subscribe<'a> {
     client: &'a Client,
     filters: Vec<Result<TopicFilter, InvalidTopic>>,
     options: SubscriptionOptions,
-    capacity: usize,
+    limits: QueueLimits,
+    when_full: WhenFull,
     manual_ack: bool,
 }
 
@@ -42,7 +40,8 @@ impl<'a> Subscribe<'a> {
             client,
             filters,
             options,
-            capacity: CAPACITY,
+            limits: QueueLimits::default(),
+            when_full: WhenFull::default(),
             manual_ack: false,
         }
     }
@@ -77,10 +76,25 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// How many QoS 0 messages may wait for the reader; beyond that, and beyond 64 MiB, the newest is dropped and counted. Messages of
-    /// higher QoS are never dropped: the server holds them back while they are not read.
+    /// How many messages may wait for the reader; without this, 1,000. Beyond that, and beyond
+    /// [`capacity_bytes`](Self::capacity_bytes), [`when_full`](Self::when_full) says what becomes of them.
+    ///
+    /// Unless it says otherwise this is for QoS 0: messages of higher QoS are never dropped, the server holds them back while they are
+    /// not read.
     pub fn capacity(mut self, messages: usize) -> Self {
-        self.capacity = messages;
+        self.limits.messages = messages;
+        self
+    }
+
+    /// How many bytes of messages may wait for the reader, topics, properties and payloads; without this, 64 MiB.
+    pub fn capacity_bytes(mut self, bytes: usize) -> Self {
+        self.limits.bytes = bytes;
+        self
+    }
+
+    /// What becomes of messages when the reader is too slow; without this, [`WhenFull::Hold`].
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
         self
     }
 
@@ -102,7 +116,7 @@ impl<'a> Subscribe<'a> {
         for filter in filters {
             wanted.push(&filter?, self.options)?;
         }
-        let queue = Arc::new(Queue::new(self.capacity, self.manual_ack));
+        let queue = Arc::new(Queue::new(self.limits, self.when_full, self.manual_ack));
         let (number, answer) = self.client.declare(wanted.clone(), Arc::clone(&queue))?;
         Ok(Subscription {
             client: self.client.clone(),
@@ -174,7 +188,7 @@ impl Subscription {
         Ok(codes)
     }
 
-    /// How many QoS 0 messages were dropped because the reader was too slow.
+    /// How many messages were dropped because the reader was too slow.
     pub fn dropped(&self) -> u64 {
         self.queue.dropped()
     }

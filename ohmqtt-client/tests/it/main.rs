@@ -8,6 +8,7 @@ mod cancel;
 mod close;
 #[cfg(unix)]
 mod mosquitto;
+mod overload;
 mod own_transport;
 #[cfg(all(feature = "http-proxy", feature = "socks5"))]
 mod proxy;
