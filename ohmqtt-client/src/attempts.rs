@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::builder::Settings;
 use crate::client::Shared;
 use crate::error::{ConnectError, ConnectErrorKind};
+use crate::events::Event;
 use crate::servers::{Step, Stood};
 use crate::state::ConnectionState;
 use crate::task::{closing_time, drain, unstick};
@@ -29,8 +30,10 @@ pub(crate) async fn attempts<F: FnMut(ClientEvent)>(
     let mut backoff = Backoff::new(settings.backoff, settings.seed);
     let mut last_error = None;
     let mut attempt = 0;
+    let mut step = settings.servers.next();
+    let mut wait = Duration::ZERO;
     loop {
-        let server = match settings.servers.next() {
+        let server = match step {
             Step::Try(server) => server,
             Step::Stop => {
                 return last_error.unwrap_or_else(|| shared.error(ConnectErrorKind::Closed));
@@ -38,17 +41,27 @@ pub(crate) async fn attempts<F: FnMut(ClientEvent)>(
             Step::Wait => {
                 shared.status.update(|status| status.tried = true);
                 tokio::select! {
-                    () = tokio::time::sleep(backoff.next_wait()) => continue,
+                    () = tokio::time::sleep(wait) => {
+                        step = settings.servers.next();
+                        continue;
+                    }
                     never = driver.idle() => match never {},
                     () = closing_time(shared) => return shared.error(ConnectErrorKind::Closed),
                 }
             }
         };
         attempt += 1;
-        show(shared, attempt, last_error.clone());
+        let address = server.to_string();
+        shared.status.update(|status| {
+            status.server.clone_from(&address);
+            status.next_attempt = None;
+            status.turn(ConnectionState::Connecting {
+                attempt,
+                last_error: last_error.clone(),
+            });
+        });
         tracing::debug!(%server, attempt, "connecting");
         let Ended { kind, stood } = connection(shared, settings, driver, &server).await;
-        let address = server.to_string();
         let mut error = ConnectError { kind, address };
         if let ConnectErrorKind::Closed = error.kind {
             return error;
@@ -56,24 +69,38 @@ pub(crate) async fn attempts<F: FnMut(ClientEvent)>(
         if let Some(kind) = settings.servers.ended(&server, &error, stood) {
             error.kind = kind;
         }
-        tracing::info!(%error, "not connected");
         if stood != Stood::Never {
             attempt = 0;
         }
         if stood == Stood::Long {
             backoff.reset();
         }
-        show(shared, attempt, Some(error.clone()));
+        step = settings.servers.next();
+        wait = match step {
+            Step::Wait => backoff.next_wait(),
+            Step::Try(_) | Step::Stop => Duration::ZERO,
+        };
+        let retry_in = (!matches!(step, Step::Stop)).then_some(wait);
+        tracing::info!(%error, ?retry_in, "not connected");
+        shared.status.update(|status| {
+            status.next_attempt = retry_in.map(|wait| Instant::now() + wait);
+            status.turn(ConnectionState::Connecting {
+                attempt,
+                last_error: Some(error.clone()),
+            });
+        });
+        shared.core.events.ring(match stood {
+            Stood::Never => Event::ConnectFailed {
+                error: error.clone(),
+                retry_in,
+            },
+            Stood::Briefly | Stood::Long => Event::Disconnected {
+                error: error.clone(),
+                retry_in,
+            },
+        });
         last_error = Some(error);
     }
-}
-
-fn show(shared: &Shared, attempt: u32, last_error: Option<ConnectError>) {
-    let state = ConnectionState::Connecting {
-        attempt,
-        last_error,
-    };
-    shared.status.update(|status| status.connection = state);
 }
 
 /// How a connection, or an attempt at one, ended.

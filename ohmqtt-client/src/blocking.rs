@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use crate::error::{ConfigError, PublishError, SubscribeError};
+use crate::events::Event;
 use crate::message::Message;
 use crate::publication::Publication;
 use crate::queue::WhenFull;
@@ -140,7 +141,7 @@ impl Client {
     }
 
     /// A subscription to be made: `client.subscribe(filter).send()?` waits for the server's answer.
-    pub fn subscribe(&self, filter: &str) -> Subscribe<'_> {
+    pub fn subscribe(&self, filter: impl AsRef<str>) -> Subscribe<'_> {
         Subscribe {
             inner: self.inner.subscribe(filter),
             client: self,
@@ -150,6 +151,14 @@ impl Client {
     /// How the connection stands.
     pub fn state(&self) -> ConnectionState {
         self.inner.state()
+    }
+
+    /// What happens to the client from now on: connections, their ends, what was lost or refused.
+    pub fn events(&self) -> Events {
+        Events {
+            inner: self.inner.events(),
+            runtime: Arc::clone(&self.runtime),
+        }
     }
 
     /// Counters, and what stands now.
@@ -363,6 +372,68 @@ impl Subscription {
     /// The server's answer: the QoS granted for each filter, in their order. Blocks until it has come.
     pub fn granted(&self) -> Result<Vec<ReasonCode>, SubscribeError> {
         self.runtime.handle.block_on(self.inner.granted())
+    }
+}
+
+impl Subscription {
+    /// Gives every message to a callback from now on, as [`crate::Subscription::on_message`]. The callback may use this client.
+    pub fn on_message(
+        self,
+        callback: impl FnMut(Message) + Send + 'static,
+    ) -> Result<Callback, SubscribeError> {
+        let inner = self.inner.on_message(callback)?;
+        let runtime = self.runtime;
+        Ok(Callback { inner, runtime })
+    }
+}
+
+/// A callback that runs, as [`crate::Callback`].
+#[derive(Debug)]
+#[must_use = "dropping it ends the subscription"]
+pub struct Callback {
+    inner: crate::Callback,
+    runtime: Arc<Runtime>,
+}
+
+impl Callback {
+    /// Lets it run until the client is closed, without keeping the client alive.
+    pub fn forget(self) {
+        // The subscription is left first: it may be the last that keeps the runtime.
+        self.inner.forget();
+        drop(self.runtime);
+    }
+}
+
+/// The events of a client from a moment on, as [`crate::Events`]. It is an iterator that ends when the client has closed.
+#[derive(Debug)]
+pub struct Events {
+    inner: crate::Events,
+    runtime: Arc<Runtime>,
+}
+
+impl Events {
+    /// Blocks until the next event; `None` once the client has closed and all are told.
+    pub fn recv(&mut self) -> Option<Event> {
+        self.runtime.handle.block_on(self.inner.recv())
+    }
+
+    /// Blocks until the next event, for at most `timeout`; `None` when there was none, or the client is closed.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Option<Event> {
+        let wait = async { tokio::time::timeout(timeout, self.inner.recv()).await };
+        self.runtime.handle.block_on(wait).ok().flatten()
+    }
+
+    /// The next event if there is one now.
+    pub fn try_recv(&mut self) -> Option<Event> {
+        self.inner.try_recv()
+    }
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.recv()
     }
 }
 

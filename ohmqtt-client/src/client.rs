@@ -1,26 +1,25 @@
 //! The client that users hold.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{Filters, Qos, TopicName};
-use ohmqtt_driver::{Cell, Handle, Health, StoreLink};
-use ohmqtt_session::{
-    ClientSession, DisconnectCause, Instant, LostMessage, Message, PublishError as NotTaken,
-    PublishOptions,
-};
+use ohmqtt_codec::{Filters, TopicName};
+use ohmqtt_driver::{Cell, Handle, StoreLink};
+use ohmqtt_session::{ClientSession, DisconnectCause};
 use ohmqtt_store::StoreError;
 use ohmqtt_transport::Endpoint;
 
 use crate::builder::{ClientBuilder, Settings};
+use crate::callback::Callbacks;
+use crate::core::Core;
 use crate::error::{ConnectError, ConnectErrorKind, PublishError, SubscribeError};
-use crate::publication::{Publication, Publications};
+use crate::events::Events;
 use crate::publish::Publish;
 use crate::queue::Queue;
 use crate::routes::{Awaited, Routes};
-use crate::state::{Closed, ConnectionState, Metrics};
+use crate::state::{Closed, ConnectionState, Metrics, StateWatch};
 use crate::subscription::{Subscribe, Unclaimed};
 use crate::task;
 
@@ -56,27 +55,18 @@ pub struct Client {
 /// What the client's users and its task share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) handle: Handle<ClientSession>,
-    pub(crate) publications: Arc<Publications>,
+    pub(crate) core: Arc<Core>,
     pub(crate) routes: Mutex<Routes>,
+    pub(crate) callbacks: Arc<Callbacks>,
     pub(crate) status: Cell<Status>,
-    /// Asked to close, and when to stop waiting for the outbox.
-    pub(crate) closing: Cell<Option<Instant>>,
-    /// Counted up whenever room may have come into the outbox, or none will ever come.
-    room: Cell<u64>,
     /// A SUBSCRIBE or UNSUBSCRIBE waits until a Packet Identifier is free.
     short_of_ids: AtomicBool,
     /// Messages that nobody claims hold up all others.
     pub(crate) stuck: Cell<bool>,
-    pub(crate) counters: Counters,
     /// Of the first server that was named.
     pub(crate) address: String,
-    /// How the store fares. With one, messages of QoS 1 and 2 are accepted once it has them.
-    store: Option<Health>,
     /// Why the last connection ended, between the session's event and the task's look at it.
     cause: Mutex<Option<DisconnectCause>>,
-    /// Whoever waits for room in the outbox waits for this first, so that they are served in order.
-    turn: tokio::sync::Mutex<()>,
 }
 
 /// What is waited on.
@@ -87,14 +77,20 @@ pub(crate) struct Status {
     pub(crate) tried: bool,
     /// The task has ended.
     pub(crate) ended: bool,
+    /// The server that is or was tried last, without secrets.
+    pub(crate) server: String,
+    /// When the next attempt begins, while it is waited for.
+    pub(crate) next_attempt: Option<tokio::time::Instant>,
+    /// How often the state of the connection has changed.
+    pub(crate) changes: u64,
 }
 
-/// What is counted since the client was started.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) connections: AtomicU64,
-    pub(crate) received: AtomicU64,
-    pub(crate) lost: AtomicU64,
+impl Status {
+    /// The connection stands otherwise from now on.
+    pub(crate) fn turn(&mut self, connection: ConnectionState) {
+        self.connection = connection;
+        self.changes += 1;
+    }
 }
 
 /// Closes the client with its last user.
@@ -103,7 +99,7 @@ struct User(Arc<Shared>);
 
 impl Drop for User {
     fn drop(&mut self) {
-        self.0.start_closing(DROP_TIMEOUT);
+        self.0.core.start_closing(DROP_TIMEOUT);
     }
 }
 
@@ -144,21 +140,22 @@ impl Client {
             },
             tried: false,
             ended: false,
+            server: address.clone(),
+            next_attempt: None,
+            changes: 0,
         };
+        let health = settings.store.as_ref().map(StoreLink::health);
+        let core = Arc::new(Core::new(handle, health));
+        let routes = Routes::new(Arc::clone(&core), settings.seed, settings.receive_maximum);
         let shared = Arc::new(Shared {
-            handle,
-            store: settings.store.as_ref().map(StoreLink::health),
-            publications: Arc::default(),
-            routes: Mutex::new(Routes::new(settings.seed, settings.receive_maximum)),
+            core,
+            routes: Mutex::new(routes),
+            callbacks: Callbacks::new(runtime.clone()),
             status: Cell::new(status),
-            closing: Cell::new(None),
-            room: Cell::new(0),
             short_of_ids: AtomicBool::new(false),
             stuck: Cell::new(false),
             address,
-            counters: Counters::default(),
             cause: Mutex::new(None),
-            turn: tokio::sync::Mutex::new(()),
         });
         runtime.spawn(task::run(Arc::clone(&shared), settings));
         let user = Arc::new(User(Arc::clone(&shared)));
@@ -190,12 +187,14 @@ impl Client {
         T: TryInto<TopicName>,
         PublishError: From<T::Error>,
     {
-        Publish::new(self, topic, payload.into())
+        Publish::new(&self.shared.core, topic, payload.into())
     }
 
     /// A subscription to be made: `client.subscribe(filter).await?`, or `.send()?` without waiting for the server.
-    pub fn subscribe(&self, filter: &str) -> Subscribe<'_> {
-        Subscribe::new(self, filter)
+    ///
+    /// The filter is a string or a [`TopicFilter`](crate::TopicFilter).
+    pub fn subscribe(&self, filter: impl AsRef<str>) -> Subscribe<'_> {
+        Subscribe::new(self, filter.as_ref())
     }
 
     /// The messages no subscription claims, such as those of a session that went on before its subscriptions were declared. Up to 1,000
@@ -214,6 +213,11 @@ impl Client {
         self.shared.status.read(|status| status.connection.clone())
     }
 
+    /// The same as something that is waited on: each change of it, one after another.
+    pub fn watch(&self) -> StateWatch {
+        StateWatch::new(Arc::clone(&self.shared))
+    }
+
     /// Waits until the connection stands as `wanted` says.
     ///
     /// Cancel safety: nothing happens when the future is dropped.
@@ -227,17 +231,25 @@ impl Client {
             .await
     }
 
+    /// What happens to the client from now on: connections, their ends, what was lost or refused.
+    pub fn events(&self) -> Events {
+        self.shared.core.events.listen()
+    }
+
     /// Counters, and what stands now. Cheap enough to be asked each second.
     pub fn metrics(&self) -> Metrics {
-        let counters = &self.shared.counters;
+        let Core {
+            counters, handle, ..
+        } = &*self.shared.core;
         let mut metrics = Metrics {
             connections: counters.connections.load(Ordering::Relaxed),
             received: counters.received.load(Ordering::Relaxed),
             lost: counters.lost.load(Ordering::Relaxed),
+            abandoned: counters.abandoned.load(Ordering::Relaxed),
             dropped: self.shared.routes().dropped,
             ..Metrics::default()
         };
-        self.shared.handle.read(|session| {
+        handle.read(|session| {
             (metrics.queued_messages, metrics.queued_bytes) = session.queued();
             metrics.in_flight = session.in_flight();
             metrics.unacknowledged = session.unacknowledged();
@@ -248,14 +260,13 @@ impl Client {
 
     /// Why the store does not work, if the last that was asked of it failed. It is tried again by itself.
     pub fn store_error(&self) -> Option<StoreError> {
-        self.shared.store.as_ref()?.error()
+        self.shared.core.store_error()
     }
 
     /// The Client Identifier: the configured one, or the one the server assigned.
     pub fn client_id(&self) -> String {
-        self.shared
-            .handle
-            .read(|session| session.client_id().as_str().to_owned())
+        let handle = &self.shared.core.handle;
+        handle.read(|session| session.client_id().as_str().to_owned())
     }
 
     /// Takes no further message, waits for at most `timeout` until all are acknowledged, says DISCONNECT, and reports what is left.
@@ -265,71 +276,15 @@ impl Client {
     ///
     /// Cancel safety: once polled, the client closes also when the future is dropped.
     pub async fn close(&self, timeout: Duration) -> Closed {
-        self.shared.start_closing(timeout);
+        self.shared.core.start_closing(timeout);
         self.shared
             .status
             .until(|status| status.ended.then_some(()))
             .await;
-        let (unacknowledged, bytes) = self.shared.handle.read(ClientSession::queued);
+        let (unacknowledged, bytes) = self.shared.core.handle.read(ClientSession::queued);
         Closed {
             unacknowledged,
             bytes,
-        }
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        self.shared.handle.clock().now()
-    }
-
-    pub(crate) fn try_publish(
-        &self,
-        message: Message,
-        options: PublishOptions,
-    ) -> Result<Publication, PublishError> {
-        let shared = &self.shared;
-        if shared.closing.read(Option::is_some) {
-            return Err(PublishError::Closed(Box::new(message)));
-        }
-        let accepted = message.qos == Qos::AtMostOnce || shared.store.is_none();
-        let Some(publication) = shared.publications.open(message.qos, accepted) else {
-            return Err(PublishError::Closed(Box::new(message)));
-        };
-        let ticket = publication.ticket();
-        let options = PublishOptions { ticket, ..options };
-        shared
-            .handle
-            .with(|session, now| {
-                for ticket in shared.publications.take_forgotten() {
-                    session.forget(ticket);
-                }
-                session.publish(now, message, options)
-            })
-            .map_err(|rejected| match rejected.error {
-                NotTaken::Full { .. } | NotTaken::StoreBehind => PublishError::Full(rejected),
-                _ => PublishError::Refused(rejected),
-            })?;
-        Ok(publication)
-    }
-
-    pub(crate) async fn publish_waiting(
-        &self,
-        mut message: Message,
-        options: PublishOptions,
-    ) -> Result<Publication, PublishError> {
-        let turn = self.shared.turn.lock().await;
-        let publication = loop {
-            let room = self.shared.room.read(|room| *room);
-            match self.try_publish(message, options) {
-                Err(PublishError::Full(rejected)) => message = rejected.message,
-                other => break other?,
-            }
-            let changed = |now: &mut u64| (*now != room).then_some(());
-            self.shared.room.until(changed).await;
-        };
-        drop(turn);
-        match publication.accepted().await {
-            Ok(()) => Ok(publication),
-            Err(why) => Err(self.shared.not_accepted(why)),
         }
     }
 
@@ -338,13 +293,17 @@ impl Client {
         filters: Filters,
         queue: Arc<Queue>,
     ) -> Result<(u64, Awaited), SubscribeError> {
-        if self.shared.closing.read(Option::is_some) {
+        if self.shared.core.is_closing() {
             return Err(SubscribeError::Closed);
         }
         let mut routes = self.shared.routes();
         let added = routes.add(filters, queue).ok_or(SubscribeError::Closed)?;
         self.shared.reconcile(&mut routes);
         Ok(added)
+    }
+
+    pub(crate) fn callbacks(&self) -> &Arc<Callbacks> {
+        &self.shared.callbacks
     }
 
     pub(crate) fn undeclare(&self, number: u64) {
@@ -362,22 +321,13 @@ impl Shared {
 
     /// Asks the server for what the subscriptions need.
     pub(crate) fn reconcile(&self, routes: &mut Routes) {
-        let short = routes.reconcile(&self.handle);
+        let short = routes.reconcile();
         self.short_of_ids.store(short, Ordering::Relaxed);
-    }
-
-    /// The error of a message that was taken and not accepted.
-    fn not_accepted(&self, why: LostMessage) -> PublishError {
-        let error = self.store.as_ref().and_then(Health::last_error);
-        match (why, error) {
-            (LostMessage::StoreFailed, Some(error)) => PublishError::Store(error),
-            _ => PublishError::Lost(why),
-        }
     }
 
     /// A message is done, or was sent, or stored: there may be room in the outbox, or a Packet Identifier.
     pub(crate) fn made_room(&self) {
-        self.room.update(|room| *room += 1);
+        self.core.made_room();
         if self.short_of_ids.load(Ordering::Relaxed) {
             self.reconcile(&mut self.routes());
         }
@@ -385,15 +335,9 @@ impl Shared {
 
     /// To be called when messages may have come to wait that nobody claims.
     pub(crate) fn look_if_stuck(&self, routes: &Routes) {
-        if routes.is_stuck(&self.handle) && !self.stuck.read(|stuck| *stuck) {
+        if routes.is_stuck() && !self.stuck.read(|stuck| *stuck) {
             self.stuck.update(|stuck| *stuck = true);
         }
-    }
-
-    /// Waits until nothing is left to be delivered.
-    pub(crate) async fn delivered(&self) {
-        let is_done = |_: &mut u64| (self.handle.read(ClientSession::queued).0 == 0).then_some(());
-        self.room.until(is_done).await;
     }
 
     pub(crate) fn put_cause(&self, cause: DisconnectCause) {
@@ -409,26 +353,15 @@ impl Shared {
         cause.unwrap_or(DisconnectCause::StreamEnded)
     }
 
-    /// Asks the task to close. A later call may only shorten the wait.
-    fn start_closing(&self, timeout: Duration) {
-        let deadline = self.handle.clock().now() + timeout;
-        self.closing.update(|closing| {
-            *closing = Some(closing.map_or(deadline, |earlier| earlier.min(deadline)));
-        });
-        // Whoever waits for room waits in vain.
-        self.room.update(|room| *room += 1);
-    }
-
     /// The task has ended: everyone who waits is told.
     pub(crate) fn end(&self, error: ConnectError) {
-        self.publications.end_all(LostMessage::Closed);
         self.routes().end();
         self.status.update(|status| {
-            status.connection = ConnectionState::Closed { error };
+            status.turn(ConnectionState::Closed { error });
             status.tried = true;
             status.ended = true;
         });
-        self.room.update(|room| *room += 1);
+        self.core.end();
     }
 
     pub(crate) fn error(&self, kind: ConnectErrorKind) -> ConnectError {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ohmqtt_codec::{InvalidTopic, ReasonCode};
+use ohmqtt_codec::{InvalidTopic, ReasonCode, TopicName};
 use ohmqtt_session::{
     DisconnectCause, LostMessage, Message, ProtocolError, Redirect, Rejected,
     SubscribeError as NotSubscribed,
@@ -200,6 +200,12 @@ pub enum PublishError {
         /// What is wrong with it.
         problem: String,
     },
+    /// An answer to a message that names no topic for it.
+    #[error("reply to a message on '{topic}': it names no response topic")]
+    NoResponseTopic {
+        /// Where the message was published.
+        topic: TopicName,
+    },
     /// The outbox is full, or what waits for the store is as much as may; the message is given back.
     #[error("publish to '{}': {}", .0.message.topic, .0.error)]
     Full(Box<Rejected>),
@@ -223,7 +229,11 @@ impl PublishError {
         match self {
             Self::Full(rejected) | Self::Refused(rejected) => Some(rejected.message),
             Self::Closed(message) => Some(*message),
-            Self::Topic(_) | Self::Value { .. } | Self::Store(_) | Self::Lost(_) => None,
+            Self::Topic(_)
+            | Self::Value { .. }
+            | Self::NoResponseTopic { .. }
+            | Self::Store(_)
+            | Self::Lost(_) => None,
         }
     }
 }
@@ -252,6 +262,9 @@ pub enum SubscribeError {
     /// It was not sent: the server does not offer what it needs.
     #[error("subscribe: {0}")]
     NotSent(#[from] NotSubscribed),
+    /// The system gave no thread to run callbacks on.
+    #[error("subscribe: no thread for callbacks: {0}")]
+    NoThread(#[source] io::Error),
     /// The client is closed.
     #[error("subscribe: the client is closed")]
     Closed,

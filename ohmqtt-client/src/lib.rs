@@ -46,8 +46,11 @@ mod readme {}
 mod attempts;
 pub mod blocking;
 mod builder;
+mod callback;
 mod client;
+mod core;
 mod error;
+mod events;
 mod message;
 mod publication;
 mod publish;
@@ -59,15 +62,17 @@ mod subscription;
 mod task;
 
 pub use builder::{ClientBuilder, ConnectFailed};
+pub use callback::Callback;
 pub use client::Client;
 pub use error::{
     ConfigError, ConnectError, ConnectErrorKind, PublishError, SubscribeError, WaitError,
 };
+pub use events::{Event, Events};
 pub use message::Message;
 pub use publication::{Acknowledgement, Publication};
 pub use publish::Publish;
 pub use queue::WhenFull;
-pub use state::{Closed, ConnectionState, Metrics};
+pub use state::{Closed, ConnectionState, Metrics, StateWatch};
 pub use subscription::{Subscribe, Subscription, Unclaimed};
 
 pub use ohmqtt_codec::{

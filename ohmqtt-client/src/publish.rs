@@ -9,17 +9,17 @@ use bytes::Bytes;
 use ohmqtt_codec::{Binary, MqttString, PublishProperties, Qos, TopicName};
 use ohmqtt_session::{AliasPolicy, Message as Outgoing, PublishOptions};
 
-use crate::client::Client;
+use crate::core::Core;
 use crate::error::PublishError;
 use crate::publication::Publication;
 
-/// A message that is about to be published, made by [`Client::publish`]. Nothing happens until it is sent or awaited.
+/// A message that is about to be published, made by [`Client::publish`](crate::Client::publish). Nothing happens until it is sent or awaited.
 ///
 /// `send()` takes it into the outbox now or says why not. `.await` waits its turn for room in the outbox and until it is *accepted*
 /// (in the store, if there is one); dropped before its turn nothing was enqueued, dropped after it the message stays.
 #[must_use = "a message is published by `.send()` or `.await`"]
 pub struct Publish<'a> {
-    client: &'a Client,
+    core: &'a Core,
     message: Result<Outgoing, PublishError>,
     deadline: Option<Duration>,
     keep_offline: bool,
@@ -27,7 +27,7 @@ pub struct Publish<'a> {
 }
 
 impl<'a> Publish<'a> {
-    pub(crate) fn new<T>(client: &'a Client, topic: T, payload: Bytes) -> Self
+    pub(crate) fn new<T>(core: &'a Core, topic: T, payload: Bytes) -> Self
     where
         T: TryInto<TopicName>,
         PublishError: From<T::Error>,
@@ -37,8 +37,19 @@ impl<'a> Publish<'a> {
             .map(|topic| Outgoing::new(topic, payload))
             .map_err(PublishError::from);
         Self {
-            client,
+            core,
             message,
+            deadline: None,
+            keep_offline: false,
+            alias: AliasPolicy::Never,
+        }
+    }
+
+    /// What cannot be published at all, for this reason.
+    pub(crate) fn failed(core: &'a Core, error: PublishError) -> Self {
+        Self {
+            core,
+            message: Err(error),
             deadline: None,
             keep_offline: false,
             alias: AliasPolicy::Never,
@@ -162,12 +173,12 @@ impl<'a> Publish<'a> {
     /// With a full outbox the error gives the message back.
     pub fn send(self) -> Result<Publication, PublishError> {
         let options = self.options();
-        self.client.try_publish(self.message?, options)
+        self.core.try_publish(self.message?, options)
     }
 
     fn options(&self) -> PublishOptions {
         PublishOptions {
-            deadline: self.deadline.map(|deadline| self.client.now() + deadline),
+            deadline: self.deadline.map(|deadline| self.core.now() + deadline),
             keep_offline: self.keep_offline,
             alias: self.alias,
             ..PublishOptions::default()
@@ -182,7 +193,7 @@ impl<'a> IntoFuture for Publish<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let options = self.options();
-            self.client.publish_waiting(self.message?, options).await
+            self.core.publish_waiting(self.message?, options).await
         })
     }
 }

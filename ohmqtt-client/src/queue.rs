@@ -118,14 +118,24 @@ impl Queue {
             .map(|next| self.hand_over(next))
     }
 
-    fn hand_over(&self, next: Next) -> Option<Message> {
-        let Next::Message(message) = next else {
-            return None;
-        };
+    /// As [`poll_pop`](Self::poll_pop), for a reader that says by [`handed_over`](Self::handed_over) when it is done with the message.
+    pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
+        self.cell.poll_until(cx, State::pop).map(Next::message)
+    }
+
+    /// The reader is done with a message that it has taken.
+    pub(crate) fn handed_over(&self, message: &Message) {
         if !self.manual_ack {
             message.handed_over();
         }
-        Some(message)
+    }
+
+    fn hand_over(&self, next: Next) -> Option<Message> {
+        let message = next.message();
+        if let Some(message) = &message {
+            self.handed_over(message);
+        }
+        message
     }
 
     /// Takes everything out without handing it over.
@@ -161,6 +171,15 @@ impl Queue {
 enum Next {
     Message(Message),
     End,
+}
+
+impl Next {
+    fn message(self) -> Option<Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::End => None,
+        }
+    }
 }
 
 impl State {
@@ -263,19 +282,26 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use ohmqtt_codec::TopicName;
+    use std::sync::Arc;
+
+    use ohmqtt_codec::{MqttString, TopicName};
+    use ohmqtt_driver::{Clock, Handle};
+    use ohmqtt_session::{ClientConfig, ClientSession};
 
     use super::*;
+    use crate::core::Core;
 
     const QOS: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
 
     /// A message that takes this many bytes.
     fn sized(number: u64, qos: u8, size: usize) -> Message {
+        let session = ClientSession::new(ClientConfig::new(MqttString::default()));
+        let core = Arc::new(Core::new(Handle::new(session, Clock::new()), None));
         let topic = TopicName::new("t").unwrap();
         // One for the topic, and one for no properties.
         let mut message = ohmqtt_session::Message::new(topic, vec![b'x'; size - 2]);
         message.qos = QOS[usize::from(qos)];
-        Message::new(message, number, None)
+        Message::new(core, message, number, None, 1)
     }
 
     /// A message that takes ten bytes.

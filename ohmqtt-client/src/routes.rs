@@ -7,10 +7,12 @@ use ohmqtt_codec::{
     Filters, ReasonCode, SubscribeProperties, SubscriptionId, TopicFilter, TopicName,
     UnsubscribeFilters, UnsubscribeProperties,
 };
-use ohmqtt_driver::{Cell, Handle};
+use ohmqtt_driver::Cell;
 use ohmqtt_session::{ClientSession, Receipt, SubscribeError as NotSubscribed, Ticket};
 
-use crate::message::{Ack, Message};
+use crate::core::Core;
+use crate::events::Event;
+use crate::message::Message;
 use crate::queue::{Queue, QueueLimits, WhenFull};
 
 /// How many messages that no subscription claims wait for one.
@@ -37,6 +39,7 @@ pub(crate) type Awaited = Arc<Cell<Option<Answer>>>;
 /// All subscriptions of a client, by number; the number is also the ticket of its SUBSCRIBE and of its UNSUBSCRIBE.
 #[derive(Debug)]
 pub(crate) struct Routes {
+    core: Arc<Core>,
     entries: BTreeMap<u64, Entry>,
     /// What nobody wants any more, and the server may still have.
     leaving: BTreeMap<u64, Leaving>,
@@ -89,12 +92,13 @@ enum State {
 }
 
 impl Routes {
-    pub(crate) fn new(seed: u64, receive_maximum: u16) -> Self {
+    pub(crate) fn new(core: Arc<Core>, seed: u64, receive_maximum: u16) -> Self {
         let limits = QueueLimits {
             messages: UNCLAIMED,
             ..QueueLimits::default()
         };
         Self {
+            core,
             entries: BTreeMap::new(),
             leaving: BTreeMap::new(),
             next: 1,
@@ -178,13 +182,16 @@ impl Routes {
             for entry in self.entries.values_mut() {
                 entry.state = State::Wanted;
                 entry.asked = false;
+                // What the server said of it counts no more.
+                entry.answer.update(|answer| *answer = None);
             }
         }
     }
 
     /// Asks for every subscription the server does not know, and takes back what nobody wants any more. Without a connection that waits
     /// for one. True when it has to wait for Packet Identifiers to become free.
-    pub(crate) fn reconcile(&mut self, handle: &Handle<ClientSession>) -> bool {
+    pub(crate) fn reconcile(&mut self) -> bool {
+        let handle = &self.core.handle;
         let mut short = false;
         let wanted: Vec<_> = self
             .entries
@@ -247,10 +254,19 @@ impl Routes {
 
     /// The server answered.
     pub(crate) fn answered(&mut self, ticket: Ticket, codes: Vec<ReasonCode>) {
-        if let Some(entry) = self.entries.get_mut(&ticket.0) {
-            entry.state = State::Known;
-            entry.answer.update(|answer| *answer = Some(Ok(codes)));
+        let Some(entry) = self.entries.get_mut(&ticket.0) else {
+            return;
+        };
+        for ((filter, _), reason) in entry.filters.iter().zip(&codes) {
+            if reason.is_error() {
+                self.core.events.ring(Event::SubscriptionRefused {
+                    filter: filter.as_str().to_owned(),
+                    reason: *reason,
+                });
+            }
         }
+        entry.state = State::Known;
+        entry.answer.update(|answer| *answer = Some(Ok(codes)));
     }
 
     /// The server has taken a subscription back.
@@ -271,7 +287,6 @@ impl Routes {
     /// Gives a message to every subscription it is for.
     pub(crate) fn dispatch(
         &mut self,
-        handle: &Handle<ClientSession>,
         mut message: ohmqtt_session::Message,
         receipt: Option<Receipt>,
     ) {
@@ -293,8 +308,8 @@ impl Routes {
             .map(|entry| Arc::clone(&entry.queue))
             .collect();
         let shares = queues.len().max(1);
-        let ack = receipt.map(|receipt| Arc::new(Ack::new(handle.clone(), receipt, shares)));
-        let message = Message::new(message, self.arrived, ack);
+        let core = Arc::clone(&self.core);
+        let message = Message::new(core, message, self.arrived, receipt, shares);
         match queues.split_last() {
             Some((last, others)) => {
                 for queue in others {
@@ -327,6 +342,8 @@ impl Routes {
             tracing::warn!(topic = %message.topic, "no subscription claims this message, and {UNCLAIMED} others wait: dropped");
             self.dropped += 1;
             message.handed_over();
+            let topic = message.topic;
+            self.core.events.ring(Event::UnclaimedDropped { topic });
             return;
         }
         if self.eager {
@@ -340,10 +357,10 @@ impl Routes {
     ///
     /// Acknowledgements leave in order: a message that is not acknowledged holds back those of all behind it, and when as many wait as
     /// we accept, the server sends no more. Without any subscription that is as it should be: the server keeps what it has.
-    pub(crate) fn is_stuck(&self, handle: &Handle<ClientSession>) -> bool {
+    pub(crate) fn is_stuck(&self) -> bool {
         self.holding
             && !self.entries.is_empty()
-            && handle.read(ClientSession::unacknowledged) >= self.receive_maximum
+            && self.core.handle.read(ClientSession::unacknowledged) >= self.receive_maximum
     }
 
     /// Acknowledges what nobody claims. It goes on waiting for a subscription.

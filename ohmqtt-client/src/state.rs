@@ -1,7 +1,10 @@
 //! What a client says of its connection, and of itself at the end.
 
+use std::sync::Arc;
+
 use ohmqtt_session::OutboxCounters;
 
+use crate::client::Shared;
 use crate::error::ConnectError;
 
 /// How the connection stands.
@@ -25,6 +28,44 @@ pub enum ConnectionState {
         /// Why; [`ConnectErrorKind::Closed`](crate::ConnectErrorKind::Closed) after `close`.
         error: ConnectError,
     },
+}
+
+/// The state of a connection as something that is waited on, from [`Client::watch`](crate::Client::watch). It does not keep the client
+/// alive.
+#[derive(Clone, Debug)]
+pub struct StateWatch {
+    shared: Arc<Shared>,
+    /// How many changes it has told.
+    seen: u64,
+}
+
+impl StateWatch {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let seen = shared.status.read(|status| status.changes);
+        Self { shared, seen }
+    }
+
+    /// How the connection stands.
+    pub fn current(&self) -> ConnectionState {
+        self.shared.status.read(|status| status.connection.clone())
+    }
+
+    /// Waits until the state is another than the last that was told here, or than when the watch was made. Of several changes meanwhile the
+    /// last is told. `None` once [`ConnectionState::Closed`] was told.
+    ///
+    /// Cancel safety: no change is taken for told when the future is dropped.
+    pub async fn changed(&mut self) -> Option<ConnectionState> {
+        let seen = self.seen;
+        let next = self.shared.status.until(|status| {
+            if status.changes != seen {
+                return Some(Some((status.changes, status.connection.clone())));
+            }
+            status.ended.then_some(None)
+        });
+        let (changes, state) = next.await?;
+        self.seen = changes;
+        Some(state)
+    }
 }
 
 /// What is left when a client has closed.
@@ -58,6 +99,8 @@ pub struct Metrics {
     pub dropped: u64,
     /// Messages that were taken and will not arrive.
     pub lost: u64,
+    /// Messages that came, were to be acknowledged by the application, and were dropped without a word.
+    pub abandoned: u64,
     /// What became of published messages, each fate for itself.
     pub outbox: OutboxCounters,
 }

@@ -11,6 +11,7 @@ use ohmqtt_codec::{
     Filters, InvalidTopic, Qos, ReasonCode, RetainHandling, SubscriptionOptions, TopicFilter,
 };
 
+use crate::callback::Callback;
 use crate::client::Client;
 use crate::error::SubscribeError;
 use crate::message::Message;
@@ -119,7 +120,7 @@ impl<'a> Subscribe<'a> {
         let queue = Arc::new(Queue::new(self.limits, self.when_full, self.manual_ack));
         let (number, answer) = self.client.declare(wanted.clone(), Arc::clone(&queue))?;
         Ok(Subscription {
-            client: self.client.clone(),
+            client: Some(self.client.clone()),
             number,
             filters: wanted,
             queue,
@@ -145,7 +146,8 @@ impl<'a> IntoFuture for Subscribe<'a> {
 ///
 /// Dropping it unsubscribes in the background. It keeps its client alive.
 pub struct Subscription {
-    client: Client,
+    /// `None` once it is left to itself.
+    client: Option<Client>,
     number: u64,
     filters: Filters,
     queue: Arc<Queue>,
@@ -166,7 +168,8 @@ impl Subscription {
         self.queue.try_pop()
     }
 
-    /// Waits for the server's answer: the QoS granted for each filter, in their order.
+    /// Waits for the server's answer: the QoS granted for each filter, in their order. After the server has lost the session, for its
+    /// answer to the new request.
     ///
     /// Cancel safety: nothing happens when the future is dropped; it can be called again.
     pub async fn granted(&self) -> Result<Vec<ReasonCode>, SubscribeError> {
@@ -188,6 +191,42 @@ impl Subscription {
         Ok(codes)
     }
 
+    /// Gives every message to a callback from now on, those that wait included, in the order they came.
+    ///
+    /// Callbacks of a client run one after another on a thread of their own. They may block, publish, wait, subscribe and close; one that
+    /// takes long holds up the others, and nothing else. Where acknowledging is not manual, a message is acknowledged when its callback
+    /// returns. A callback that panics is told as [`Event::CallbackPanicked`](crate::Event::CallbackPanicked); its message is refused with
+    /// [`ReasonCode::ImplementationSpecificError`], and it goes on with the next.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = ohmqtt_broker::Broker::builder().listen("mqtt://127.0.0.1:0").start().await?;
+    /// # let client = ohmqtt_client::Client::connect(broker.url()).await?;
+    /// let subscription = client.subscribe("lamps/+/set").await?;
+    /// let callback = subscription.on_message(|message| println!("{}: {:?}", message.topic, message.payload))?;
+    /// // It runs until `callback` is dropped.
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_message(
+        self,
+        callback: impl FnMut(Message) + Send + 'static,
+    ) -> Result<Callback, SubscribeError> {
+        if let Some(client) = &self.client {
+            client
+                .callbacks()
+                .add(Arc::clone(&self.queue), Box::new(callback))
+                .map_err(SubscribeError::NoThread)?;
+        }
+        Ok(Callback::new(self))
+    }
+
+    /// Leaves it to itself: it goes on until the client is closed.
+    pub(crate) fn forget(mut self) {
+        self.client = None;
+    }
+
     /// How many messages were dropped because the reader was too slow.
     pub fn dropped(&self) -> u64 {
         self.queue.dropped()
@@ -204,7 +243,9 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.client.undeclare(self.number);
+        if let Some(client) = &self.client {
+            client.undeclare(self.number);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::attempts::attempts;
 use crate::builder::Settings;
 use crate::client::Shared;
 use crate::error::{ConnectError, ConnectErrorKind};
+use crate::events::Event;
 use crate::publication::Acknowledgement;
 use crate::state::ConnectionState;
 
@@ -48,7 +49,7 @@ async fn serve(shared: &Shared, mut settings: Settings) -> ConnectError {
     let limits = Limits::new(settings.max_packet_size);
     let on_event = |event| handle_event(shared, event);
     let mut driver = Driver::new(
-        shared.handle.clone(),
+        shared.core.handle.clone(),
         settings.store.clone(),
         limits,
         on_event,
@@ -61,14 +62,14 @@ async fn serve(shared: &Shared, mut settings: Settings) -> ConnectError {
 
 /// Ends when the client is asked to close and has nothing to deliver, or has waited long enough.
 pub(crate) async fn closing_time(shared: &Shared) {
-    let mut deadline = shared.closing.until(|closing| *closing).await;
+    let mut deadline = shared.core.closing.until(|closing| *closing).await;
     loop {
         // A second call may shorten the wait.
         let sooner = |closing: &mut Option<Instant>| closing.filter(|other| *other != deadline);
         tokio::select! {
-            () = shared.delivered() => return,
-            () = tokio::time::sleep_until(shared.handle.clock().deadline(deadline)) => return,
-            other = shared.closing.until(sooner) => deadline = other,
+            () = shared.core.delivered() => return,
+            () = tokio::time::sleep_until(shared.core.handle.clock().deadline(deadline)) => return,
+            other = shared.core.closing.until(sooner) => deadline = other,
         }
     }
 }
@@ -77,6 +78,7 @@ pub(crate) async fn closing_time(shared: &Shared) {
 pub(crate) async fn drain(shared: &Shared) -> std::convert::Infallible {
     closing_time(shared).await;
     shared
+        .core
         .handle
         .with(|session, _| session.disconnect(Disconnect::new(ReasonCode::NORMAL_DISCONNECTION)));
     std::future::pending().await
@@ -88,7 +90,7 @@ pub(crate) async fn unstick(shared: &Shared) -> std::convert::Infallible {
         shared.stuck.until(|stuck| stuck.then_some(())).await;
         tokio::time::sleep(STUCK).await;
         let mut routes = shared.routes();
-        if routes.is_stuck(&shared.handle) {
+        if routes.is_stuck() {
             routes.let_pass();
         }
         shared.stuck.update(|stuck| *stuck = false);
@@ -106,25 +108,38 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
                 routes.connected(session_present);
                 shared.reconcile(&mut routes);
             }
-            shared.counters.connections.fetch_add(1, Ordering::Relaxed);
-            shared.status.update(|status| {
+            shared
+                .core
+                .counters
+                .connections
+                .fetch_add(1, Ordering::Relaxed);
+            let address = shared.status.update(|status| {
                 status.tried = true;
-                status.connection = ConnectionState::Connected { session_present };
+                status.turn(ConnectionState::Connected { session_present });
+                status.server.clone()
+            });
+            shared.core.events.ring(Event::Connected {
+                address,
+                session_present,
             });
         }
         ClientEvent::Disconnected(cause) => shared.put_cause(cause),
         ClientEvent::Message { message, receipt } => {
-            shared.counters.received.fetch_add(1, Ordering::Relaxed);
+            shared
+                .core
+                .counters
+                .received
+                .fetch_add(1, Ordering::Relaxed);
             let mut routes = shared.routes();
-            routes.dispatch(&shared.handle, message, receipt);
+            routes.dispatch(message, receipt);
             shared.look_if_stuck(&routes);
         }
         ClientEvent::Accepted { ticket } => {
-            shared.publications.accepted(ticket);
+            shared.core.publications.accepted(ticket);
             shared.made_room();
         }
         ClientEvent::Sent { ticket } => {
-            shared.publications.sent(ticket);
+            shared.core.publications.sent(ticket);
             shared.made_room();
         }
         ClientEvent::Acked {
@@ -133,13 +148,14 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
             properties,
         } => {
             shared
+                .core
                 .publications
                 .end(ticket, Ok(Acknowledgement { reason, properties }));
             shared.made_room();
         }
         ClientEvent::Lost { ticket, why } => {
-            shared.counters.lost.fetch_add(1, Ordering::Relaxed);
-            shared.publications.end(ticket, Err(why));
+            shared.core.counters.lost.fetch_add(1, Ordering::Relaxed);
+            shared.core.publications.end(ticket, Err(why));
             shared.made_room();
         }
         ClientEvent::Subscribed { ticket, suback } => shared

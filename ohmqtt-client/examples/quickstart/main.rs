@@ -55,7 +55,7 @@ pub(crate) async fn quickstart(via: Via) -> Result<()> {
     println!("\nTwo clients, one message at each QoS:");
     let writer = soon("connect", via.client().connect()).await?;
     let client = soon("connect", reader().connect()).await?;
-    let mut inbox = soon("subscribe", client.subscribe(&format!("{home}/#"))).await?;
+    let mut inbox = soon("subscribe", client.subscribe(format!("{home}/#"))).await?;
     for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
         publish(&writer, &format!("{home}/greetings"), "hello", qos).await?;
         receive(&mut inbox, "hello").await?;
@@ -68,7 +68,7 @@ pub(crate) async fn quickstart(via: Via) -> Result<()> {
 
     println!("\nIt comes back to its session:");
     let client = soon("connect", reader().clean_start(false).connect()).await?;
-    let mut inbox = soon("subscribe", client.subscribe(&format!("{home}/#"))).await?;
+    let mut inbox = soon("subscribe", client.subscribe(format!("{home}/#"))).await?;
     receive(&mut inbox, "first").await?;
     receive(&mut inbox, "second").await?;
 

@@ -1,0 +1,160 @@
+//! What messages and publications hold of their client: the way to its session, the way out, and its events.
+//!
+//! It knows nothing of subscriptions, whose queues hold messages: so no circle is closed.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use ohmqtt_codec::Qos;
+use ohmqtt_driver::{Cell, Handle, Health};
+use ohmqtt_session::{
+    ClientSession, Instant, LostMessage, Message, PublishError as NotTaken, PublishOptions,
+};
+use ohmqtt_store::StoreError;
+
+use crate::error::PublishError;
+use crate::events::Bell;
+use crate::publication::{Publication, Publications};
+
+/// The part of a client that its messages and publications hold on to.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) handle: Handle<ClientSession>,
+    pub(crate) publications: Arc<Publications>,
+    pub(crate) events: Bell,
+    /// Asked to close, and when to stop waiting for the outbox.
+    pub(crate) closing: Cell<Option<Instant>>,
+    pub(crate) counters: Counters,
+    /// Counted up whenever room may have come into the outbox, or none will ever come.
+    room: Cell<u64>,
+    /// How the store fares. With one, messages of QoS 1 and 2 are accepted once it has them.
+    store: Option<Health>,
+    /// Whoever waits for room in the outbox waits for this first, so that they are served in order.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What is counted since the client was started.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) connections: AtomicU64,
+    pub(crate) received: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    /// Messages that the application dropped without a word.
+    pub(crate) abandoned: AtomicU64,
+}
+
+impl Core {
+    pub(crate) fn new(handle: Handle<ClientSession>, store: Option<Health>) -> Self {
+        Self {
+            handle,
+            publications: Arc::default(),
+            events: Bell::new(),
+            closing: Cell::new(None),
+            counters: Counters::default(),
+            room: Cell::new(0),
+            store,
+            turn: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.handle.clock().now()
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.read(Option::is_some)
+    }
+
+    /// Why the store does not work, if the last that was asked of it failed.
+    pub(crate) fn store_error(&self) -> Option<StoreError> {
+        self.store.as_ref()?.error()
+    }
+
+    pub(crate) fn try_publish(
+        &self,
+        message: Message,
+        options: PublishOptions,
+    ) -> Result<Publication, PublishError> {
+        if self.is_closing() {
+            return Err(PublishError::Closed(Box::new(message)));
+        }
+        let accepted = message.qos == Qos::AtMostOnce || self.store.is_none();
+        let Some(publication) = self.publications.open(message.qos, accepted) else {
+            return Err(PublishError::Closed(Box::new(message)));
+        };
+        let ticket = publication.ticket();
+        let options = PublishOptions { ticket, ..options };
+        self.handle
+            .with(|session, now| {
+                for ticket in self.publications.take_forgotten() {
+                    session.forget(ticket);
+                }
+                session.publish(now, message, options)
+            })
+            .map_err(|rejected| match rejected.error {
+                NotTaken::Full { .. } | NotTaken::StoreBehind => PublishError::Full(rejected),
+                _ => PublishError::Refused(rejected),
+            })?;
+        Ok(publication)
+    }
+
+    pub(crate) async fn publish_waiting(
+        &self,
+        mut message: Message,
+        options: PublishOptions,
+    ) -> Result<Publication, PublishError> {
+        let turn = self.turn.lock().await;
+        let publication = loop {
+            let room = self.room.read(|room| *room);
+            match self.try_publish(message, options) {
+                Err(PublishError::Full(rejected)) => message = rejected.message,
+                other => break other?,
+            }
+            let changed = |now: &mut u64| (*now != room).then_some(());
+            self.room.until(changed).await;
+        };
+        drop(turn);
+        match publication.accepted().await {
+            Ok(()) => Ok(publication),
+            Err(why) => Err(self.not_accepted(why)),
+        }
+    }
+
+    /// The error of a message that was taken and not accepted.
+    fn not_accepted(&self, why: LostMessage) -> PublishError {
+        let error = self.store.as_ref().and_then(Health::last_error);
+        match (why, error) {
+            (LostMessage::StoreFailed, Some(error)) => PublishError::Store(error),
+            _ => PublishError::Lost(why),
+        }
+    }
+
+    /// A message is done, or was sent, or stored: there may be room in the outbox.
+    pub(crate) fn made_room(&self) {
+        self.room.update(|room| *room += 1);
+    }
+
+    /// Waits until nothing is left to be delivered.
+    pub(crate) async fn delivered(&self) {
+        let is_done = |_: &mut u64| (self.handle.read(ClientSession::queued).0 == 0).then_some(());
+        self.room.until(is_done).await;
+    }
+
+    /// Asks the task to close. A later call may only shorten the wait.
+    pub(crate) fn start_closing(&self, timeout: Duration) {
+        let deadline = self.now() + timeout;
+        self.closing.update(|closing| {
+            *closing = Some(closing.map_or(deadline, |earlier| earlier.min(deadline)));
+        });
+        // Whoever waits for room waits in vain.
+        self.made_room();
+    }
+
+    /// The client's task has ended: nothing more will be heard of any message.
+    pub(crate) fn end(&self) {
+        self.publications.end_all(LostMessage::Closed);
+        self.made_room();
+        self.events.end();
+    }
+}

@@ -1,0 +1,185 @@
+//! What happens to a client, told in order to whoever listens.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ohmqtt_codec::{Qos, ReasonCode, TopicName};
+use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
+
+use crate::error::ConnectError;
+
+/// How many events wait for a slow listener.
+const CAPACITY: usize = 1024;
+
+/// What happened to a client, from [`Client::events`](crate::Client::events).
+///
+/// Messages do not come here, but as streams of their subscriptions.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server has accepted a connection.
+    Connected {
+        /// Which server, without secrets.
+        address: String,
+        /// Whether it went on with an old session (section 3.2.2.1.1).
+        session_present: bool,
+    },
+    /// A connection that stood has ended.
+    Disconnected {
+        /// Why.
+        error: ConnectError,
+        /// How long until the next attempt; `None`: there will be none.
+        retry_in: Option<Duration>,
+    },
+    /// An attempt to connect has failed.
+    ConnectFailed {
+        /// Why.
+        error: ConnectError,
+        /// How long until the next attempt; `None`: there will be none.
+        retry_in: Option<Duration>,
+    },
+    /// The server refused a filter, at first or when it was asked again after it had lost the session.
+    SubscriptionRefused {
+        /// The filter.
+        filter: String,
+        /// The server's reason.
+        reason: ReasonCode,
+    },
+    /// The application dropped a message that it was to acknowledge. The server sends it again on the next connection; until then it
+    /// holds up the acknowledgements behind it.
+    NotAcknowledged {
+        /// Where it was published.
+        topic: TopicName,
+        /// The QoS it was delivered with.
+        qos: Qos,
+    },
+    /// A message that no subscription claims found no room where such messages wait, and was acknowledged and dropped.
+    UnclaimedDropped {
+        /// Where it was published.
+        topic: TopicName,
+    },
+    /// A callback panicked. Its message was refused, and the next is given to it all the same.
+    CallbackPanicked {
+        /// Where the message was published that it panicked at.
+        topic: TopicName,
+        /// What it said.
+        panic: String,
+    },
+    /// The listener was too slow: these events it has missed.
+    Missed {
+        /// How many.
+        events: u64,
+    },
+}
+
+/// The events of a client from a moment on. It does not keep the client alive.
+///
+/// Each listener has all of them. A slow one misses the oldest once more than 1,024 wait, and is told how many.
+#[derive(Debug)]
+pub struct Events {
+    receiver: broadcast::Receiver<Event>,
+}
+
+impl Events {
+    /// Waits for the next event; `None` once the client has closed and all are told.
+    ///
+    /// Cancel safety: no event is lost when the future is dropped.
+    pub async fn recv(&mut self) -> Option<Event> {
+        match self.receiver.recv().await {
+            Ok(event) => Some(event),
+            Err(RecvError::Lagged(events)) => Some(Event::Missed { events }),
+            Err(RecvError::Closed) => None,
+        }
+    }
+
+    /// The next event if there is one now.
+    pub fn try_recv(&mut self) -> Option<Event> {
+        match self.receiver.try_recv() {
+            Ok(event) => Some(event),
+            Err(TryRecvError::Lagged(events)) => Some(Event::Missed { events }),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+        }
+    }
+}
+
+/// The client's end of its events.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    /// Gone once the client has closed.
+    sender: Mutex<Option<broadcast::Sender<Event>>>,
+}
+
+impl Bell {
+    pub(crate) fn new() -> Self {
+        Self {
+            sender: Mutex::new(Some(broadcast::Sender::new(CAPACITY))),
+        }
+    }
+
+    /// Tells all who listen.
+    pub(crate) fn ring(&self, event: Event) {
+        self.with(|sender| {
+            // Without listeners nobody is told, as it should be.
+            let _ = sender.as_ref().map(|sender| sender.send(event));
+        });
+    }
+
+    /// No more events will come.
+    pub(crate) fn end(&self) {
+        self.with(|sender| *sender = None);
+    }
+
+    pub(crate) fn listen(&self) -> Events {
+        let receiver = self.with(|sender| match sender {
+            Some(sender) => sender.subscribe(),
+            // Of a client that has closed there is nothing to hear.
+            None => broadcast::Sender::new(1).subscribe(),
+        });
+        Events { receiver }
+    }
+
+    fn with<R>(&self, call: impl FnOnce(&mut Option<broadcast::Sender<Event>>) -> R) -> R {
+        call(&mut self.sender.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missed(events: u64) -> Event {
+        Event::Missed { events }
+    }
+
+    #[tokio::test]
+    async fn a_slow_listener_is_told_what_it_missed() {
+        let bell = Bell::new();
+        let mut events = bell.listen();
+        for number in 0..=CAPACITY {
+            bell.ring(missed(number as u64 + 100));
+        }
+        assert!(matches!(
+            events.recv().await,
+            Some(Event::Missed { events: 1 })
+        ));
+        assert!(matches!(
+            events.try_recv(),
+            Some(Event::Missed { events: 101 })
+        ));
+    }
+
+    #[tokio::test]
+    async fn events_end_with_the_client_once_all_are_told() {
+        let bell = Bell::new();
+        let mut events = bell.listen();
+        bell.ring(missed(7));
+        bell.end();
+        bell.ring(missed(8));
+        assert!(matches!(
+            events.recv().await,
+            Some(Event::Missed { events: 7 })
+        ));
+        assert!(events.recv().await.is_none());
+        assert!(bell.listen().recv().await.is_none());
+    }
+}
