@@ -156,7 +156,12 @@ impl Soak {
         let url = format!("mqtt://{}", broker.start().await?);
         let books = Arc::new(Mutex::new(Books::new(TOPICS)));
 
-        let subscriber = client(&url, "subscriber").start()?;
+        let mut subscriber = client(&url, "subscriber");
+        if self.planted {
+            // It comes back behind the publisher, to a broker that does not know it any more.
+            subscriber = subscriber.backoff(Duration::from_secs(2), Duration::from_secs(2));
+        }
+        let subscriber = subscriber.start()?;
         let inbox = subscriber
             .subscribe("soak/+")
             .qos(Qos::AtLeastOnce)

@@ -45,7 +45,7 @@ fn a_publisher_that_keeps_nothing_is_found_out() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_soak_through_a_broker_that_forgets_finds_losses() {
-    let output = crash("soak --seconds 5 --rate 1000 --seed 1 --planted");
+    let output = crash("soak --seconds 8 --rate 1000 --seed 3 --planted");
     let (said, told) = (
         str::from_utf8(&output.stdout).unwrap(),
         str::from_utf8(&output.stderr).unwrap(),
