@@ -42,6 +42,9 @@ const OUTBOX: (usize, usize) = (20_000, 16 * 1024 * 1024);
 /// How long nothing may happen while something is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Up to so much later than the publisher the subscriber comes back, where losses are to be found.
+const LATE: Duration = Duration::from_secs(2);
+
 /// A publisher that had to wait makes up for so much of it.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
@@ -117,6 +120,11 @@ impl Soak {
         Ok(soak)
     }
 
+    /// How long the last messages are waited for. Where some are certainly lost it need not be long.
+    fn patience(&self) -> Duration {
+        if self.planted { 2 * LATE } else { PATIENCE }
+    }
+
     #[tokio::main]
     async fn run(&self) -> Result<Verdict> {
         println!("soak: seed {}", self.seed);
@@ -159,7 +167,7 @@ impl Soak {
         let mut subscriber = client(&url, "subscriber");
         if self.planted {
             // It comes back behind the publisher, to a broker that does not know it any more.
-            subscriber = subscriber.backoff(Duration::from_secs(2), Duration::from_secs(2));
+            subscriber = subscriber.backoff(LATE, LATE);
         }
         let subscriber = subscriber.start()?;
         let inbox = subscriber
@@ -187,7 +195,7 @@ impl Soak {
             restarts(broker, Rng::with_seed(!self.seed), end),
             publisher.publish(self.rate, end),
         )?;
-        publisher.drain(&books).await?;
+        publisher.drain(&books, self.patience()).await?;
 
         let memory = memory.measured().await?;
         let metrics = publisher.client.metrics();
@@ -278,37 +286,43 @@ impl Publisher {
     }
 
     /// Waits until all is acknowledged, and then for one more message on each topic: the order is kept, so when that has come, all has.
-    async fn drain(&mut self, books: &Mutex<Books>) -> Result {
+    /// What has not come while nothing else did either is lost.
+    async fn drain(&mut self, books: &Mutex<Books>, patience: Duration) -> Result {
         self.acknowledged(books).await?;
         for topic in 0..usize::from(TOPICS) {
             self.publish_to(topic).await?;
         }
         self.acknowledged(books).await?;
         let last_ones = |books: &Books| books.have_come_to(&self.published);
-        wait(books, "the last messages", last_ones).await
+        wait(books, patience, last_ones).await;
+        Ok(())
     }
 
     async fn acknowledged(&self, books: &Mutex<Books>) -> Result {
         let is_done = |_: &Books| self.client.metrics().queued_messages == 0;
-        wait(books, "acknowledgements", is_done).await
+        if wait(books, PATIENCE, is_done).await {
+            return Ok(());
+        }
+        let left = self.client.metrics().queued_messages;
+        Err(format!("{left} messages are not acknowledged").into())
     }
 }
 
-/// Waits until it is so, as long as anything arrives.
-async fn wait(books: &Mutex<Books>, what: &str, is_so: impl Fn(&Books) -> bool) -> Result {
+/// Waits until it is so, as long as anything arrives within `patience`. Returns whether it is.
+async fn wait(books: &Mutex<Books>, patience: Duration, is_so: impl Fn(&Books) -> bool) -> bool {
     let (mut arrived, mut since) = (0, Instant::now());
     loop {
         let now = {
             let books = lock(books);
             if is_so(&books) {
-                return Ok(());
+                return true;
             }
             books.arrived()
         };
         if now != arrived {
             (arrived, since) = (now, Instant::now());
-        } else if since.elapsed() > PATIENCE {
-            return Err(format!("{what} do not come; {now} messages have arrived").into());
+        } else if since.elapsed() > patience {
+            return false;
         }
         sleep(Duration::from_millis(10)).await;
     }
