@@ -9,7 +9,7 @@ use ohmqtt_codec::{Packet, PacketType, Publish, PublishTopic, Qos, TopicAlias, T
 
 use crate::aliases::OutboundAliases;
 use crate::error::{DisconnectCause, ProtocolError};
-use crate::flows::Gated;
+use crate::flows::{Excess, Gated};
 use crate::message::{LostMessage, Message};
 use crate::{Instant, Lsn};
 
@@ -101,6 +101,10 @@ pub(crate) struct Connection {
     pub(crate) peer: PeerLimits,
     /// Our own Receive Maximum.
     pub(crate) receive_maximum: u16,
+    /// What becomes of more.
+    pub(crate) excess: Excess,
+    /// Since when messages wait because the other side's Receive Maximum is used up, as of the last poll.
+    pub(crate) quota_full_since: Option<Instant>,
     /// Our own Topic Alias Maximum, and what the aliases used so far stand for.
     pub(crate) topic_alias_maximum: u16,
     // [MQTT-3.3.2-7] Aliases live as long as the connection.
@@ -121,6 +125,8 @@ impl Connection {
             gated: Gated::new(),
             peer: PeerLimits::default(),
             receive_maximum,
+            excess: Excess::Refused,
+            quota_full_since: None,
             topic_alias_maximum,
             aliases: BTreeMap::new(),
             outbound_aliases: OutboundAliases::default(),
@@ -164,6 +170,7 @@ impl Connection {
     /// The stream has ended, and why.
     pub(crate) fn end(&mut self) -> DisconnectCause {
         self.close();
+        self.quota_full_since = None;
         self.cause.take().unwrap_or(DisconnectCause::StreamEnded)
     }
 

@@ -6,7 +6,7 @@ use ohmqtt_codec::{Ack, Disconnect, Packet, Publish, ReasonCode};
 use crate::connection::Connection;
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::fit::{Wishes, fit};
-use crate::flows::{Arrival, FlowEvent, Flows, Outlets, Receipt, Wire};
+use crate::flows::{Arrival, FlowEvent, Flows, Outlets, Quota, Receipt, Wire};
 use crate::{Instant, Loaded, Lsn, Message};
 
 #[derive(Debug)]
@@ -53,7 +53,10 @@ impl<E: From<FlowEvent>> Exchange<E> {
                 let Self {
                     flows, connection, ..
                 } = &mut *self;
-                let maximum = connection.receive_maximum;
+                let quota = Quota {
+                    maximum: connection.receive_maximum,
+                    excess: connection.excess,
+                };
                 let mut out = Outlets {
                     control: &mut connection.control,
                     gated: &mut connection.gated,
@@ -61,7 +64,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
                 let arrival = flows.receiver.handle_publish(
                     packet_id,
                     qos,
-                    maximum,
+                    quota,
                     &mut flows.log,
                     &mut out,
                 )?;
@@ -148,6 +151,12 @@ impl<E: From<FlowEvent>> Exchange<E> {
             .acknowledge(&mut flows.log, receipt, answer, &mut out);
     }
 
+    /// The other side has exceeded our Receive Maximum, which is borne, and the application can mend it by acknowledging.
+    pub(crate) fn is_beyond(&self) -> bool {
+        let maximum = self.connection.receive_maximum;
+        self.connection.is_open() && self.flows.receiver.is_beyond(maximum)
+    }
+
     pub(crate) fn handle_stored(&mut self, upto: Lsn) {
         let Self { flows, events, .. } = self;
         flows.handle_stored(upto, &mut |event| events.push_back(event.into()));
@@ -204,10 +213,17 @@ impl<E: From<FlowEvent>> Exchange<E> {
             .sender
             .poll(now, &mut flows.log, &mut wire, &mut events);
         let Some(publish) = publish else {
+            connection.quota_full_since = flows
+                .sender
+                .waits_for_quota(&connection.peer)
+                .then(|| connection.quota_full_since.unwrap_or(now));
             // A message that was given up may have left a PUBREL to send.
             return self.poll_queued(now);
         };
         connection.last_sent = now;
+        if publish.delivery.packet_id().is_some() {
+            connection.quota_full_since = None;
+        }
         Some(Packet::Publish(publish))
     }
 

@@ -153,7 +153,7 @@ pub trait Session {
     fn is_ending(&self) -> bool;
 
     /// Whether the session takes another packet now. While it is false the next packet has to wait in the stream: an event waits for
-    /// the caller's answer, or more answers wait to be polled than a faultless peer causes, or a thousand events. It may change with
-    /// any other call.
+    /// the caller's answer, or more answers wait to be polled than a faultless peer causes, or a thousand events, or a server has sent
+    /// more than the client's Receive Maximum and the application is to acknowledge first. It may change with any other call.
     fn is_ready(&self) -> bool;
 }

@@ -273,7 +273,7 @@ impl StoreLog {
         self.take_upto(upto).collect()
     }
 
-    pub(crate) fn unstored(&self) -> impl Iterator<Item = &(Lsn, StoreOp)> {
+    pub(crate) fn unstored(&self) -> impl ExactSizeIterator<Item = &(Lsn, StoreOp)> {
         self.unstored.iter()
     }
 

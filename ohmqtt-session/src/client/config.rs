@@ -14,6 +14,9 @@ pub struct ClientConfig {
     ///
     /// With Clean Start 0 on the first connection the caller vouches that this session's state, restored or empty, is what the
     /// server's session is to be resumed with; with Clean Start 1 there is none, and a server that claims one is in error.
+    ///
+    /// Its Receive Maximum, and one more, bounds what the application holds unacknowledged: see
+    /// [`is_held_back`](crate::ClientSession::is_held_back).
     pub connect: Connect,
     /// How long the server may take from the stream's coming to its CONNACK.
     pub connect_timeout: Duration,

@@ -14,6 +14,18 @@ pub enum ClientEvent {
     Connected(Box<ConnAck>),
     /// The connection ended, and this is why. Comes once for each connection, also for one that was never accepted.
     Disconnected(DisconnectCause),
+    /// The server does not have the session any more that this side goes on with. Comes behind [`Connected`](Self::Connected) and before
+    /// what it means for each message; [`SessionLoss`](crate::SessionLoss) decides on that.
+    ///
+    /// It does not come of a session that was to end with its connection (Session Expiry Interval 0) when nothing was sent under it.
+    SessionLost {
+        /// Messages accepted and not finished at that moment.
+        messages: usize,
+        /// Their size in bytes.
+        bytes: usize,
+        /// Of these messages, the ones that may have been sent under the lost session: they may have arrived or not.
+        sent: usize,
+    },
     /// A message came.
     Message {
         /// The message; its properties hold the Subscription Identifiers it matched.

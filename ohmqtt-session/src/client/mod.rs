@@ -3,6 +3,7 @@
 mod auth;
 mod config;
 mod event;
+mod facts;
 mod packets;
 mod session;
 
@@ -36,6 +37,14 @@ pub struct ClientSession {
     client_id: MqttString,
     /// The server may hold a session of ours.
     has_session: bool,
+    /// And is to: a connection stood or there are records of it, and it does not end with its connection.
+    keeps_session: bool,
+    /// What CONNACK said of it, on the connection that stands.
+    session_present: Option<bool>,
+    /// Nothing was taken from the server when this was looked at last: it had exceeded our Receive Maximum.
+    was_deaf: bool,
+    /// When it was listened to again. Who is not listened to is not silent.
+    listening_since: Instant,
     /// A stream came, and CONNECT is not sent yet.
     connect_due: bool,
     /// The authentication method that CONNECT named on this connection.
@@ -52,9 +61,17 @@ enum Phase {
     AwaitConnAck { deadline: Instant },
     /// Packets.
     Connected {
-        /// When a PINGREQ has to be answered, if one is under way.
-        pong_deadline: Option<Instant>,
+        /// The PINGREQ that has no answer yet, if there is one.
+        ping: Option<Ping>,
     },
+}
+
+/// A PINGREQ under way; while it has no answer, those behind it are not told apart from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ping {
+    since: Instant,
+    /// When there has to be an answer.
+    deadline: Instant,
 }
 
 impl ClientSession {
@@ -71,6 +88,10 @@ impl ClientSession {
             phase: Phase::Offline,
             client_id: config.connect.client_id.clone(),
             has_session: !config.connect.clean_start,
+            keeps_session: false,
+            session_present: None,
+            was_deaf: false,
+            listening_since: start,
             connect_due: false,
             method: None,
             authenticating: auth::Exchanging::No,
@@ -125,10 +146,13 @@ impl ClientSession {
         self.exchange.flows.receiver.unacknowledged()
     }
 
-    /// Whether the outbox has room for a message of this size (see [`Message::size`]).
-    pub fn has_room(&self, size: usize) -> bool {
+    /// Whether the outbox takes this message: there is room, or [`Overflow`](crate::Overflow) makes some.
+    ///
+    /// What [`publish`](Self::publish) gives back for other reasons it does not see. The other way round `publish` may find room where
+    /// this sees none, because it gives up what has missed its deadline.
+    pub fn has_room(&self, message: &Message) -> bool {
         let flows = &self.exchange.flows;
-        flows.sender.has_room(&flows.log, size)
+        flows.sender.has_room(&flows.log, message)
     }
 
     /// Takes a message into the outbox.
@@ -309,8 +333,8 @@ impl ClientSession {
 
     /// The application's word on a message: taken, or refused with an error code for PUBACK and PUBREC.
     ///
-    /// Words may come in any order; acknowledgements leave in the order of the messages. A second word on the same message, or one on a
-    /// QoS 1 message of an earlier connection, does nothing.
+    /// Words may come in any order; acknowledgements leave in the order of the messages. A second word on the same message, one on a
+    /// QoS 1 message of an earlier connection, or one on a message that was [abandoned](Self::abandon), does nothing.
     pub fn acknowledge(&mut self, receipt: Receipt, answer: ReasonCode) {
         let answer = if answer.allowed_in(PacketType::PubAck) {
             answer
@@ -318,6 +342,15 @@ impl ClientSession {
             ReasonCode::UnspecifiedError
         };
         self.exchange.acknowledge(receipt, answer);
+    }
+
+    /// The application has let go of a message without a word: nothing is acknowledged, and the server is to send it again.
+    ///
+    /// On this connection it stays unacknowledged, and acknowledgements of messages behind it wait (section 4.6): it counts against our
+    /// Receive Maximum as long as the connection stands. When the session is resumed on the next one, it comes as a new
+    /// [`Message`](ClientEvent::Message), at QoS 2 too. A server that gives it up, or loses the session, does not send it again.
+    pub fn abandon(&mut self, receipt: Receipt) {
+        self.exchange.flows.receiver.abandon(receipt);
     }
 
     /// Says DISCONNECT once all that waits for nothing has left, and ends the connection. Messages in the outbox stay in it.

@@ -54,14 +54,25 @@ impl ClientSession {
         {
             self.client_id = id;
         }
-        self.phase = Phase::Connected {
-            pong_deadline: None,
-        };
+        self.phase = Phase::Connected { ping: None };
         connection.last_received = now;
         let lost = self.has_session && !connack.session_present;
         self.has_session = true;
+        self.session_present = Some(connack.session_present);
+        let asked = self.config.connect.properties.session_expiry_interval();
+        let expiry = connack.properties.session_expiry_interval().or(asked);
+        let kept = core::mem::replace(&mut self.keeps_session, expiry.unwrap_or(0) > 0);
         events.push_back(ClientEvent::Connected(connack.into()));
         if lost {
+            let (messages, bytes) = flows.queued();
+            let sent = flows.sender.under_way();
+            if kept || sent > 0 {
+                events.push_back(ClientEvent::SessionLost {
+                    messages,
+                    bytes,
+                    sent,
+                });
+            }
             // [MQTT-3.2.2-5] What this side holds of the old session means nothing to the server.
             flows.lose_session(self.config.session_loss, &mut |event| {
                 events.push_back(event.into());
@@ -97,9 +108,7 @@ impl ClientSession {
                 self.handle_suback(unsuback, RequestKind::Unsubscribe, PacketType::UnsubAck)
             }
             Packet::PingResp => {
-                self.phase = Phase::Connected {
-                    pong_deadline: None,
-                };
+                self.phase = Phase::Connected { ping: None };
                 Ok(())
             }
             Packet::Disconnect(disconnect) => {

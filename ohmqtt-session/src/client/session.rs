@@ -5,9 +5,10 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use ohmqtt_codec::{DecodeError, Disconnect, Packet, ReasonCode};
 
-use super::{ClientEvent, ClientSession, Phase};
+use super::{ClientEvent, ClientSession, Phase, Ping};
 use crate::connection::{Connection, unexpected};
 use crate::error::{DisconnectCause, ProtocolError};
+use crate::flows::Excess;
 use crate::{Instant, Load, Loaded, Lsn, Session, StoreOp};
 
 impl ClientSession {
@@ -17,20 +18,43 @@ impl ClientSession {
             .min(self.exchange.connection.keep_alive)
     }
 
+    /// When the server was heard last, or was listened to again: what its silence counts from.
+    fn heard(&self) -> Instant {
+        let heard = self.exchange.connection.last_received;
+        heard.max(self.listening_since)
+    }
+
     /// When the next PINGREQ is due: one Keep Alive after the last packet sent; and, when none is unanswered, after the last one heard.
     fn ping_due(&self, unanswered: bool) -> Option<Instant> {
         let connection = &self.exchange.connection;
-        let silent_since = if unanswered {
+        let silent_since = if unanswered || self.is_held_back() {
             connection.last_sent
         } else {
-            connection.last_sent.min(connection.last_received)
+            connection.last_sent.min(self.heard())
         };
         (!connection.keep_alive.is_zero()).then(|| silent_since + connection.keep_alive)
     }
 
-    fn keep_alive(&mut self, now: Instant, mut pong_deadline: Option<Instant>) {
-        if pong_deadline.is_some_and(|deadline| deadline <= now) {
-            let heard = self.exchange.connection.last_received + self.ping_patience();
+    /// Takes note of whether the server is listened to. An answer that stands unread is not late: when it is read again, it has the time
+    /// that it had in the beginning.
+    fn listen(&mut self, now: Instant) {
+        let is_deaf = self.is_held_back();
+        if core::mem::replace(&mut self.was_deaf, is_deaf) && !is_deaf {
+            self.listening_since = now;
+            let patience = self.ping_patience();
+            if let Phase::Connected { ping: Some(ping) } = &mut self.phase {
+                ping.deadline = now + patience;
+            }
+        }
+    }
+
+    fn keep_alive(&mut self, now: Instant, mut ping: Option<Ping>) {
+        let is_deaf = self.is_held_back();
+        if let Some(ping) = &mut ping
+            && ping.deadline <= now
+            && !is_deaf
+        {
+            let heard = self.heard() + self.ping_patience();
             if heard <= now {
                 // 0x8D is for servers to say.
                 let disconnect = Packet::Disconnect(Disconnect::new(ReasonCode::UnspecifiedError));
@@ -38,9 +62,9 @@ impl ClientSession {
                 return;
             }
             // The server is alive: its PINGRESP stands behind what it is sending.
-            pong_deadline = Some(heard);
+            ping.deadline = heard;
         }
-        let due = self.ping_due(pong_deadline.is_some());
+        let due = self.ping_due(ping.is_some());
         if due.is_some_and(|due| due <= now) {
             // [MQTT-3.1.2-20] Nothing was sent for the Keep Alive: PINGREQ. Nothing heard is asked after in the same way.
             let patience = self.ping_patience();
@@ -50,9 +74,12 @@ impl ClientSession {
             }
             // It is on its way, even when the stream takes nothing now: the next one is due a Keep Alive later.
             connection.last_sent = now;
-            pong_deadline = pong_deadline.or(Some(now + patience));
+            ping = ping.or(Some(Ping {
+                since: now,
+                deadline: now + patience,
+            }));
         }
-        self.phase = Phase::Connected { pong_deadline };
+        self.phase = Phase::Connected { ping };
     }
 }
 
@@ -69,6 +96,7 @@ impl Session for ClientSession {
             .get();
         let aliases = properties.topic_alias_maximum().unwrap_or(0);
         self.exchange.connection = Connection::new(now, receive_maximum, aliases);
+        self.exchange.connection.excess = Excess::Borne;
         self.connect_due = true;
         self.phase = Phase::AwaitConnAck {
             deadline: now + self.config.connect_timeout,
@@ -81,6 +109,8 @@ impl Session for ClientSession {
         }
         self.phase = Phase::Offline;
         self.connect_due = false;
+        self.session_present = None;
+        self.was_deaf = false;
         let cause = self.exchange.connection.end();
         let mut lost = Vec::new();
         self.exchange.suspend(|request| lost.push(request.ticket));
@@ -114,6 +144,7 @@ impl Session for ClientSession {
         if let Err(error) = result {
             self.violate(error);
         }
+        self.listen(now);
     }
 
     fn handle_malformed(&mut self, _now: Instant, error: DecodeError) {
@@ -124,6 +155,7 @@ impl Session for ClientSession {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.exchange.handle_timeout(now);
+        self.listen(now);
         if !self.exchange.connection.is_open() {
             return;
         }
@@ -131,7 +163,7 @@ impl Session for ClientSession {
             Phase::AwaitConnAck { deadline } if deadline <= now => {
                 self.abort(None, DisconnectCause::ConnectTimeout);
             }
-            Phase::Connected { pong_deadline } => self.keep_alive(now, pong_deadline),
+            Phase::Connected { ping } => self.keep_alive(now, ping),
             _ => {}
         }
     }
@@ -151,6 +183,7 @@ impl Session for ClientSession {
     fn handle_loaded(&mut self, now: Instant, loaded: Loaded) {
         self.exchange.handle_loaded(now, loaded);
         self.has_session |= self.exchange.flows.was_kept();
+        self.keeps_session |= self.exchange.flows.was_kept();
     }
 
     fn handle_load_failed(&mut self) {
@@ -158,6 +191,7 @@ impl Session for ClientSession {
     }
 
     fn poll_packet(&mut self, now: Instant) -> Option<Packet> {
+        self.listen(now);
         // Until the session is read back, not even CONNECT may go: it says whether there is something to resume.
         if !self.exchange.flows.is_open() {
             return None;
@@ -193,9 +227,14 @@ impl Session for ClientSession {
             _ if !self.exchange.connection.is_open() => None,
             Phase::Offline => None,
             Phase::AwaitConnAck { deadline } => Some(deadline),
-            Phase::Connected { pong_deadline } => {
-                let ping_due = self.ping_due(pong_deadline.is_some());
-                pong_deadline.into_iter().chain(ping_due).min()
+            Phase::Connected { ping } => {
+                let next = self.ping_due(ping.is_some());
+                let answer = ping.filter(|_| !self.is_held_back());
+                answer
+                    .map(|ping| ping.deadline)
+                    .into_iter()
+                    .chain(next)
+                    .min()
             }
         };
         outbox.into_iter().chain(connection).min()
@@ -206,6 +245,6 @@ impl Session for ClientSession {
     }
 
     fn is_ready(&self) -> bool {
-        !self.exchange.is_behind() && !self.awaits_verdict()
+        !self.exchange.is_behind() && !self.awaits_verdict() && !self.is_held_back()
     }
 }

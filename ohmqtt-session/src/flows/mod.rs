@@ -12,7 +12,7 @@ use ohmqtt_codec::{AckProperties, Packet, Qos, ReasonCode};
 
 use self::opening::Opening;
 pub use self::outbox::{OutboxConfig, OutboxCounters, OutboxLimits, Overflow, Window};
-pub(crate) use self::receiver::{Arrival, Outlets, Receiver};
+pub(crate) use self::receiver::{Arrival, Excess, Outlets, Quota, Receiver};
 pub(crate) use self::sender::{Request, RequestKind, Sender, Wire};
 use crate::message::{LostMessage, Ticket};
 use crate::record::{Key, Load, Loaded, Lsn, Record, StoreLog, StoreOp};

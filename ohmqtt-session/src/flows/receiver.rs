@@ -28,8 +28,35 @@ struct Unacknowledged {
     receipt: Receipt,
     packet_id: PacketId,
     qos: Qos,
-    /// The application's word, when it has come before that on an earlier message.
-    answer: Option<ReasonCode>,
+    word: Word,
+}
+
+/// The application's word on a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// The application has the message, and has not said anything.
+    Awaited,
+    /// It came before that on an earlier message, and waits for its turn.
+    Given(ReasonCode),
+    /// There will be none on this connection: the message is to come again.
+    Abandoned,
+}
+
+/// How many messages of QoS 1 and 2 the other side may send before they are acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quota {
+    /// Our Receive Maximum.
+    pub(crate) maximum: u16,
+    pub(crate) excess: Excess,
+}
+
+/// What becomes of a message beyond the Receive Maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Excess {
+    /// It is an error of the other side.
+    Refused,
+    /// One is taken, and no packet behind it until the application has acknowledged.
+    Borne,
 }
 
 impl Unacknowledged {
@@ -56,6 +83,10 @@ pub(crate) struct Receiver {
     received: IdTable<Received>,
     /// Of the connection that stands now.
     waiting: VecDeque<Unacknowledged>,
+    /// How many of them the application has, and has not said anything.
+    awaited: usize,
+    /// How many of them it has abandoned.
+    abandoned: usize,
     last_receipt: u64,
     /// QoS 2 messages of this connection that are answered by PUBREC and not yet by PUBCOMP.
     unreleased: usize,
@@ -90,7 +121,7 @@ impl Receiver {
         let refusal = Ack::with_reason(packet_id, reason);
         let mut waiting = self.waiting.iter_mut();
         if let Some(waiting) = waiting.find(|waiting| waiting.is_qos2(packet_id)) {
-            waiting.answer = Some(reason);
+            waiting.word = Word::Given(reason);
         }
         for (lsn, packet) in gated.iter_mut().filter(|(lsn, _)| *lsn == old) {
             *lsn = Lsn::NONE;
@@ -104,7 +135,7 @@ impl Receiver {
         &mut self,
         packet_id: PacketId,
         qos: Qos,
-        receive_maximum: u16,
+        quota: Quota,
         log: &mut StoreLog,
         out: &mut Outlets<'_>,
     ) -> Result<Arrival, ProtocolError> {
@@ -112,53 +143,71 @@ impl Receiver {
             && let Some(received) = self.received.get(packet_id)
         {
             // [MQTT-4.3.3-10] Until the PUBREL, the same identifier is the same message: PUBREC again, no second delivery.
-            let (receipt, answer) = match *received {
-                Received::Held(receipt) => (receipt, None),
+            let (receipt, word) = match *received {
+                Received::Held(receipt) => (receipt, Word::Awaited),
                 Received::Taken { lsn, counted: true } => {
                     out.gated
                         .push_back((lsn, Packet::PubRec(Ack::new(packet_id))));
                     return Ok(Arrival::Duplicate);
                 }
                 // The application's word is known, and waits for its turn like any other.
-                Received::Taken { counted: false, .. } => (TAKEN, Some(ReasonCode::Success)),
+                Received::Taken { counted: false, .. } => (TAKEN, Word::Given(ReasonCode::Success)),
             };
             let mut waiting = self.waiting.iter();
             if !waiting.any(|waiting| waiting.is_qos2(packet_id)) {
-                self.admit(receive_maximum)?;
-                self.waiting.push_back(Unacknowledged {
+                self.admit(quota)?;
+                self.wait(Unacknowledged {
                     receipt,
                     packet_id,
                     qos,
-                    answer,
+                    word,
                 });
                 self.answer_in_order(log, out);
             }
             return Ok(Arrival::Duplicate);
         }
         // [MQTT-4.3.2-5] At QoS 1, an identifier that was acknowledged means a new message, whatever its DUP says.
-        self.admit(receive_maximum)?;
+        self.admit(quota)?;
         self.last_receipt += 1;
         let receipt = Receipt(self.last_receipt);
         if qos == Qos::ExactlyOnce {
             self.received.insert(packet_id, Received::Held(receipt));
         }
-        self.waiting.push_back(Unacknowledged {
+        self.wait(Unacknowledged {
             receipt,
             packet_id,
             qos,
-            answer: None,
+            word: Word::Awaited,
         });
         Ok(Arrival::New(receipt))
     }
 
-    // [MQTT-3.3.4-7] [MQTT-3.3.4-9] The other side keeps to our Receive Maximum; one more is its error.
-    fn admit(&self, receive_maximum: u16) -> Result<(), ProtocolError> {
-        if self.waiting.len() + self.unreleased >= usize::from(receive_maximum) {
-            return Err(ProtocolError::ReceiveMaximumExceeded {
-                maximum: receive_maximum,
-            });
+    // [MQTT-3.3.4-7] [MQTT-3.3.4-9] The other side keeps to our Receive Maximum; one more is its error, or two where one is borne.
+    fn admit(&self, quota: Quota) -> Result<(), ProtocolError> {
+        let maximum = usize::from(quota.maximum);
+        let is_admitted = match quota.excess {
+            Excess::Refused => self.waiting.len() + self.unreleased < maximum,
+            // What waits for PUBREL does not count: those stand behind the excess in the stream, and cost an identifier each.
+            Excess::Borne => self.waiting.len() <= maximum,
+        };
+        if is_admitted {
+            return Ok(());
         }
-        Ok(())
+        Err(ProtocolError::ReceiveMaximumExceeded {
+            maximum: quota.maximum,
+        })
+    }
+
+    /// Whether the next packet has to wait: the other side has exceeded our Receive Maximum, and the application can mend that.
+    ///
+    /// Only the application's words count here, never a PUBREL that is awaited: whoever is deaf does not hear it.
+    pub(crate) fn is_beyond(&self, maximum: u16) -> bool {
+        self.waiting.len() > usize::from(maximum) && self.awaited > 0
+    }
+
+    fn wait(&mut self, message: Unacknowledged) {
+        self.awaited += usize::from(message.word == Word::Awaited);
+        self.waiting.push_back(message);
     }
 
     /// The application's word on a message. Acknowledgements leave in the order of the messages, whatever the order of the words.
@@ -175,8 +224,9 @@ impl Receiver {
         };
         let waiting = &mut self.waiting[at];
         // The first word counts.
-        if waiting.answer.is_none() {
-            waiting.answer = Some(answer);
+        if waiting.word == Word::Awaited {
+            waiting.word = Word::Given(answer);
+            self.awaited -= 1;
             let (packet_id, held) = (waiting.packet_id, Received::Held(receipt));
             // The record is asked for now, whenever the answer has its turn: it belongs to what is stored of the message in this moment.
             if !answer.is_error() && self.received.get(packet_id) == Some(&held) {
@@ -186,12 +236,29 @@ impl Receiver {
         self.answer_in_order(log, out);
     }
 
+    /// There will be no word of the application on this message: it is to come again, and to be given to the application again.
+    ///
+    /// On the connection that stands it is never acknowledged, and what came behind it waits. Of an earlier connection only QoS 2 is
+    /// remembered, and is so no more.
+    pub(crate) fn abandon(&mut self, receipt: Receipt) {
+        if let Some(at) = self.position(receipt) {
+            let word = &mut self.waiting[at].word;
+            if *word == Word::Awaited {
+                *word = Word::Abandoned;
+                self.awaited -= 1;
+                self.abandoned += 1;
+            }
+        } else if let Some(packet_id) = self.held_by(receipt) {
+            self.received.remove(packet_id);
+        }
+    }
+
     // [MQTT-4.6.0-2] PUBACKs and [MQTT-4.6.0-3] PUBRECs leave in the order of the PUBLISHes.
     fn answer_in_order(&mut self, log: &mut StoreLog, out: &mut Outlets<'_>) {
         while let Some(&Unacknowledged {
             packet_id,
             qos,
-            answer: Some(answer),
+            word: Word::Given(answer),
             ..
         }) = self.waiting.front()
         {
@@ -246,14 +313,15 @@ impl Receiver {
 
     /// A word on a message of a connection that is gone. Of QoS 2 it is remembered, so that the message is not delivered again.
     fn acknowledge_late(&mut self, log: &mut StoreLog, receipt: Receipt, answer: ReasonCode) {
-        let Some(packet_id) = self
-            .received
-            .iter()
-            .find_map(|(id, r)| (*r == Received::Held(receipt)).then_some(id))
-        else {
-            return;
-        };
-        self.remember(log, packet_id, answer);
+        if let Some(packet_id) = self.held_by(receipt) {
+            self.remember(log, packet_id, answer);
+        }
+    }
+
+    /// The identifier of the QoS 2 message that the application has under this receipt.
+    fn held_by(&self, receipt: Receipt) -> Option<PacketId> {
+        let mut received = self.received.iter();
+        received.find_map(|(id, r)| (*r == Received::Held(receipt)).then_some(id))
     }
 
     fn remember(&mut self, log: &mut StoreLog, packet_id: PacketId, answer: ReasonCode) {
@@ -305,22 +373,32 @@ impl Receiver {
 
     /// No PUBREC is due for a message that came on this connection and was released all the same.
     fn stop_waiting(&mut self, log: &mut StoreLog, packet_id: PacketId, out: &mut Outlets<'_>) {
-        self.waiting.retain(|waiting| !waiting.is_qos2(packet_id));
+        self.waiting.retain(|waiting| {
+            let stays = !waiting.is_qos2(packet_id);
+            self.awaited -= usize::from(!stays && waiting.word == Word::Awaited);
+            self.abandoned -= usize::from(!stays && waiting.word == Word::Abandoned);
+            stays
+        });
         self.answer_in_order(log, out);
     }
 
     /// The connection ended: QoS 1 messages will come again; QoS 2 ones are remembered by their identifiers, and so are refusals of
-    /// them that waited for the words on earlier messages.
+    /// them that waited for the words on earlier messages. Abandoned ones are not.
     pub(crate) fn suspend(&mut self, log: &mut StoreLog) {
         for waiting in core::mem::take(&mut self.waiting) {
             let (id, held) = (waiting.packet_id, Received::Held(waiting.receipt));
-            if let Some(answer) = waiting.answer
-                && self.received.get(id) == Some(&held)
-            {
-                self.remember(log, id, answer);
+            if self.received.get(id) != Some(&held) {
+                continue;
+            }
+            match waiting.word {
+                Word::Awaited => {}
+                Word::Given(answer) => self.remember(log, id, answer),
+                Word::Abandoned => drop(self.received.remove(id)),
             }
         }
         self.unreleased = 0;
+        self.awaited = 0;
+        self.abandoned = 0;
         self.received.shrink();
         for (_, received) in self.received.iter_mut() {
             if let Received::Taken { counted, .. } = received {
@@ -367,6 +445,11 @@ impl Receiver {
     /// Handed to the application and not acknowledged.
     pub(crate) fn unacknowledged(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Of these, the ones that will not be acknowledged on this connection.
+    pub(crate) fn abandoned(&self) -> usize {
+        self.abandoned
     }
 }
 

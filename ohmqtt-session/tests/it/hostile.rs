@@ -20,6 +20,7 @@ enum Step {
     Garbage,
     Submit(Qos, Option<u32>),
     Answer(usize, ReasonCode),
+    Abandon(usize),
     Subscribe,
     Disconnect,
     Accept,
@@ -111,6 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Garbage),
         6 => (qos, proptest::option::of(0..100_u32)).prop_map(|(qos, expiry)| Step::Submit(qos, expiry)),
         6 => (0..8_usize, reason()).prop_map(|(n, reason)| Step::Answer(n, reason)),
+        2 => (0..8_usize).prop_map(Step::Abandon),
         1 => Just(Step::Subscribe),
         1 => Just(Step::Disconnect),
         4 => Just(Step::Accept),
@@ -151,6 +153,10 @@ trait Tried: Side {
     /// A client asks to be accepted, with this Clean Start.
     fn asks(event: &Self::Event) -> Option<bool>;
     fn subscribe(&mut self);
+    /// The application lets go of a message without a word, where that is offered.
+    fn let_go(&mut self, receipt: Receipt);
+    /// How many messages it takes beyond its Receive Maximum.
+    const BORNE: usize;
     fn end(&mut self, disconnect: Disconnect);
     /// The Receive Maximum of the other side.
     fn peer_maximum(&self) -> usize;
@@ -190,6 +196,12 @@ impl Tried for ClientSession {
         let result = self.subscribe(filters(&["a"]), SubscribeProperties::default(), Ticket(9));
         assert!(matches!(result, Ok(_) | Err(SubscribeError::NotConnected)));
     }
+
+    fn let_go(&mut self, receipt: Receipt) {
+        self.abandon(receipt);
+    }
+
+    const BORNE: usize = 1;
 
     fn end(&mut self, disconnect: Disconnect) {
         self.disconnect(disconnect);
@@ -265,6 +277,10 @@ impl Tried for ServerSession {
     }
 
     fn subscribe(&mut self) {}
+
+    fn let_go(&mut self, _: Receipt) {}
+
+    const BORNE: usize = 0;
 
     fn end(&mut self, disconnect: Disconnect) {
         self.disconnect(disconnect);
@@ -352,6 +368,12 @@ impl<S: Tried> Trial<S> {
                     self.script.session.answer(receipt, reason);
                 }
             }
+            Step::Abandon(back) => {
+                let at = self.script.receipts.len().checked_sub(back + 1);
+                if let Some(receipt) = at.map(|at| self.script.receipts[at]) {
+                    self.script.session.let_go(receipt);
+                }
+            }
             Step::Subscribe => self.script.session.subscribe(),
             Step::Disconnect => {
                 let normal = Disconnect::new(ReasonCode::NORMAL_DISCONNECTION);
@@ -376,7 +398,8 @@ impl<S: Tried> Trial<S> {
             self.script.cut();
         }
         let session = &self.script.session;
-        assert!(session.unacknowledged() <= usize::from(RECEIVE_MAXIMUM));
+        let bound = usize::from(RECEIVE_MAXIMUM) + S::BORNE;
+        assert!(session.unacknowledged() <= bound);
         assert!(session.queued().0 <= OUTBOX);
     }
 

@@ -25,7 +25,10 @@ fn lost(policy: SessionLoss) -> (Script<ClientSession>, Vec<String>, Vec<String>
     script.dial();
     script.receive(Packet::ConnAck(crate::peer::connack(false).into()));
     let sent = script.sent();
-    let events = script.events();
+    let mut events = script.events();
+    let size = message(QOS2, "1").size();
+    let told = format!("session lost: 5 messages of {} bytes, 3 sent", 5 * size);
+    assert_eq!(events.remove(1), told);
     (script, sent, events)
 }
 
@@ -112,6 +115,68 @@ fn a_word_on_a_message_of_the_lost_session_does_nothing() {
     assert_eq!(script.sent(), [""; 0]);
     script.answer(1);
     assert_eq!(script.sent(), ["PUBREC #1"]);
+}
+
+#[test]
+fn the_loss_of_a_session_that_was_to_be_kept_is_told_before_what_is_lost_by_it() {
+    let keep = |config: &mut ClientConfig| config.connect = connect();
+    let mut script = Script::client_with(keep, connack(false));
+    let again = |script: &mut Script<ClientSession>, answer: ConnAck| {
+        script.cut();
+        script.events();
+        script.dial();
+        script.receive(Packet::ConnAck(answer.into()));
+        script.events()
+    };
+    let nothing = "session lost: 0 messages of 0 bytes, 0 sent";
+    assert_eq!(again(&mut script, connack(false)), ["connected", nothing]);
+    assert_eq!(again(&mut script, connack(true)), ["connected present"]);
+    script.submit(message(QOS1, "a"), 1);
+    script.sent();
+    script.submit(message(QOS1, "b"), 2);
+    let size = message(QOS1, "a").size();
+    assert_eq!(
+        again(&mut script, connack(false)),
+        [
+            "connected".to_owned(),
+            format!("session lost: 2 messages of {} bytes, 1 sent", 2 * size),
+            "lost 1 SessionLost".to_owned()
+        ]
+    );
+    // The server has said that it keeps none.
+    let mut answer = connack(false);
+    answer.properties.set_session_expiry_interval(0);
+    assert_eq!(script.sent(), ["PUBLISH 1 #2 b"]);
+    script.receive(puback(2));
+    assert_eq!(again(&mut script, answer.clone()), ["connected", nothing]);
+    assert_eq!(again(&mut script, answer), ["connected"]);
+}
+
+#[test]
+fn a_first_connection_loses_no_session() {
+    let vouching = |config: &mut ClientConfig| {
+        config.connect = connect();
+        config.connect.clean_start = false;
+    };
+    let mut script = Script::client(vouching);
+    script.dial();
+    script.receive(Packet::ConnAck(connack(false).into()));
+    assert_eq!(script.events(), ["connected"]);
+    let mut script = ClientSession::durable();
+    script.submit(message(QOS1, "a"), 1);
+    script.sent();
+    script.cut();
+    let mut config = ClientConfig::new(text("c"));
+    config.durable = true;
+    script.session = ClientSession::new(config);
+    script.serve();
+    script.dial();
+    script.receive(Packet::ConnAck(connack(false).into()));
+    let events = script.events();
+    assert!(
+        events[1].starts_with("session lost: 1 messages"),
+        "{events:?}"
+    );
 }
 
 #[test]

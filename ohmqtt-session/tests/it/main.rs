@@ -9,6 +9,7 @@ macro_rules! both_roles {
     };
 }
 
+mod abandon;
 mod accept;
 mod backlog;
 mod connect;
@@ -16,6 +17,8 @@ mod crash;
 mod deliver;
 mod disconnect;
 mod durable;
+mod excess;
+mod facts;
 mod found;
 mod hostile;
 mod ids;

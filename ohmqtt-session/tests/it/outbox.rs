@@ -31,7 +31,7 @@ fn the_outbox_is_bounded_in_messages() {
     script.submit(message(QOS0, "b"), 2);
     let full = error(&mut script, message(QOS1, "c"));
     assert!(matches!(full, PublishError::Full { .. }), "{full:?}");
-    assert!(!script.session.has_room(1));
+    assert!(!script.session.has_room(&message(QOS1, "")));
     // What is sent at QoS 0 and what is acknowledged at QoS 1 makes room.
     assert_eq!(script.sent().len(), 2);
     script.submit(message(QOS1, "c"), 3);
@@ -60,9 +60,11 @@ fn the_outbox_is_bounded_in_bytes() {
     );
     script.sent();
     script.exchange([pubrec(1)]);
-    assert!(!script.session.has_room(size), "it is not finished");
+    let next = message(QOS2, "0123456789");
+    assert!(!script.session.has_room(&next), "it is not finished");
     script.receive(pubcomp(1));
-    assert!(script.session.has_room(size));
+    assert!(script.session.has_room(&next));
+    assert!(!script.session.has_room(&message(QOS2, &"x".repeat(100))));
     assert_eq!(script.session.queued(), (1, size));
 }
 

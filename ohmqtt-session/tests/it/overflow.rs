@@ -85,6 +85,31 @@ fn drop_oldest_drops_the_oldest_that_was_not_sent_and_says_so() {
 }
 
 #[test]
+fn there_is_room_where_some_can_be_made() {
+    for (overflow, can_be_made) in [
+        (Overflow::Refuse, [false, false]),
+        (Overflow::DropOldest, [true, true]),
+        (Overflow::KeepNewest, [true, false]),
+    ] {
+        let mut script = offline::<ClientSession>(overflow, 10);
+        for (n, topic) in ["a", "b", "c"].into_iter().enumerate() {
+            let next = on(topic, "1");
+            assert!(script.session.has_room(&next));
+            script.take(next, n as u64);
+        }
+        for (topic, is_made) in ["a", "new"].into_iter().zip(can_be_made) {
+            let next = on(topic, "2");
+            assert_eq!(script.session.has_room(&next), is_made, "{overflow:?}");
+            assert_eq!(!script.is_full(next), is_made, "{overflow:?}");
+        }
+        // What was sent is not taken back.
+        ClientSession::resume(&mut script, 10);
+        assert!(!script.session.has_room(&on("a", "3")));
+        assert!(script.is_full(on("a", "3")));
+    }
+}
+
+#[test]
 fn drop_oldest_drops_across_qos_in_the_order_of_publishing() {
     let mut script = offline::<ClientSession>(Overflow::DropOldest, 10);
     let kept = |n| PublishOptions {

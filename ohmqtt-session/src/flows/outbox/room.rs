@@ -18,6 +18,12 @@ impl Outbox {
         self.has_room(message.size() + index.map_or(0, |newest| newest.cost(&message.topic)))
     }
 
+    /// Whether it has room, or others may be dropped for it.
+    pub(crate) fn finds_room_for(&self, message: &Message) -> bool {
+        let never = self.cost(message) > self.config.limits.bytes;
+        !never && (self.has_room_for(message) || self.could_have_room_for(message))
+    }
+
     /// What a message occupies when it is alone.
     pub(crate) fn cost(&self, message: &Message) -> usize {
         let index = self.newest.as_ref();

@@ -110,8 +110,25 @@ impl Sender {
         self.unacknowledged
     }
 
-    pub(crate) fn has_room(&self, log: &StoreLog, size: usize) -> bool {
-        self.outbox.has_room(size) && !self.is_ahead_of_store(log)
+    pub(crate) fn has_room(&self, log: &StoreLog, message: &Message) -> bool {
+        let store_takes = message.qos == Qos::AtMostOnce || !self.is_ahead_of_store(log);
+        store_takes && self.outbox.finds_room_for(message)
+    }
+
+    /// Operations that wait for the store, messages that wait for it to be read back among them, and about what they occupy in bytes.
+    pub(crate) fn waits_for_store(&self, log: &StoreLog) -> (usize, usize) {
+        let operations = log.unstored().len() + self.staged.len();
+        (operations, log.bytes() + self.staged_bytes)
+    }
+
+    /// How many messages may be known to the other side and are not finished: sent, or released.
+    pub(crate) fn under_way(&self) -> usize {
+        let under_way = self.ids.iter().filter(|(_, used)| match used {
+            InUse::Published(_) => true,
+            InUse::Released(release) => !release.given_up,
+            InUse::Reserved | InUse::Request(_) => false,
+        });
+        under_way.count()
     }
 
     fn is_ahead_of_store(&self, log: &StoreLog) -> bool {
@@ -294,6 +311,12 @@ impl Sender {
     // [MQTT-3.3.4-7] [MQTT-3.3.4-9] [MQTT-4.9.0-2] Never more unacknowledged than the other side's Receive Maximum.
     fn has_quota(&self, peer: &PeerLimits) -> bool {
         self.unacknowledged < usize::from(peer.receive_maximum.get())
+    }
+
+    /// Whether a message could go if the other side's Receive Maximum were not used up.
+    pub(crate) fn waits_for_quota(&self, peer: &PeerLimits) -> bool {
+        let any = !self.resend.is_empty() || self.outbox.front(Front::Window).is_some();
+        any && !self.has_quota(peer)
     }
 
     fn poll_resend(

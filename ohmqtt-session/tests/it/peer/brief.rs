@@ -68,6 +68,11 @@ pub(super) fn client_event(event: &ClientEvent) -> String {
         ClientEvent::Connected(connack) if connack.session_present => "connected present".into(),
         ClientEvent::Connected(_) => "connected".into(),
         ClientEvent::Disconnected(cause) => format!("disconnected: {cause}"),
+        ClientEvent::SessionLost {
+            messages,
+            bytes,
+            sent,
+        } => format!("session lost: {messages} messages of {bytes} bytes, {sent} sent"),
         ClientEvent::Message { message, .. } => format!("message {}", payload(message)),
         ClientEvent::Accepted { ticket } => format!("accepted {}", ticket.0),
         ClientEvent::Sent { ticket } => format!("sent {}", ticket.0),
