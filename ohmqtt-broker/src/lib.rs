@@ -37,7 +37,6 @@ mod routing;
 mod session;
 mod store;
 mod tree;
-mod trie;
 mod will;
 
 pub use broker::Broker;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ohmqtt_codec::{TopicFilter, TopicName};
 use ohmqtt_session::{Instant, Message};
+use ohmqtt_topics::{NodeId, ROOT, Trie, Vacant, first_level};
 
 use crate::deadlines::Deadlines;
 use crate::limits::{Limits, cost};
-use crate::trie::{NodeId, ROOT, Trie, Vacant, split};
 
 /// The retained messages, by topic.
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl Retained {
                 }
                 continue;
             };
-            let (level, below) = split(rest);
+            let (level, below) = first_level(rest);
             // [MQTT-4.7.2-1] A leading wildcard does not match a leading `$`.
             let children = self
                 .trie

@@ -1,20 +1,17 @@
-//! The topic tree: which sessions a message on a topic is for.
-//!
-//! A filter stands in the tree level by level, its wildcards as levels of their own. Matching walks the topic's levels and the
-//! wildcards beside them, so it costs what the topic's depth and the filters along it cost, however many others there are.
+//! The topic tree: which sessions a message on a topic is for, and which groups. How filters are matched is `FilterTree`'s.
 
 use std::collections::HashMap;
 
 use ohmqtt_codec::{TopicFilter, TopicName};
 use ohmqtt_session::Subscription;
+use ohmqtt_topics::{FilterTree, NodeId, Vacant, Ways};
 
 use crate::session::SessionKey;
-use crate::trie::{NodeId, ROOT, Trie, Vacant, split};
 
 /// All subscriptions, by their filters.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    trie: Trie<Subscribers>,
+    filters: FilterTree<Subscribers>,
 }
 
 #[derive(Debug, Default)]
@@ -42,8 +39,7 @@ pub(crate) struct Matches {
     /// Sessions with one of their subscriptions each, those of the same session in a row.
     pub(crate) each: Vec<(SessionKey, Subscription)>,
     pub(crate) groups: Vec<GroupId>,
-    /// Where to look next: a node, and the levels of the topic below it.
-    ways: Vec<(NodeId, Option<usize>)>,
+    ways: Ways,
 }
 
 impl Vacant for Subscribers {
@@ -54,7 +50,9 @@ impl Vacant for Subscribers {
 
 impl Tree {
     pub(crate) fn new() -> Self {
-        Self { trie: Trie::new() }
+        Self {
+            filters: FilterTree::new(),
+        }
     }
 
     /// Adds a subscription of a session, or replaces the one with the same filter.
@@ -64,8 +62,7 @@ impl Tree {
         session: SessionKey,
         subscription: Subscription,
     ) {
-        let at = self.trie.insert(filter.filter_bytes());
-        let Some(subscribers) = at.and_then(|at| self.trie.value_mut(at)) else {
+        let Some(subscribers) = self.filters.get_or_insert(filter) else {
             return;
         };
         let Some(name) = filter.share_name() else {
@@ -92,63 +89,35 @@ impl Tree {
 
     /// Removes a subscription of a session.
     pub(crate) fn unsubscribe(&mut self, filter: &TopicFilter, session: SessionKey) {
-        let Some(at) = self.trie.find(filter.filter_bytes()) else {
-            return;
-        };
-        let Some(subscribers) = self.trie.value_mut(at) else {
-            return;
-        };
-        if let Some(name) = filter.share_name() {
+        self.filters.change(filter, |subscribers| {
+            let Some(name) = filter.share_name() else {
+                subscribers.each.remove(&session);
+                return;
+            };
             for group in &mut subscribers.groups {
                 if *group.name == *name {
                     group.members.retain(|(key, _)| *key != session);
                 }
             }
             subscribers.groups.retain(|group| !group.members.is_empty());
-        } else {
-            subscribers.each.remove(&session);
-        }
-        self.trie.prune(at);
+        });
     }
 
     /// Finds everything that a message on this topic is for.
     pub(crate) fn find(&self, topic: &TopicName, found: &mut Matches) {
-        let topic = topic.as_bytes();
         let Matches { each, groups, ways } = found;
         each.clear();
         groups.clear();
-        ways.clear();
-        let mut collect = |at: NodeId| {
-            if let Some(subscribers) = self.trie.value(at) {
-                each.extend(subscribers.each.iter().map(|(key, s)| (*key, *s)));
-                groups.extend((0..subscribers.groups.len()).map(|index| GroupId(at, index)));
-            }
-        };
-        ways.push((ROOT, Some(0)));
-        while let Some((at, rest)) = ways.pop() {
-            // [MQTT-4.7.2-1] A leading wildcard does not match a leading `$`.
-            let wildcards = at != ROOT || topic.first() != Some(&b'$');
-            if wildcards && let Some(all) = self.trie.child(at, b"#") {
-                // Also for the level above it: `a/#` matches `a`.
-                collect(all);
-            }
-            let Some(start) = rest else {
-                collect(at);
-                continue;
-            };
-            let (level, below) = split(topic.get(start..).unwrap_or_default());
-            let below = below.map(|_| start + level.len() + 1);
-            ways.extend(self.trie.child(at, level).map(|child| (child, below)));
-            if wildcards {
-                ways.extend(self.trie.child(at, b"+").map(|child| (child, below)));
-            }
-        }
+        self.filters.visit_matches(topic, ways, |at, subscribers| {
+            each.extend(subscribers.each.iter().map(|(key, s)| (*key, *s)));
+            groups.extend((0..subscribers.groups.len()).map(|index| GroupId(at, index)));
+        });
         each.sort_unstable_by_key(|(session, _)| *session);
     }
 
     /// A group that was found.
     pub(crate) fn group(&mut self, GroupId(at, index): GroupId) -> Option<&mut Group> {
-        self.trie.value_mut(at)?.groups.get_mut(index)
+        self.filters.value_mut(at)?.groups.get_mut(index)
     }
 }
 
@@ -186,7 +155,7 @@ mod tests {
             tree.unsubscribe(&filter(text), SessionKey::numbered(key));
         }
         assert_eq!(found(&tree, topic), [0; 0]);
-        assert_eq!(tree.trie.children(ROOT).count(), 0);
+        assert!(tree.filters.is_empty());
     }
 
     /// [MQTT-4.7.2-1] [MQTT-4.7.3-4] A leading wildcard is not for `$`, and levels are compared byte by byte.
@@ -234,7 +203,7 @@ mod tests {
         }
         tree.find(&topic, &mut matches);
         assert_eq!(matches.groups.len(), 0);
-        assert_eq!(tree.trie.children(ROOT).count(), 0);
+        assert!(tree.filters.is_empty());
     }
 
     fn levels(level: &'static str) -> impl Strategy<Value = String> {

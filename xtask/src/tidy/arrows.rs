@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ohmqtt-codec", &[]),
     ("ohmqtt-session", &["ohmqtt-codec"]),
     ("ohmqtt-store", &["ohmqtt-codec", "ohmqtt-session"]),
+    ("ohmqtt-topics", &["ohmqtt-codec"]),
     ("ohmqtt-transport", &[]),
     ("ohmqtt-driver", BELOW_DRIVER),
     ("ohmqtt-client", BELOW_FACADES),
@@ -33,6 +34,7 @@ const BELOW_FACADES: &[&str] = &[
     "ohmqtt-codec",
     "ohmqtt-session",
     "ohmqtt-store",
+    "ohmqtt-topics",
     "ohmqtt-transport",
     "ohmqtt-driver",
 ];
@@ -41,6 +43,7 @@ const BELOW_PROGRAMS: &[&str] = &[
     "ohmqtt-codec",
     "ohmqtt-session",
     "ohmqtt-store",
+    "ohmqtt-topics",
     "ohmqtt-transport",
     "ohmqtt-driver",
     "ohmqtt-client",

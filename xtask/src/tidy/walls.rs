@@ -30,6 +30,7 @@ const LIBRARIES: &[&str] = &[
     "ohmqtt-driver",
     "ohmqtt-session",
     "ohmqtt-store",
+    "ohmqtt-topics",
     "ohmqtt-transport",
 ];
 

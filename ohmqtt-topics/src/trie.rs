@@ -1,4 +1,5 @@
-//! A tree of topic levels with a value at each: the shape that subscriptions and retained messages share.
+//! A tree of topic levels with a value at each: the shape that subscriptions and retained messages share. What a wildcard is it leaves to
+//! who walks it.
 //!
 //! The nodes stand in one vector and know each other by number, so nothing recurses, however deep a topic is.
 
@@ -7,19 +8,29 @@ use std::sync::Arc;
 
 /// The number of a node. It means another node once its own has been pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct NodeId(u32);
+pub struct NodeId(u32);
 
 /// The node that every path begins at. It stands for no level.
-pub(crate) const ROOT: NodeId = NodeId(0);
+pub const ROOT: NodeId = NodeId(0);
 
 /// A value that may be nothing, so that its node is not needed.
-pub(crate) trait Vacant: Default {
+pub trait Vacant: Default {
     /// Whether there is nothing in it.
     fn is_vacant(&self) -> bool;
 }
 
+impl<T> Vacant for Vec<T> {
+    fn is_vacant(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// A tree of topic levels with a value at each node.
+///
+/// A path is levels with `/` between them, as topic names and topic filters are (section 4.7.1.1); the empty path is one empty level. Wildcards are
+/// levels like others. Its memory grows with the paths that are in it, and goes when all have been pruned.
 #[derive(Debug)]
-pub(crate) struct Trie<V> {
+pub struct Trie<V> {
     nodes: Vec<Node<V>>,
     /// Nodes that were pruned.
     free: Vec<NodeId>,
@@ -34,7 +45,8 @@ struct Node<V> {
 }
 
 impl<V: Vacant> Trie<V> {
-    pub(crate) fn new() -> Self {
+    /// A tree with nothing but its root.
+    pub fn new() -> Self {
         Self {
             nodes: vec![Node::new(Arc::default(), ROOT)],
             free: Vec::new(),
@@ -43,8 +55,9 @@ impl<V: Vacant> Trie<V> {
 
     /// The node at the end of this path, with all nodes to it.
     ///
-    /// `None` when the tree has four thousand million nodes: what it keeps is bounded far below that.
-    pub(crate) fn insert(&mut self, path: &[u8]) -> Option<NodeId> {
+    /// Its value is new or the one that stood there; a new node that is left vacant stays until it is [pruned](Self::prune). `None` when
+    /// the tree has four thousand million nodes: what callers keep is bounded far below that.
+    pub fn insert(&mut self, path: &[u8]) -> Option<NodeId> {
         let mut at = ROOT;
         for level in path.split(|&byte| byte == b'/') {
             at = match self.child(at, level) {
@@ -56,32 +69,34 @@ impl<V: Vacant> Trie<V> {
     }
 
     /// The node at the end of this path.
-    pub(crate) fn find(&self, path: &[u8]) -> Option<NodeId> {
+    pub fn find(&self, path: &[u8]) -> Option<NodeId> {
         path.split(|&byte| byte == b'/')
             .try_fold(ROOT, |at, level| self.child(at, level))
     }
 
     /// The node of this level below another.
-    pub(crate) fn child(&self, of: NodeId, level: &[u8]) -> Option<NodeId> {
+    pub fn child(&self, of: NodeId, level: &[u8]) -> Option<NodeId> {
         self.node(of)?.children.get(level).copied()
     }
 
     /// All nodes below another, with their levels, in no order.
-    pub(crate) fn children(&self, of: NodeId) -> impl Iterator<Item = (&[u8], NodeId)> {
+    pub fn children(&self, of: NodeId) -> impl Iterator<Item = (&[u8], NodeId)> {
         let children = self.node(of).into_iter().flat_map(|node| &node.children);
         children.map(|(level, child)| (&level[..], *child))
     }
 
-    pub(crate) fn value(&self, at: NodeId) -> Option<&V> {
+    /// The value at a node.
+    pub fn value(&self, at: NodeId) -> Option<&V> {
         self.node(at).map(|node| &node.value)
     }
 
-    pub(crate) fn value_mut(&mut self, at: NodeId) -> Option<&mut V> {
+    /// The value at a node, to be changed. Once it is vacant the node is to be [pruned](Self::prune).
+    pub fn value_mut(&mut self, at: NodeId) -> Option<&mut V> {
         self.node_mut(at).map(|node| &mut node.value)
     }
 
     /// Removes this node, and those above it, as long as nothing stands at or below them.
-    pub(crate) fn prune(&mut self, mut at: NodeId) {
+    pub fn prune(&mut self, mut at: NodeId) {
         while at != ROOT {
             let Some(node) = self.node_mut(at) else {
                 return;
@@ -97,13 +112,18 @@ impl<V: Vacant> Trie<V> {
             }
             at = parent;
         }
-        if self.free.len() + 1 == self.nodes.len() {
+        if self.is_empty() {
             // Nothing is left: the memory goes too.
             *self = Self {
                 nodes: self.nodes.drain(..1).collect(),
                 free: Vec::new(),
             };
         }
+    }
+
+    /// Whether there is nothing but the root.
+    pub fn is_empty(&self) -> bool {
+        self.free.len() + 1 == self.nodes.len()
     }
 
     fn add(&mut self, parent: NodeId, level: &[u8]) -> Option<NodeId> {
@@ -130,6 +150,12 @@ impl<V: Vacant> Trie<V> {
     }
 }
 
+impl<V: Vacant> Default for Trie<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<V: Default> Node<V> {
     fn new(level: Arc<[u8]>, parent: NodeId) -> Self {
         Self {
@@ -142,7 +168,7 @@ impl<V: Default> Node<V> {
 }
 
 /// The first level of a path, and what follows its `/`.
-pub(crate) fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub fn first_level(path: &[u8]) -> (&[u8], Option<&[u8]>) {
     match path.iter().position(|&byte| byte == b'/') {
         Some(at) => (&path[..at], Some(&path[at + 1..])),
         None => (path, None),

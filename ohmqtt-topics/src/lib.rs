@@ -1,0 +1,39 @@
+//! Trees of topic levels: which of a hundred thousand subscriptions is a message for, and which retained messages are for a subscription?
+//!
+//! [`FilterTree`] has values at topic filters and finds those that match a topic, at a cost that does not grow with the number of
+//! filters. [`Trie`] is the tree underneath, for who walks it otherwise. Neither knows what a subscription is: a client keeps its
+//! streams in one, a broker its subscribers.
+//!
+//! ```
+//! use ohmqtt_codec::{TopicFilter, TopicName};
+//! use ohmqtt_topics::{FilterTree, Vacant, Ways};
+//!
+//! #[derive(Default)]
+//! struct Readers(Vec<&'static str>);
+//!
+//! impl Vacant for Readers {
+//!     fn is_vacant(&self) -> bool {
+//!         self.0.is_empty()
+//!     }
+//! }
+//!
+//! let mut tree = FilterTree::<Readers>::new();
+//! for (filter, reader) in [("lamps/+", "panel"), ("lamps/hall", "switch"), ("doors/#", "alarm")] {
+//!     if let Some(readers) = tree.get_or_insert(&TopicFilter::new(filter)?) {
+//!         readers.0.push(reader);
+//!     }
+//! }
+//! let mut found = Vec::<&str>::new();
+//! // Kept and used again, it saves an allocation for each message.
+//! let mut ways = Ways::default();
+//! tree.visit_matches(&TopicName::new("lamps/hall")?, &mut ways, |_, readers| found.extend(&readers.0));
+//! found.sort();
+//! assert_eq!(found, ["panel", "switch"]);
+//! # Ok::<(), ohmqtt_codec::InvalidTopic>(())
+//! ```
+
+mod filter_tree;
+mod trie;
+
+pub use filter_tree::{FilterTree, Ways};
+pub use trie::{NodeId, ROOT, Trie, Vacant, first_level};
