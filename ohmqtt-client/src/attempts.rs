@@ -9,6 +9,7 @@ use ohmqtt_driver::Driver;
 use ohmqtt_session::{Backoff, ClientEvent, ClientSession, DisconnectCause, ProtocolError};
 use ohmqtt_transport::{Endpoint, Phase, Transport, TransportError, TransportErrorKind};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::builder::Settings;
 use crate::client::Shared;
@@ -60,8 +61,11 @@ pub(crate) async fn attempts<F: FnMut(ClientEvent)>(
                 last_error: last_error.clone(),
             });
         });
-        tracing::debug!(%server, attempt, "connecting");
-        let Ended { kind, stood } = connection(shared, settings, driver, &server).await;
+        let span = tracing::info_span!("connection", %address);
+        span.in_scope(|| tracing::debug!(attempt, "connecting"));
+        let Ended { kind, stood } = connection(shared, settings, driver, &server)
+            .instrument(span)
+            .await;
         let mut error = ConnectError { kind, address };
         if let ConnectErrorKind::Closed = error.kind {
             return error;

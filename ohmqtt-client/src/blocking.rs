@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{PublishProperties, Qos, ReasonCode, RetainHandling, TopicName};
+use ohmqtt_codec::{Disconnect, PublishProperties, Qos, ReasonCode, RetainHandling, TopicName};
 use ohmqtt_session::AliasPolicy;
 use ohmqtt_transport::Endpoint;
 use tokio::runtime::{Builder, Handle};
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{ConfigError, PublishError, SubscribeError};
 use crate::events::Event;
+use crate::health::Health;
 use crate::message::Message;
 use crate::publication::Publication;
 use crate::queue::WhenFull;
@@ -166,6 +167,11 @@ impl Client {
         self.inner.metrics()
     }
 
+    /// What stands in the way of messages, if anything does.
+    pub fn health(&self) -> Health {
+        self.inner.health()
+    }
+
     /// The Client Identifier: the configured one, or the one the server assigned.
     pub fn client_id(&self) -> String {
         self.inner.client_id()
@@ -174,6 +180,12 @@ impl Client {
     /// Takes no further message, waits for at most `timeout` until all are acknowledged, says DISCONNECT, and reports what is left.
     pub fn close(&self, timeout: Duration) -> Closed {
         self.runtime.handle.block_on(self.inner.close(timeout))
+    }
+
+    /// As [`close`](Self::close), with a DISCONNECT of your own (see [`crate::Client::close_with`]).
+    pub fn close_with(&self, timeout: Duration, disconnect: Disconnect) -> Closed {
+        let close = self.inner.close_with(timeout, disconnect);
+        self.runtime.handle.block_on(close)
     }
 }
 

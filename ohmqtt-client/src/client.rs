@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{Filters, TopicName};
+use ohmqtt_codec::{Disconnect, Filters, ReasonCode, TopicName};
 use ohmqtt_driver::{Cell, Handle, StoreLink};
 use ohmqtt_session::{ClientSession, DisconnectCause};
 use ohmqtt_store::StoreError;
@@ -16,6 +16,7 @@ use crate::callback::Callbacks;
 use crate::core::Core;
 use crate::error::{ConnectError, ConnectErrorKind, PublishError, SubscribeError};
 use crate::events::Events;
+use crate::health::{Health, health};
 use crate::publish::Publish;
 use crate::queue::Queue;
 use crate::routes::{Awaited, Routes};
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) stuck: Cell<bool>,
     /// Of the first server that was named.
     pub(crate) address: String,
+    /// Our own.
+    pub(crate) receive_maximum: u16,
     /// Why the last connection ended, between the session's event and the task's look at it.
     cause: Mutex<Option<DisconnectCause>>,
 }
@@ -99,7 +102,7 @@ struct User(Arc<Shared>);
 
 impl Drop for User {
     fn drop(&mut self) {
-        self.0.core.start_closing(DROP_TIMEOUT);
+        self.0.core.start_closing(DROP_TIMEOUT, None);
     }
 }
 
@@ -155,6 +158,7 @@ impl Client {
             short_of_ids: AtomicBool::new(false),
             stuck: Cell::new(false),
             address,
+            receive_maximum: settings.receive_maximum,
             cause: Mutex::new(None),
         });
         runtime.spawn(task::run(Arc::clone(&shared), settings));
@@ -258,6 +262,22 @@ impl Client {
         metrics
     }
 
+    /// What stands in the way of messages, if anything does: no route, a refusal, a server that acknowledges nothing or says nothing, a
+    /// full outbox, a store that fails, readers that do not read. Cheap enough to be asked each second.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = ohmqtt_broker::Broker::builder().listen("mqtt://127.0.0.1:0").start().await?;
+    /// let client = ohmqtt_client::Client::connect(broker.url()).await?;
+    /// assert_eq!(client.health().to_string(), "all flows");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn health(&self) -> Health {
+        health(&self.shared)
+    }
+
     /// Why the store does not work, if the last that was asked of it failed. It is tried again by itself.
     pub fn store_error(&self) -> Option<StoreError> {
         self.shared.core.store_error()
@@ -276,7 +296,16 @@ impl Client {
     ///
     /// Cancel safety: once polled, the client closes also when the future is dropped.
     pub async fn close(&self, timeout: Duration) -> Closed {
-        self.shared.core.start_closing(timeout);
+        self.close_with(timeout, Disconnect::new(ReasonCode::NORMAL_DISCONNECTION))
+            .await
+    }
+
+    /// As [`close`](Self::close), with a DISCONNECT of your own (section 3.14): [`ReasonCode::DisconnectWithWillMessage`] has the server
+    /// publish the will, a Session Expiry Interval of 0 ends the session. Of several, the first counts.
+    ///
+    /// Cancel safety: once polled, the client closes also when the future is dropped.
+    pub async fn close_with(&self, timeout: Duration, disconnect: Disconnect) -> Closed {
+        self.shared.core.start_closing(timeout, Some(disconnect));
         self.shared
             .status
             .until(|status| status.ended.then_some(()))

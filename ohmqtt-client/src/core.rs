@@ -2,11 +2,11 @@
 //!
 //! It knows nothing of subscriptions, whose queues hold messages: so no circle is closed.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ohmqtt_codec::Qos;
+use ohmqtt_codec::{Disconnect, Qos, ReasonCode};
 use ohmqtt_driver::{Cell, Handle, Health};
 use ohmqtt_session::{
     ClientSession, Instant, LostMessage, Message, PublishError as NotTaken, PublishOptions,
@@ -25,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) events: Bell,
     /// Asked to close, and when to stop waiting for the outbox.
     pub(crate) closing: Cell<Option<Instant>>,
+    /// What is said then.
+    last_word: OnceLock<Disconnect>,
     pub(crate) counters: Counters,
     /// Counted up whenever room may have come into the outbox, or none will ever come.
     room: Cell<u64>,
@@ -32,6 +34,10 @@ pub(crate) struct Core {
     store: Option<Health>,
     /// Whoever waits for room in the outbox waits for this first, so that they are served in order.
     turn: tokio::sync::Mutex<()>,
+    /// The last message found no room.
+    was_full: AtomicBool,
+    /// The first of those that did, and when.
+    full: Mutex<Option<(Instant, Message)>>,
 }
 
 /// What is counted since the client was started.
@@ -51,10 +57,13 @@ impl Core {
             publications: Arc::default(),
             events: Bell::new(),
             closing: Cell::new(None),
+            last_word: OnceLock::new(),
             counters: Counters::default(),
             room: Cell::new(0),
             store,
             turn: tokio::sync::Mutex::new(()),
+            was_full: AtomicBool::new(false),
+            full: Mutex::new(None),
         }
     }
 
@@ -93,10 +102,35 @@ impl Core {
                 session.publish(now, message, options)
             })
             .map_err(|rejected| match rejected.error {
-                NotTaken::Full { .. } | NotTaken::StoreBehind => PublishError::Full(rejected),
+                NotTaken::Full { .. } | NotTaken::StoreBehind => {
+                    self.note_full(Some(&rejected.message));
+                    PublishError::Full(rejected)
+                }
                 _ => PublishError::Refused(rejected),
             })?;
+        self.note_full(None);
         Ok(publication)
+    }
+
+    /// Remembers the first message that finds no room, until one does.
+    fn note_full(&self, refused: Option<&Message>) {
+        // On the way of every message there is no lock to be had for this.
+        if self.was_full.swap(refused.is_some(), Ordering::Relaxed) != refused.is_some() {
+            *self.full() = refused.map(|message| (self.now(), message.clone()));
+        }
+    }
+
+    /// Since when publishers have found no room, if that is still so.
+    pub(crate) fn outbox_full_since(&self, session: &ClientSession) -> Option<Instant> {
+        let full = self.full();
+        let full = full
+            .as_ref()
+            .filter(|(_, refused)| !session.has_room(refused));
+        full.map(|(since, _)| *since)
+    }
+
+    fn full(&self) -> MutexGuard<'_, Option<(Instant, Message)>> {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn publish_waiting(
@@ -142,13 +176,22 @@ impl Core {
     }
 
     /// Asks the task to close. A later call may only shorten the wait.
-    pub(crate) fn start_closing(&self, timeout: Duration) {
+    pub(crate) fn start_closing(&self, timeout: Duration, last_word: Option<Disconnect>) {
+        if let Some(last_word) = last_word {
+            self.last_word.get_or_init(|| last_word);
+        }
         let deadline = self.now() + timeout;
         self.closing.update(|closing| {
             *closing = Some(closing.map_or(deadline, |earlier| earlier.min(deadline)));
         });
         // Whoever waits for room waits in vain.
         self.made_room();
+    }
+
+    /// The DISCONNECT to close with.
+    pub(crate) fn last_word(&self) -> Disconnect {
+        let last_word = self.last_word.get().cloned();
+        last_word.unwrap_or_else(|| Disconnect::new(ReasonCode::NORMAL_DISCONNECTION))
     }
 
     /// The client's task has ended: nothing more will be heard of any message.

@@ -51,6 +51,7 @@ mod client;
 mod core;
 mod error;
 mod events;
+mod health;
 mod message;
 mod publication;
 mod publish;
@@ -68,6 +69,7 @@ pub use error::{
     ConfigError, ConnectError, ConnectErrorKind, PublishError, SubscribeError, WaitError,
 };
 pub use events::{Event, Events};
+pub use health::{Health, Obstacle};
 pub use message::Message;
 pub use publication::{Acknowledgement, Publication};
 pub use publish::Publish;
@@ -76,8 +78,9 @@ pub use state::{Closed, ConnectionState, Metrics, StateWatch};
 pub use subscription::{Subscribe, Subscription, Unclaimed};
 
 pub use ohmqtt_codec::{
-    AckProperties, Binary, ConnectProperties, InvalidTopic, MqttString, PublishProperties, Qos,
-    ReasonCode, RetainHandling, TopicFilter, TopicName, Will, WillProperties,
+    AckProperties, Binary, ConnectProperties, Disconnect, DisconnectProperties, InvalidTopic,
+    MqttString, PublishProperties, Qos, ReasonCode, RetainHandling, TopicFilter, TopicName, Will,
+    WillProperties,
 };
 pub use ohmqtt_session::{
     AliasPolicy, DisconnectCause, LostMessage, OutboxCounters, Overflow, ProtocolError, Redirect,

@@ -206,8 +206,12 @@ impl Drop for Ack {
             return;
         }
         let Core {
-            events, counters, ..
+            handle,
+            events,
+            counters,
+            ..
         } = &*self.core;
+        handle.with(|session, _| session.abandon(self.receipt));
         counters.abandoned.fetch_add(1, Ordering::Relaxed);
         events.ring(Event::NotAcknowledged {
             topic: self.topic.clone(),

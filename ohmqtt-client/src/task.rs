@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ohmqtt_codec::{Disconnect, Limits, ReasonCode};
+use ohmqtt_codec::Limits;
 use ohmqtt_driver::Driver;
 use ohmqtt_session::{ClientEvent, Instant};
 use tracing::Instrument;
@@ -23,7 +23,11 @@ const STUCK: Duration = Duration::from_secs(10);
 
 /// Runs the client until it is closed, or until an error that no waiting mends.
 pub(crate) fn run(shared: Arc<Shared>, settings: Settings) -> impl Future<Output = ()> {
-    let span = tracing::info_span!("mqtt", address = %shared.address);
+    let client_id = shared
+        .core
+        .handle
+        .read(|session| session.client_id().clone());
+    let span = tracing::info_span!("mqtt", client_id = client_id.as_str());
     let error = shared.error(ConnectErrorKind::Closed);
     let mut end = End { shared, error };
     let run = async move {
@@ -80,7 +84,7 @@ pub(crate) async fn drain(shared: &Shared) -> std::convert::Infallible {
     shared
         .core
         .handle
-        .with(|session, _| session.disconnect(Disconnect::new(ReasonCode::NORMAL_DISCONNECTION)));
+        .with(|session, _| session.disconnect(shared.core.last_word()));
     std::future::pending().await
 }
 
@@ -102,7 +106,8 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
     match event {
         ClientEvent::Connected(connack) => {
             let session_present = connack.session_present;
-            tracing::info!(session_present, "connected");
+            let assigned = connack.properties.assigned_client_identifier();
+            tracing::info!(session_present, assigned, "connected");
             {
                 let mut routes = shared.routes();
                 routes.connected(session_present);

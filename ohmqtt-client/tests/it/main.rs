@@ -6,6 +6,7 @@ mod bad_input;
 mod blocking;
 mod cancel;
 mod close;
+mod health;
 #[cfg(unix)]
 mod mosquitto;
 mod overload;

@@ -241,6 +241,8 @@ async fn a_store_that_fails_fails_the_publish_and_recovers() {
         client.store_error(),
         Some(StoreError::Full { .. })
     ));
+    let health = client.health().to_string();
+    assert!(health.contains("the store failed: "), "{health}");
     assert_eq!(client.metrics().queued_messages, 0);
     assert_eq!(client.metrics().outbox.store_failed, 1);
     store.fails.store(false, Ordering::SeqCst);
