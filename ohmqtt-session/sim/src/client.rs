@@ -7,8 +7,8 @@ use ohmqtt_codec::{
     TopicName, UnsubscribeFilters, UnsubscribeProperties,
 };
 use ohmqtt_session::{
-    AliasPolicy, ClientSession, DisconnectCause, Message, PublishError, PublishOptions,
-    ServerSession, Session, SessionLoss, Ticket,
+    AliasPolicy, ClientSession, DisconnectCause, Message, ProtocolError, PublishError,
+    PublishOptions, ServerSession, Session, SessionLoss, Ticket,
 };
 
 use crate::context::Context;
@@ -57,6 +57,7 @@ impl World {
             .trace
             .line(|| format!("connection {id} begins"));
         self.context.plant.connected();
+        self.context.abandoned = false;
         self.context.activity += 1;
         self.client_on = Some(id);
         self.client.handle_connected(now);
@@ -133,6 +134,10 @@ impl World {
                     self.requests.remove(&ticket),
                     "an answer to {ticket:?}, which was not asked, or answered before"
                 ),
+                // Where the application has let go of messages, nothing can mend the excess of the server but a new connection.
+                Own::Disconnected(DisconnectCause::Protocol(
+                    ProtocolError::ReceiveMaximumExceeded { .. },
+                )) if self.context.abandoned && self.context.setup.excess > 0 => {}
                 Own::Disconnected(DisconnectCause::Protocol(error)) => {
                     rule!(false, "the client finds fault with the server: {error}");
                 }
@@ -148,12 +153,23 @@ impl World {
     }
 
     pub(crate) fn acknowledge_client(&mut self) -> Result {
+        if !self.peace && self.context.chance(self.context.setup.rates.abandon) {
+            return self.abandon_client();
+        }
         while let Some((receipt, answer)) = self.context.answer(Side::Client, self.peace)? {
             self.client.acknowledge(receipt, answer);
             self.context.settle(Side::Client, &mut self.client)?;
             if !self.peace && self.context.rng.bool() {
                 break;
             }
+        }
+        self.hear_client()
+    }
+
+    fn abandon_client(&mut self) -> Result {
+        if let Some(receipt) = self.context.abandon()? {
+            self.context.plant.abandon(&mut self.client, receipt);
+            self.context.settle(Side::Client, &mut self.client)?;
         }
         self.hear_client()
     }

@@ -48,6 +48,8 @@ pub(crate) struct Context {
     pub(crate) own: Vec<Own>,
     /// Grows with everything that happens.
     pub(crate) activity: u64,
+    /// The client's application has let go of a message on the connection that stands.
+    pub(crate) abandoned: bool,
     /// The identifier of the PUBLISH that is being handled.
     arriving: Option<PacketId>,
 }
@@ -62,6 +64,16 @@ pub(crate) struct Held {
 impl Context {
     pub(crate) fn new(mut rng: Rng, plant: Plant, trace: Trace) -> Self {
         let setup = Setup::random(&mut rng);
+        let mut may_say = vec![
+            (Side::Client, ReasonCode::NORMAL_DISCONNECTION),
+            (Side::Client, ReasonCode::UnspecifiedError),
+            (Side::Server, ReasonCode::KeepAliveTimeout),
+            (Side::Server, ReasonCode::SessionTakenOver),
+            (Side::Server, ReasonCode::ServerShuttingDown),
+        ];
+        if setup.excess > 0 && setup.rates.abandon > 0 {
+            may_say.push((Side::Client, ReasonCode::ReceiveMaximumExceeded));
+        }
         Self {
             now: Instant::from_unix_micros(1_800_000_000_000_000),
             setup,
@@ -72,13 +84,8 @@ impl Context {
             disks: Sides::default(),
             numbers: Sides::default(),
             inbox: Sides::default(),
-            may_say: vec![
-                (Side::Client, ReasonCode::NORMAL_DISCONNECTION),
-                (Side::Client, ReasonCode::UnspecifiedError),
-                (Side::Server, ReasonCode::KeepAliveTimeout),
-                (Side::Server, ReasonCode::SessionTakenOver),
-                (Side::Server, ReasonCode::ServerShuttingDown),
-            ],
+            may_say,
+            abandoned: false,
             reads: Sides::default(),
             payloads: Sides::default(),
             own: Vec::new(),
@@ -199,6 +206,7 @@ impl Context {
                 let (topic, may_crash) = (message.topic.as_str(), self.setup.durable[side]);
                 let sender = &mut self.ledgers[side.other()];
                 sender.arrives(n, message.qos, topic, self.arriving, may_crash)?;
+                sender.handed_over(n, receipt);
                 if let Some(receipt) = receipt {
                     self.inbox[side].push(Held { receipt, n });
                 }
@@ -274,7 +282,8 @@ impl Context {
         Happening: From<S::Event>,
     {
         // What comes while the end is under way is read by nobody.
-        if !session.is_ready() || session.is_ending() {
+        let is_ready = session.is_ready() || self.plant.reads_on(side);
+        if !is_ready || session.is_ending() {
             return Ok(false);
         }
         let limits = Limits::new(wire.accepts[side].packet_size);
@@ -287,7 +296,11 @@ impl Context {
             .line(|| format!("{side} reads on {id}: {}", trace::packet(&packet)));
         rules::received(self, side, wire, &packet)?;
         let again = self.plant.delivers_again(side, &packet);
-        if let Some(packet) = self.plant.incoming(side, packet) {
+        if let Some(mut packet) = self.plant.incoming(side, packet) {
+            if let ohmqtt_codec::Packet::Connect(connect) = &mut packet {
+                let said = &mut connect.properties;
+                said.set_receive_maximum(self.setup.exceeds(said.receive_maximum()));
+            }
             self.arriving = match &packet {
                 ohmqtt_codec::Packet::Publish(publish) => publish.delivery.packet_id(),
                 _ => None,
@@ -452,6 +465,21 @@ impl Context {
             }
         }
         Ok(())
+    }
+
+    /// Takes a message out of the hands of the client's application, at random, which says nothing to it.
+    pub(crate) fn abandon(&mut self) -> Result<Option<Receipt>> {
+        let held = &mut self.inbox[Side::Client];
+        if held.is_empty() {
+            return Ok(None);
+        }
+        let Held { receipt, n } = held.swap_remove(self.rng.usize(..held.len()));
+        self.activity += 1;
+        self.abandoned = true;
+        self.trace
+            .line(|| format!("client abandons #{n} {receipt:?}"));
+        self.ledgers[Side::Server].abandons(n, receipt)?;
+        Ok(Some(receipt))
     }
 
     /// Takes a message out of an application's hands, at random, with its answer.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ohmqtt_codec::{PacketId, Qos, ReasonCode};
-use ohmqtt_session::{Instant, LostMessage, Lsn, SessionLoss, Ticket};
+use ohmqtt_session::{Instant, LostMessage, Lsn, Receipt, SessionLoss, Ticket};
 
 use crate::side::Side;
 use crate::trace::{Result, rule};
@@ -53,6 +53,9 @@ struct Entry {
     /// How often the receiving application has it.
     held: u32,
     refused: bool,
+    /// What the receiving application was to acknowledge it by when it got it last; and that it has let go of that without a word.
+    receipt: Option<Receipt>,
+    abandoned: bool,
     /// The side that keeps the session threw it away.
     gone: bool,
     may_double: bool,
@@ -115,6 +118,8 @@ impl Ledger {
             seen: false,
             held: 0,
             refused: false,
+            receipt: None,
+            abandoned: false,
             gone: false,
             may_double: false,
             restored: false,
@@ -428,6 +433,34 @@ impl Ledger {
         if let Some(id) = id.filter(|_| qos == Qos::ExactlyOnce && may_crash) {
             self.tentative.insert(id, n);
         }
+        Ok(())
+    }
+
+    /// It is to be acknowledged by this, however often it came before.
+    pub(crate) fn handed_over(&mut self, n: u32, receipt: Option<Receipt>) {
+        let entry = usize::try_from(n).ok();
+        if let Some(entry) = entry.and_then(|n| self.entries.get_mut(n)) {
+            (entry.receipt, entry.abandoned) = (receipt, false);
+        }
+    }
+
+    /// The receiving application lets go of a message without a word: it does not have it, and is to get it again.
+    pub(crate) fn abandons(&mut self, n: u32, receipt: Receipt) -> Result {
+        let entry = self.entry(n, "abandoning of")?;
+        entry.held = entry.held.saturating_sub(1);
+        // What came again since is another matter.
+        entry.abandoned |= entry.receipt == Some(receipt);
+        self.tentative.retain(|_, tentative| *tentative != n);
+        Ok(())
+    }
+
+    /// An acknowledgement of this message leaves.
+    pub(crate) fn acknowledges(&mut self, n: u32) -> Result {
+        let entry = self.entry(n, "acknowledgement of")?;
+        rule!(
+            !entry.abandoned,
+            "#{n} is acknowledged, and the application has abandoned it"
+        );
         Ok(())
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn sent(context: &mut Context, side: Side, wire: &mut Wire, packet: &
         "{name} has {length} bytes and the other side accepts {limit}"
     );
     match packet {
-        Packet::Connect(connect) => sent_connect(wire, connect, context.now),
+        Packet::Connect(connect) => sent_connect(context, wire, connect),
         Packet::ConnAck(connack) => sent_connack(wire, connack),
         Packet::Publish(publish) => sent_publish(context, side, wire, publish)?,
         Packet::PubAck(ack) => {
@@ -52,6 +52,7 @@ pub(crate) fn sent(context: &mut Context, side: Side, wire: &mut Wire, packet: &
                 "PUBACK id {} by the {side}, and id {want:?} comes next",
                 ack.packet_id.get()
             );
+            acknowledges(context, side, ack.packet_id)?;
         }
         Packet::PubRec(ack) => sent_pubrec(context, side, wire, ack)?,
         Packet::PubRel(ack) => sent_pubrel(context, side, wire, ack)?,
@@ -75,13 +76,13 @@ pub(crate) fn sent(context: &mut Context, side: Side, wire: &mut Wire, packet: &
     Ok(())
 }
 
-fn sent_connect(wire: &mut Wire, connect: &Connect, now: Instant) {
+fn sent_connect(context: &Context, wire: &mut Wire, connect: &Connect) {
     wire.connect = true;
-    (wire.begun, wire.last_sent) = (now, now);
+    (wire.begun, wire.last_sent) = (context.now, context.now);
     wire.keep_alive = connect.keep_alive;
     let said = &connect.properties;
     wire.accepts[Side::Client] = Accepts {
-        receive_maximum: said.receive_maximum().map_or(u16::MAX, NonZeroU16::get),
+        receive_maximum: context.setup.exceeds(said.receive_maximum()).get(),
         packet_size: said.maximum_packet_size().map_or(u32::MAX, NonZeroU32::get),
         alias_maximum: said.topic_alias_maximum().unwrap_or(0),
     };
@@ -210,7 +211,16 @@ fn sent_topic(side: Side, wire: &mut Wire, publish: &Publish) -> Result {
     Ok(())
 }
 
-fn sent_pubrec(context: &Context, side: Side, wire: &mut Wire, ack: &Ack) -> Result {
+/// An application has given its word on each message that is acknowledged.
+fn acknowledges(context: &mut Context, side: Side, id: PacketId) -> Result {
+    let flight = context.flights[side.other()].by_id.get(&id);
+    match flight.map(|flight| flight.n) {
+        Some(n) => context.ledgers[side.other()].acknowledges(n),
+        None => Ok(()),
+    }
+}
+
+fn sent_pubrec(context: &mut Context, side: Side, wire: &mut Wire, ack: &Ack) -> Result {
     let (id, want) = (ack.packet_id, wire.to_rec[side].pop_front());
     // 4.6: PUBRECs in the order of the PUBLISHes.
     rule!(
@@ -225,7 +235,7 @@ fn sent_pubrec(context: &Context, side: Side, wire: &mut Wire, ack: &Ack) -> Res
         "PUBREC id {} by the {side} before that is stored",
         id.get()
     );
-    Ok(())
+    acknowledges(context, side, id)
 }
 
 fn sent_pubrel(context: &mut Context, side: Side, wire: &mut Wire, ack: &Ack) -> Result {

@@ -20,6 +20,8 @@ pub(crate) struct Rates {
     pub(crate) jump: u32,
     pub(crate) store_failure: u32,
     pub(crate) refusal: u32,
+    /// The client's application lets go of a message without a word.
+    pub(crate) abandon: u32,
     pub(crate) disconnect: u32,
     pub(crate) deadline: u32,
     pub(crate) forget: u32,
@@ -34,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) clean_start: bool,
     pub(crate) keep_alive: u16,
     pub(crate) receive_maximum: Sides<u16>,
+    /// The server sends so many messages more than the client's Receive Maximum.
+    pub(crate) excess: u16,
     pub(crate) alias_maximum: Sides<u16>,
     pub(crate) packet_size: Sides<Option<u32>>,
     pub(crate) outbox: Sides<OutboxConfig>,
@@ -62,6 +66,7 @@ impl Setup {
             jump: sometimes(3, 10),
             store_failure: sometimes(2, 600),
             refusal: sometimes(4, 200),
+            abandon: sometimes(3, 200),
             disconnect: sometimes(3, 10),
             deadline: 50 + sometimes(3, 600),
             forget: sometimes(2, 60),
@@ -104,6 +109,11 @@ impl Setup {
             clean_start: rng.bool(),
             keep_alive: if rng.u8(..4) == 0 { 0 } else { rng.u16(2..60) },
             receive_maximum: Sides([maximum(rng), maximum(rng)]),
+            excess: match rng.u8(..8) {
+                0 => rng.u16(1..=3),
+                1 => u16::MAX,
+                _ => 0,
+            },
             alias_maximum: Sides([aliases(rng), aliases(rng)]),
             packet_size: Sides([size(rng), size(rng)]),
             outbox: Sides([outbox(rng), outbox(rng)]),
@@ -111,6 +121,11 @@ impl Setup {
             refuse_unstored: rng.bool(),
             rates,
         }
+    }
+
+    /// How many messages of QoS 1 and 2 the server sends at once to a client that has said this in CONNECT.
+    pub(crate) fn exceeds(&self, said: Option<NonZeroU16>) -> NonZeroU16 {
+        said.unwrap_or(NonZeroU16::MAX).saturating_add(self.excess)
     }
 
     /// What the client is told at its beginning. After a crash of a client with a store it vouches for what the store holds.

@@ -306,7 +306,9 @@ impl World {
 
     fn make_peace(&mut self) -> Result {
         self.peace = true;
-        let all = self.context.rng.bool() || self.context.setup.rates.half_open > 0;
+        let mut all = self.context.rng.bool() || self.context.setup.rates.half_open > 0;
+        // What was abandoned comes again on another connection only.
+        all |= self.client.abandoned() > 0;
         if all {
             self.cut(true);
         }
@@ -429,6 +431,7 @@ impl World {
             "the client's outbox holds {messages} messages and {bytes} bytes"
         );
         let maximum = usize::from(setup.receive_maximum[Side::Client]);
+        let maximum = maximum + usize::from(setup.excess > 0);
         rule!(
             self.client.unacknowledged() <= maximum,
             "the client's application has {} messages, and its Receive Maximum is {maximum}",

@@ -69,13 +69,21 @@ bugs! {
     LoadCutShort: "of a stretch that is read the last message is left out" => "stuck",
     PayloadKept: "payloads that are stored stay in memory" => "payloads in memory",
     ReceivedForgotten: "a received identifier is not read back from the store" => "at QoS 2 is delivered twice",
+    ReadinessIgnored: "packets are read though the session takes none" => "finds fault with the server",
+    AbandonedKept: "the session does not hear that a message is abandoned" => "stuck",
+    AbandonedAcknowledged: "a message that is abandoned is acknowledged" => "has abandoned it",
 }
 
 impl Bug {
     /// The side that it can stand at, if not both.
     pub(super) fn side(self) -> Option<Side> {
         match self {
-            Self::SessionKept | Self::PingStorm | Self::PingForgotten => Some(Side::Client),
+            Self::SessionKept
+            | Self::PingStorm
+            | Self::PingForgotten
+            | Self::ReadinessIgnored
+            | Self::AbandonedKept
+            | Self::AbandonedAcknowledged => Some(Side::Client),
             _ => None,
         }
     }

@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 
 use fastrand::Rng;
-use ohmqtt_codec::{Delivery, Packet, PacketId, Publish, PublishTopic, Qos, TopicAlias, TopicName};
+use ohmqtt_codec::{
+    Delivery, Packet, PacketId, Publish, PublishTopic, Qos, ReasonCode, TopicAlias, TopicName,
+};
 use ohmqtt_session::{
-    Backlog, Key, Load, Loaded, LostMessage, Message, OutboxConfig, Overflow, PublishOptions,
-    Receipt, Record, StoreOp, Ticket,
+    Backlog, ClientSession, Key, Load, Loaded, LostMessage, Message, OutboxConfig, Overflow,
+    PublishOptions, Receipt, Record, StoreOp, Ticket,
 };
 
 pub use self::bug::Bug;
@@ -185,6 +187,20 @@ impl Plant {
             _ => {}
         }
         Some(packet)
+    }
+
+    /// Whether packets are read though the session takes none.
+    pub(crate) fn reads_on(&self, side: Side) -> bool {
+        self.at(side) == Some(Bug::ReadinessIgnored)
+    }
+
+    /// The application lets go of a message without a word.
+    pub(crate) fn abandon(&self, client: &mut ClientSession, receipt: Receipt) {
+        match self.at(Side::Client) {
+            Some(Bug::AbandonedKept) => {}
+            Some(Bug::AbandonedAcknowledged) => client.acknowledge(receipt, ReasonCode::Success),
+            _ => client.abandon(receipt),
+        }
     }
 
     /// The session has handed a message to the application.
