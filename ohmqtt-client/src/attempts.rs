@@ -11,6 +11,7 @@ use ohmqtt_transport::{Endpoint, Phase, Transport, TransportError, TransportErro
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::auth::converse;
 use crate::builder::Settings;
 use crate::client::Shared;
 use crate::error::{ConnectError, ConnectErrorKind};
@@ -70,7 +71,8 @@ pub(crate) async fn attempts<F: FnMut(ClientEvent)>(
         if let ConnectErrorKind::Closed = error.kind {
             return error;
         }
-        if let Some(kind) = settings.servers.ended(&server, &error, stood) {
+        let mends = settings.login.may_mend(&error, stood) || error.is_retryable();
+        if let Some(kind) = settings.servers.ended(&server, &error, stood, mends) {
             error.kind = kind;
         }
         if stood != Stood::Never {
@@ -93,6 +95,7 @@ pub(crate) async fn attempts<F: FnMut(ClientEvent)>(
                 last_error: Some(error.clone()),
             });
         });
+        shared.auth.ended(&error);
         shared.core.events.ring(match stood {
             Stood::Never => Event::ConnectFailed {
                 error: error.clone(),
@@ -116,7 +119,7 @@ struct Ended {
 /// Connects to a server and serves the connection until its end.
 async fn connection<F: FnMut(ClientEvent)>(
     shared: &Shared,
-    settings: &Settings,
+    settings: &mut Settings,
     driver: &mut Driver<ClientSession, F>,
     server: &Endpoint,
 ) -> Ended {
@@ -124,9 +127,10 @@ async fn connection<F: FnMut(ClientEvent)>(
         kind,
         stood: Stood::Never,
     };
-    let deadline = Instant::now() + settings.connect_timeout;
+    let timeout = settings.connect_timeout;
+    let deadline = Instant::now() + timeout;
     let stream = tokio::select! {
-        stream = connect(settings, server, deadline) => stream,
+        stream = connect(shared, settings, server, deadline) => stream,
         never = driver.idle() => match never {},
         () = closing_time(shared) => return never(ConnectErrorKind::Closed),
     };
@@ -139,6 +143,7 @@ async fn connection<F: FnMut(ClientEvent)>(
         // The session hears of the stream before it is told to leave: to leave means nothing without one.
         biased;
         result = driver.run(stream) => result,
+        never = converse(shared, &mut settings.login, deadline, timeout) => match never {},
         () = overdue(shared, deadline) => Err(io::ErrorKind::TimedOut.into()),
         never = drain(shared) => match never {},
         never = unstick(shared) => match never {},
@@ -149,15 +154,24 @@ async fn connection<F: FnMut(ClientEvent)>(
         true if began.elapsed() < STABLE => Stood::Briefly,
         true => Stood::Long,
     };
-    let kind = reason(server, shared.take_cause(), result, stood);
+    let cause = shared.take_cause();
+    let kind = match shared.auth.take_failure() {
+        Some(failure) => failure,
+        None => settings.login.explain(reason(server, cause, result, stood)),
+    };
     Ended { kind, stood }
 }
 
 async fn connect(
-    settings: &Settings,
+    shared: &Shared,
+    settings: &mut Settings,
     server: &Endpoint,
     deadline: Instant,
 ) -> Result<Box<dyn Transport>, ConnectErrorKind> {
+    settings
+        .login
+        .prepare(&shared.core.handle, deadline)
+        .await?;
     let connect = settings.connector.connect(server);
     match tokio::time::timeout_at(deadline, connect).await {
         Ok(Ok(stream)) => Ok(stream),

@@ -15,6 +15,7 @@ use ohmqtt_transport::Endpoint;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use crate::auth::ReauthenticateError;
 use crate::error::{ConfigError, PublishError, SubscribeError};
 use crate::events::Event;
 use crate::health::Health;
@@ -160,6 +161,11 @@ impl Client {
             inner: self.inner.events(),
             runtime: Arc::clone(&self.runtime),
         }
+    }
+
+    /// Authenticates anew on the connection that stands, and blocks until that has ended, as [`crate::Client::reauthenticate`].
+    pub fn reauthenticate(&self) -> Result<(), ReauthenticateError> {
+        self.runtime.handle.block_on(self.inner.reauthenticate())
     }
 
     /// Counters, and what stands now.

@@ -11,6 +11,7 @@ use ohmqtt_session::{ClientSession, DisconnectCause};
 use ohmqtt_store::StoreError;
 use ohmqtt_transport::Endpoint;
 
+use crate::auth::{Exchange, ReauthenticateError};
 use crate::builder::{ClientBuilder, Settings};
 use crate::callback::Callbacks;
 use crate::core::Core;
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) routes: Mutex<Routes>,
     pub(crate) callbacks: Arc<Callbacks>,
     pub(crate) status: Cell<Status>,
+    pub(crate) auth: Exchange,
     /// A SUBSCRIBE or UNSUBSCRIBE waits until a Packet Identifier is free.
     short_of_ids: AtomicBool,
     /// Messages that nobody claims hold up all others.
@@ -155,6 +157,7 @@ impl Client {
             routes: Mutex::new(routes),
             callbacks: Callbacks::new(runtime.clone()),
             status: Cell::new(status),
+            auth: Exchange::new(settings.login.authenticator.is_some()),
             short_of_ids: AtomicBool::new(false),
             stuck: Cell::new(false),
             address,
@@ -238,6 +241,16 @@ impl Client {
     /// What happens to the client from now on: connections, their ends, what was lost or refused.
     pub fn events(&self) -> Events {
         self.shared.core.events.listen()
+    }
+
+    /// Authenticates anew on the connection that stands, by the [authenticator](ClientBuilder::authenticator) (section 4.12.1), and waits
+    /// for the end of it. Messages flow meanwhile. A failure ends the connection, except one to begin.
+    ///
+    /// It may take as long as [connecting may](ClientBuilder::connect_timeout).
+    ///
+    /// Cancel safety: once polled, the exchange goes on also when the future is dropped.
+    pub async fn reauthenticate(&self) -> Result<(), ReauthenticateError> {
+        self.shared.auth.reauthenticate().await
     }
 
     /// Counters, and what stands now. Cheap enough to be asked each second.
@@ -385,6 +398,7 @@ impl Shared {
     /// The task has ended: everyone who waits is told.
     pub(crate) fn end(&self, error: ConnectError) {
         self.routes().end();
+        self.auth.ended(&error);
         self.status.update(|status| {
             status.turn(ConnectionState::Closed { error });
             status.tried = true;

@@ -1,6 +1,7 @@
 //! What can go wrong, one type per operation. Messages name the address, the phase and what to do; none holds a secret.
 
 use std::io;
+use std::sync::Arc;
 
 use ohmqtt_codec::{InvalidTopic, ReasonCode, TopicName};
 use ohmqtt_session::{
@@ -9,6 +10,8 @@ use ohmqtt_session::{
 };
 use ohmqtt_store::StoreError;
 use ohmqtt_transport::TransportError;
+
+use crate::auth::AuthenticationError;
 
 /// The client was not given what it needs. Nothing was tried.
 #[derive(Debug, thiserror::Error)]
@@ -54,16 +57,22 @@ pub struct ConnectError {
 pub enum ConnectErrorKind {
     /// The network, or what stands in it.
     #[error("{0}")]
-    Transport(#[source] std::sync::Arc<TransportError>),
+    Transport(#[source] Arc<TransportError>),
     /// The stream did not stand in time.
     #[error("timed out")]
     TimedOut,
     /// The stream broke.
     #[error("the stream broke: {0}")]
-    Stream(#[source] std::sync::Arc<io::Error>),
+    Stream(#[source] Arc<io::Error>),
     /// What answered does not speak MQTT 5.0.
     #[error("the answer is not one of MQTT 5.0: {0}")]
     NotMqtt(#[source] ProtocolError),
+    /// User name and password could not be had from their [provider](crate::CredentialsProvider), or do not fit CONNECT.
+    #[error("no credentials: {0}")]
+    Credentials(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// Enhanced authentication failed, at a connect or later.
+    #[error("{0}")]
+    Authentication(#[source] Box<AuthenticationError>),
     /// Servers referred to each other more often than is followed.
     #[error("redirected {times} times in a row, and again")]
     TooManyRedirects {
@@ -83,8 +92,10 @@ impl ConnectError {
     pub fn is_retryable(&self) -> bool {
         match &self.kind {
             ConnectErrorKind::Transport(error) => error.is_retryable(),
+            ConnectErrorKind::Authentication(error) => error.is_retryable(),
             ConnectErrorKind::TimedOut
             | ConnectErrorKind::Stream(_)
+            | ConnectErrorKind::Credentials(_)
             | ConnectErrorKind::TooManyRedirects { .. } => true,
             ConnectErrorKind::Session(cause) => match cause {
                 // The same CONNECT would be no better the next time.
@@ -118,6 +129,7 @@ impl ConnectError {
             ConnectErrorKind::Session(DisconnectCause::ByPeer(disconnect)) => {
                 Some(disconnect.reason)
             }
+            ConnectErrorKind::Authentication(error) => error.reason,
             _ => None,
         }
     }
@@ -160,6 +172,7 @@ fn hint(kind: &ConnectErrorKind) -> &'static str {
         }
         ConnectErrorKind::Session(DisconnectCause::Refused(connack)) => connack.reason,
         ConnectErrorKind::Session(DisconnectCause::ByPeer(disconnect)) => disconnect.reason,
+        ConnectErrorKind::Authentication(error) => return error.hint(),
         ConnectErrorKind::TooManyRedirects { .. } => {
             return "; do the servers refer to each other?";
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ohmqtt_codec::{Qos, ReasonCode, TopicName};
 use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
 
+use crate::auth::ReauthenticateError;
 use crate::error::ConnectError;
 
 /// How many events wait for a slow listener.
@@ -37,6 +38,12 @@ pub enum Event {
         error: ConnectError,
         /// How long until the next attempt; `None`: there will be none.
         retry_in: Option<Duration>,
+    },
+    /// A [re-authentication](crate::Client::reauthenticate) has ended, and the connection stands. One that ends the connection is told as
+    /// [`Disconnected`](Self::Disconnected).
+    Reauthenticated {
+        /// How it ended.
+        result: Result<(), ReauthenticateError>,
     },
     /// The server refused a filter, at first or when it was asked again after it had lost the session.
     SubscriptionRefused {

@@ -44,6 +44,7 @@
 mod readme {}
 
 mod attempts;
+mod auth;
 pub mod blocking;
 mod builder;
 mod callback;
@@ -62,6 +63,10 @@ mod state;
 mod subscription;
 mod task;
 
+pub use auth::{
+    AuthError, AuthenticationError, Authenticator, Credentials, CredentialsProvider,
+    ReauthenticateError,
+};
 pub use builder::{ClientBuilder, ConnectFailed};
 pub use callback::Callback;
 pub use client::Client;

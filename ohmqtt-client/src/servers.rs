@@ -88,12 +88,13 @@ impl Servers {
         }
     }
 
-    /// A connection to `server`, or an attempt at one, has ended. Gives another error in the place of `error` where that says more.
+    /// A connection to `server`, or an attempt at one, has ended; `mends` is whether another may go better. Gives another error in the place of `error` where that says more.
     pub(crate) fn ended(
         &mut self,
         server: &Endpoint,
         error: &ConnectError,
         stood: Stood,
+        mends: bool,
     ) -> Option<ConnectErrorKind> {
         if stood != Stood::Never {
             self.hopeless.clear();
@@ -111,7 +112,7 @@ impl Servers {
                 return self.follow(server, redirect, others);
             }
         }
-        if !self.retry_everything && !error.is_retryable() {
+        if !self.retry_everything && !mends {
             if stood == Stood::Never || redirect.is_some() {
                 self.hopeless.push(server.clone());
             } else {
@@ -234,7 +235,8 @@ mod tests {
     /// The next server is this one, and it ends so.
     fn check(servers: &mut Servers, url: &str, error: &ConnectError, stood: Stood) {
         assert_eq!(servers.next(), Step::Try(at(url)));
-        assert!(servers.ended(&at(url), error, stood).is_none());
+        let mends = error.is_retryable();
+        assert!(servers.ended(&at(url), error, stood, mends).is_none());
     }
 
     #[test]
@@ -322,7 +324,7 @@ mod tests {
                 check(&mut servers, url, &elsewhere(other), brief);
             }
             assert_eq!(servers.next(), Step::Try(at("b")));
-            let error = servers.ended(&at("b"), &elsewhere("a"), brief);
+            let error = servers.ended(&at("b"), &elsewhere("a"), brief, false);
             let times = 3;
             assert!(
                 matches!(error, Some(ConnectErrorKind::TooManyRedirects { times: now }) if now == times)

@@ -11,6 +11,7 @@ use ohmqtt_session::{ClientEvent, Instant};
 use tracing::Instrument;
 
 use crate::attempts::attempts;
+use crate::auth::Heard;
 use crate::builder::Settings;
 use crate::client::Shared;
 use crate::error::{ConnectError, ConnectErrorKind};
@@ -128,6 +129,9 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
                 session_present,
             });
         }
+        ClientEvent::Authenticate { data } => shared.auth.hear(Heard::Challenge(data)),
+        ClientEvent::Verify { data } => shared.auth.hear(Heard::Accepted(data)),
+        ClientEvent::Authenticated { data } => shared.auth.hear(Heard::AcceptedAgain(data)),
         ClientEvent::Disconnected(cause) => shared.put_cause(cause),
         ClientEvent::Message { message, receipt } => {
             shared

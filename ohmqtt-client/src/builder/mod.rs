@@ -1,5 +1,6 @@
 //! What a client is told once: where to connect, who it is, and what it keeps.
 
+mod auth;
 #[cfg(feature = "tcp")]
 mod proxy;
 mod servers;
@@ -20,6 +21,7 @@ use ohmqtt_session::{
 use ohmqtt_store::{Durability, Prefix, Store, Writer};
 use ohmqtt_transport::{Connect, Connector, Endpoint};
 
+use crate::auth::Login;
 use crate::client::Client;
 use crate::error::{ConfigError, ConnectError};
 use crate::servers::Servers;
@@ -36,6 +38,7 @@ pub struct ClientBuilder {
     retry_everything: bool,
     problem: Option<ConfigError>,
     session: ClientConfig,
+    login: Login,
     store: Option<(Box<dyn Store>, Durability)>,
     outbox: Option<OutboxLimits>,
     /// What connects when there is no `custom`.
@@ -50,6 +53,7 @@ pub struct ClientBuilder {
 pub(crate) struct Settings {
     pub(crate) servers: Servers,
     pub(crate) connector: Arc<dyn Connect>,
+    pub(crate) login: Login,
     pub(crate) connect_timeout: Duration,
     pub(crate) backoff: BackoffLimits,
     pub(crate) seed: u64,
@@ -79,6 +83,7 @@ impl ClientBuilder {
             retry_everything: false,
             problem: None,
             session,
+            login: Login::default(),
             store: None,
             outbox: None,
             connector: Connector::new(),
@@ -298,9 +303,15 @@ impl ClientBuilder {
         }
         let receive_maximum = self.session.connect.properties.receive_maximum();
         let receive_maximum = receive_maximum.unwrap_or(NonZeroU16::MAX);
+        // Properties may name a method that needs no authenticator.
+        if self.login.method.is_none() {
+            let method = self.session.connect.properties.authentication_method();
+            self.login.method = method.and_then(|method| MqttString::try_from(method).ok());
+        }
         let settings = Settings {
             servers: Servers::new(self.endpoints, self.redirects, self.retry_everything),
             connector: self.custom.unwrap_or_else(|| Arc::new(self.connector)),
+            login: self.login,
             connect_timeout: self.session.connect_timeout,
             backoff: self.backoff,
             seed: self.seed,
