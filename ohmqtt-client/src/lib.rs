@@ -35,6 +35,7 @@
 //! | `unix` | `unix:/path` and `unix:@name`: Unix sockets, where the system has them | no |
 //! | `socks5` | proxies that speak SOCKS5 | no |
 //! | `http-proxy` | proxies that speak HTTP CONNECT | no |
+//! | `scram` | `ScramSha256`: enhanced authentication by SCRAM-SHA-256 | no |
 //! | `redb` | [`RedbStore`]: what must survive a crash, in one file | yes |
 //! | `sqlite` | `SqliteStore`: the same in an SQLite database, which is compiled in | no |
 
@@ -63,6 +64,8 @@ mod state;
 mod subscription;
 mod task;
 
+#[cfg(feature = "scram")]
+pub use auth::ScramSha256;
 pub use auth::{
     AuthError, AuthenticationError, Authenticator, Credentials, CredentialsProvider,
     ReauthenticateError,

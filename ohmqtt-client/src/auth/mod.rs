@@ -7,9 +7,13 @@ mod authenticator;
 mod credentials;
 mod exchange;
 mod login;
+#[cfg(feature = "scram")]
+mod scram;
 
 pub use authenticator::{AuthError, AuthenticationError, Authenticator};
 pub use credentials::{Credentials, CredentialsProvider};
 pub use exchange::ReauthenticateError;
 pub(crate) use exchange::{Exchange, Heard, converse};
 pub(crate) use login::Login;
+#[cfg(feature = "scram")]
+pub use scram::ScramSha256;

@@ -44,7 +44,7 @@ impl ClientBuilder {
     /// Nothing else happens on a connection before the authenticator has said whether the server is who it should be. Its failure ends
     /// the attempt as [`ConnectErrorKind::Authentication`](crate::ConnectErrorKind::Authentication).
     ///
-    /// This is one for brokers that take a token as a method of its own:
+    /// `ScramSha256` (feature `scram`) is one; this is one for brokers that take a token as a method of its own:
     ///
     /// ```
     /// use ohmqtt_client::{AuthError, Authenticator, BoxFuture, Client};
