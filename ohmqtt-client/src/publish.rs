@@ -16,7 +16,9 @@ use crate::publication::Publication;
 /// A message that is about to be published, made by [`Client::publish`](crate::Client::publish). Nothing happens until it is sent or awaited.
 ///
 /// `send()` takes it into the outbox now or says why not. `.await` waits its turn for room in the outbox and until it is *accepted*
-/// (in the store, if there is one); dropped before its turn nothing was enqueued, dropped after it the message stays.
+/// (in the store, if there is one).
+///
+/// Cancel safety: dropped before its turn nothing was enqueued, dropped after it the message stays.
 #[must_use = "a message is published by `.send()` or `.await`"]
 pub struct Publish<'a> {
     core: &'a Core,

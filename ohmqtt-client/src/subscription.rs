@@ -21,6 +21,8 @@ use crate::routes::{Awaited, Unanswered};
 /// A subscription that is about to be made, by [`Client::subscribe`]. Nothing happens until it is sent or awaited.
 ///
 /// `send()` declares it, connected or not, and returns its stream at once. `.await` also waits for the server's answer.
+///
+/// Cancel safety: when the future is dropped there is no subscription; what was asked of the server is taken back.
 #[must_use = "a subscription is made by `.send()` or `.await`"]
 #[derive(Debug)]
 pub struct Subscribe<'a> {
@@ -145,6 +147,8 @@ impl<'a> IntoFuture for Subscribe<'a> {
 /// The messages of one subscription, in the order they came.
 ///
 /// Dropping it unsubscribes in the background. It keeps its client alive.
+///
+/// Cancel safety of its items as a stream: a message is taken out only when it is returned.
 pub struct Subscription {
     /// `None` once it is left to itself.
     client: Option<Client>,
