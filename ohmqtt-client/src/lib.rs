@@ -49,6 +49,7 @@ mod auth;
 pub mod blocking;
 mod builder;
 mod callback;
+mod claims;
 mod client;
 mod core;
 mod error;

@@ -1,15 +1,16 @@
 //! Which subscriptions there are, what the server knows of them, and which of them a message is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ohmqtt_codec::{
-    Filters, ReasonCode, SubscribeProperties, SubscriptionId, TopicFilter, TopicName,
+    Filters, PacketId, ReasonCode, SubscribeProperties, SubscriptionId, TopicName,
     UnsubscribeFilters, UnsubscribeProperties,
 };
 use ohmqtt_driver::Cell;
 use ohmqtt_session::{ClientSession, Receipt, SubscribeError as NotSubscribed, Ticket};
 
+use crate::claims::Claims;
 use crate::core::Core;
 use crate::events::Event;
 use crate::message::Message;
@@ -20,6 +21,9 @@ const UNCLAIMED: usize = 1000;
 
 /// How many Subscription Identifiers there are (section 3.8.2.1.2).
 const IDENTIFIERS: u64 = 268_435_455;
+
+/// So many subscriptions are asked for under one lock of the session: few locks, and none held for long.
+const AT_ONCE: usize = 64;
 
 /// What the server said to one subscription.
 pub(crate) type Answer = Result<Vec<ReasonCode>, Unanswered>;
@@ -41,8 +45,14 @@ pub(crate) type Awaited = Arc<Cell<Option<Answer>>>;
 pub(crate) struct Routes {
     core: Arc<Core>,
     entries: BTreeMap<u64, Entry>,
+    /// Their filters.
+    claims: Claims,
+    /// Those of them that the server does not know and has not been asked for.
+    to_ask: BTreeSet<u64>,
     /// What nobody wants any more, and the server may still have.
-    leaving: BTreeMap<u64, Leaving>,
+    leaving: BTreeMap<u64, Filters>,
+    /// What of that has not been taken back yet.
+    to_leave: BTreeSet<u64>,
     next: u64,
     /// The Subscription Identifier of number 0. A session may outlive this client, and its next one counts from elsewhere.
     base: u64,
@@ -66,29 +76,10 @@ struct Entry {
     filters: Filters,
     queue: Arc<Queue>,
     answer: Awaited,
-    state: State,
     /// The server's session may hold it.
     asked: bool,
     /// How many messages had come before it.
     since: u64,
-}
-
-#[derive(Debug)]
-struct Leaving {
-    filters: Vec<TopicFilter>,
-    /// An UNSUBSCRIBE is under way.
-    requested: bool,
-}
-
-/// What the server knows of a subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Nothing.
-    Wanted,
-    /// A SUBSCRIBE is under way.
-    Requested,
-    /// It was answered.
-    Known,
 }
 
 impl Routes {
@@ -100,7 +91,10 @@ impl Routes {
         Self {
             core,
             entries: BTreeMap::new(),
+            claims: Claims::default(),
+            to_ask: BTreeSet::new(),
             leaving: BTreeMap::new(),
+            to_leave: BTreeSet::new(),
             next: 1,
             base: seed % IDENTIFIERS,
             receive_maximum: receive_maximum.into(),
@@ -124,15 +118,16 @@ impl Routes {
         self.next += 1;
         let answer = Arc::new(Cell::new(None));
         for message in self.unclaimed.drain() {
-            let wanted = claims(&filters, &message.topic);
+            let wanted = is_for(&filters, &message.topic);
             let to = if wanted { &queue } else { &self.unclaimed };
             self.dropped += to.push(message);
         }
+        self.claims.insert(&filters, number);
+        self.to_ask.insert(number);
         let entry = Entry {
             filters,
             queue,
             answer: Arc::clone(&answer),
-            state: State::Wanted,
             asked: false,
             since: self.arrived,
         };
@@ -146,26 +141,26 @@ impl Routes {
         let Some(entry) = self.entries.remove(&number) else {
             return;
         };
+        self.claims.remove(&entry.filters, number);
+        self.to_ask.remove(&number);
         entry.queue.end();
         for message in entry.queue.drain() {
             self.pass_on(message);
         }
         if entry.asked {
-            let filters = entry.filters.iter().map(|(filter, _)| filter).collect();
-            let requested = false;
-            self.leaving.insert(number, Leaving { filters, requested });
+            self.leaving.insert(number, entry.filters);
+            self.to_leave.insert(number);
         }
     }
 
     /// Finds new readers for a message that a subscription leaves behind.
     fn pass_on(&mut self, message: Message) {
         let (mut had, mut later) = (false, None);
-        for entry in self.entries.values() {
-            if claims(&entry.filters, &message.topic) {
-                let came_before = entry.since < message.number();
-                had |= came_before;
-                later = later.or((!came_before).then(|| Arc::clone(&entry.queue)));
-            }
+        let found = self.claims.find(&message.topic, std::iter::empty());
+        for entry in found.iter().filter_map(|number| self.entries.get(number)) {
+            let came_before = entry.since < message.number();
+            had |= came_before;
+            later = later.or((!came_before).then_some(&entry.queue));
         }
         match later {
             Some(queue) => self.dropped += queue.push(message),
@@ -179,8 +174,9 @@ impl Routes {
     pub(crate) fn connected(&mut self, session_present: bool) {
         if !session_present {
             self.leaving.clear();
+            self.to_leave.clear();
+            self.to_ask = self.entries.keys().copied().collect();
             for entry in self.entries.values_mut() {
-                entry.state = State::Wanted;
                 entry.asked = false;
                 // What the server said of it counts no more.
                 entry.answer.update(|answer| *answer = None);
@@ -191,65 +187,95 @@ impl Routes {
     /// Asks for every subscription the server does not know, and takes back what nobody wants any more. Without a connection that waits
     /// for one. True when it has to wait for Packet Identifiers to become free.
     pub(crate) fn reconcile(&mut self) -> bool {
-        let handle = &self.core.handle;
-        let mut short = false;
-        let wanted: Vec<_> = self
-            .entries
-            .values()
-            .flat_map(|entry| entry.filters.iter().map(|(filter, _)| filter))
-            .collect();
-        self.leaving.retain(|number, leaving| {
-            if leaving.requested {
-                return true;
-            }
+        self.core.handle.read(ClientSession::is_connected) && (self.take_back() || self.ask())
+    }
+
+    /// Takes back what nobody wants any more. True when it has to wait for Packet Identifiers.
+    fn take_back(&mut self) -> bool {
+        while let Some(number) = self.to_leave.first().copied() {
+            let filters = self
+                .leaving
+                .get(&number)
+                .into_iter()
+                .flat_map(Filters::iter);
             // What somebody wants is asked for again or was never meant to go.
-            let mut filters = leaving.filters.iter().filter(|own| !wanted.contains(own));
-            let Some(first) = filters.next() else {
-                return false;
-            };
-            let mut unsubscribed = UnsubscribeFilters::new(first);
-            filters.for_each(|filter| unsubscribed.push(filter));
-            let result = handle.with(|session, _| {
-                session.unsubscribe(
-                    unsubscribed,
-                    UnsubscribeProperties::default(),
-                    Ticket(*number),
-                )
+            let mut filters = filters
+                .map(|(own, _)| own)
+                .filter(|own| !self.claims.has(own));
+            let result = filters.next().map(|first| {
+                let mut unsubscribed = UnsubscribeFilters::new(&first);
+                filters.for_each(|filter| unsubscribed.push(&filter));
+                let properties = UnsubscribeProperties::default();
+                self.core.handle.with(|session, _| {
+                    session.unsubscribe(unsubscribed, properties, Ticket(number))
+                })
             });
-            leaving.requested = result.is_ok();
-            short |= matches!(result, Err(NotSubscribed::NoPacketId));
-            // What cannot be asked at all stays with the server until its session ends.
-            !matches!(result, Err(NotSubscribed::TooLarge { .. }))
-        });
-        for (number, entry) in self
-            .entries
-            .iter_mut()
-            .filter(|(_, entry)| entry.state == State::Wanted)
-        {
-            let (filters, ticket) = (entry.filters.clone(), Ticket(*number));
-            let mut properties = SubscribeProperties::default();
-            match handle.with(|session, _| {
-                if session.server_limits().subscription_identifiers_available
-                    && let Some(id) = identifier(self.base, *number)
-                {
-                    properties.set_subscription_identifier(id);
+            match result {
+                Some(Err(NotSubscribed::NotConnected)) => return false,
+                Some(Err(NotSubscribed::NoPacketId)) => return true,
+                Some(Ok(_)) => {}
+                // What cannot be asked at all stays with the server until its session ends.
+                Some(Err(_)) | None => {
+                    self.leaving.remove(&number);
                 }
-                session.subscribe(filters, properties, ticket)
-            }) {
-                Ok(_) => {
-                    entry.state = State::Requested;
-                    entry.asked = true;
+            }
+            self.to_leave.remove(&number);
+        }
+        false
+    }
+
+    /// Asks for what the server does not know. True when it has to wait for Packet Identifiers.
+    fn ask(&mut self) -> bool {
+        loop {
+            let numbers: Vec<_> = self.to_ask.iter().take(AT_ONCE).copied().collect();
+            if numbers.is_empty() {
+                return false;
+            }
+            for (number, result) in self.subscribe(&numbers) {
+                match result {
+                    Err(NotSubscribed::NotConnected) => return false,
+                    Err(NotSubscribed::NoPacketId) => return true,
+                    _ => {}
                 }
-                Err(NotSubscribed::NotConnected) => {}
-                Err(NotSubscribed::NoPacketId) => short = true,
-                Err(error) => {
-                    entry.state = State::Known;
-                    let answer = Unanswered::NotSent(error);
-                    entry.answer.update(|slot| *slot = Some(Err(answer)));
+                self.to_ask.remove(&number);
+                match (self.entries.get_mut(&number), result) {
+                    (Some(entry), Ok(_)) => entry.asked = true,
+                    (Some(entry), Err(error)) => {
+                        let answer = Unanswered::NotSent(error);
+                        entry.answer.update(|slot| *slot = Some(Err(answer)));
+                    }
+                    (None, _) => {}
                 }
             }
         }
-        short
+    }
+
+    /// Sends a SUBSCRIBE for each of these, up to the first for which it is not the time.
+    fn subscribe(&self, numbers: &[u64]) -> Vec<(u64, Result<PacketId, NotSubscribed>)> {
+        let mut results = Vec::with_capacity(numbers.len());
+        self.core.handle.with(|session, _| {
+            let identified = session.server_limits().subscription_identifiers_available;
+            for number in numbers {
+                let Some(entry) = self.entries.get(number) else {
+                    continue;
+                };
+                let mut properties = SubscribeProperties::default();
+                if identified && let Some(id) = identifier(self.base, *number) {
+                    properties.set_subscription_identifier(id);
+                }
+                let filters = entry.filters.clone();
+                let result = session.subscribe(filters, properties, Ticket(*number));
+                let stop = matches!(
+                    result,
+                    Err(NotSubscribed::NotConnected | NotSubscribed::NoPacketId)
+                );
+                results.push((*number, result));
+                if stop {
+                    break;
+                }
+            }
+        });
+        results
     }
 
     /// The server answered.
@@ -265,7 +291,6 @@ impl Routes {
                 });
             }
         }
-        entry.state = State::Known;
         entry.answer.update(|answer| *answer = Some(Ok(codes)));
     }
 
@@ -276,11 +301,11 @@ impl Routes {
 
     /// The connection ended before the server answered.
     pub(crate) fn lost(&mut self, ticket: Ticket) {
-        if let Some(entry) = self.entries.get_mut(&ticket.0) {
-            entry.state = State::Wanted;
+        if self.entries.contains_key(&ticket.0) {
+            self.to_ask.insert(ticket.0);
         }
-        if let Some(leaving) = self.leaving.get_mut(&ticket.0) {
-            leaving.requested = false;
+        if self.leaving.contains_key(&ticket.0) {
+            self.to_leave.insert(ticket.0);
         }
     }
 
@@ -291,48 +316,25 @@ impl Routes {
         receipt: Option<Receipt>,
     ) {
         self.arrived += 1;
-        let named = self.named(&message);
+        let identifiers = message.properties.subscription_identifiers();
+        let named = identifiers.map(|id| number(self.base, id));
+        let found = self.claims.find(&message.topic, named);
         // They are between this client and the server; a message that is published on has none.
         message.properties.remove_subscription_identifiers();
-        let matches = |entry: &&Entry| {
-            if named.is_empty() {
-                claims(&entry.filters, &message.topic)
-            } else {
-                entry.filters.iter().any(|(own, _)| named.contains(&own))
-            }
-        };
-        let queues: Vec<_> = self
-            .entries
-            .values()
-            .filter(matches)
-            .map(|entry| Arc::clone(&entry.queue))
-            .collect();
-        let shares = queues.len().max(1);
+        let shares = found.len().max(1);
         let core = Arc::clone(&self.core);
         let message = Message::new(core, message, self.arrived, receipt, shares);
-        match queues.split_last() {
-            Some((last, others)) => {
-                for queue in others {
-                    self.dropped += queue.push(message.clone());
-                }
-                self.dropped += last.push(message);
-            }
-            None => self.keep_unclaimed(message),
+        let queue = |number| self.entries.get(number).map(|entry| &entry.queue);
+        let Some((last, others)) = found.split_last() else {
+            self.keep_unclaimed(message);
+            return;
+        };
+        for queue in others.iter().filter_map(queue) {
+            self.dropped += queue.push(message.clone());
         }
-    }
-
-    /// The filters for which the server sent this message, where it says so. For overlapping ones it may send a message each
-    /// (section 3.3.4), and each is for its own subscription only.
-    fn named(&self, message: &ohmqtt_session::Message) -> Vec<TopicFilter> {
-        let entries = message
-            .properties
-            .subscription_identifiers()
-            .filter_map(|id| self.entries.get(&number(self.base, id)));
-        // Of subscriptions with the same filter the server knows the last: the filter counts, not the subscription.
-        entries
-            .flat_map(|entry| entry.filters.iter().map(|(filter, _)| filter))
-            .filter(|filter| filter.matches(&message.topic))
-            .collect()
+        if let Some(queue) = queue(last) {
+            self.dropped += queue.push(message);
+        }
     }
 
     fn keep_unclaimed(&mut self, mut message: Message) {
@@ -394,6 +396,6 @@ fn number(base: u64, id: SubscriptionId) -> u64 {
     (u64::from(id.get()) - 1 + IDENTIFIERS - base) % IDENTIFIERS
 }
 
-fn claims(filters: &Filters, topic: &TopicName) -> bool {
+fn is_for(filters: &Filters, topic: &TopicName) -> bool {
     filters.iter().any(|(filter, _)| filter.matches(topic))
 }

@@ -167,11 +167,16 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
             shared.core.publications.end(ticket, Err(why));
             shared.made_room();
         }
-        ClientEvent::Subscribed { ticket, suback } => shared
-            .routes()
-            .answered(ticket, suback.codes.iter().collect()),
+        ClientEvent::Subscribed { ticket, suback } => {
+            let codes = suback.codes.iter().collect();
+            shared.routes().answered(ticket, codes);
+            shared.made_room();
+        }
         ClientEvent::RequestLost { ticket } => shared.routes().lost(ticket),
-        ClientEvent::Unsubscribed { ticket, .. } => shared.routes().left(ticket),
+        ClientEvent::Unsubscribed { ticket, .. } => {
+            shared.routes().left(ticket);
+            shared.made_room();
+        }
         other => tracing::debug!(event = ?other, "not handled"),
     }
 }

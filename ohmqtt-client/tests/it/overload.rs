@@ -122,3 +122,31 @@ async fn a_reader_that_acknowledges_by_itself_does_so_for_what_it_got_only() {
     message.ack();
     conn.puback(2).await;
 }
+
+/// More subscriptions than there are Packet Identifiers, declared before the connection: each answer makes way for the next.
+#[tokio::test]
+async fn seventy_thousand_subscriptions_are_asked_for_as_identifiers_become_free() {
+    const COUNT: usize = 70_000;
+    let script = Script::start().await;
+    let client = script.client().start().unwrap();
+    let inboxes: Vec<_> = (0..COUNT)
+        .map(|n| client.subscribe(&n.to_string()).send().unwrap())
+        .collect();
+    let mut conn = script.accept().await;
+    for n in 0..COUNT {
+        let subscribe = conn.subscribe().await;
+        let (filter, _) = subscribe.filters.iter().next().unwrap();
+        assert_eq!(filter.as_str(), n.to_string());
+        conn.grant(&subscribe).await;
+    }
+    soon(inboxes[COUNT - 1].granted()).await.unwrap();
+    drop(inboxes);
+    for n in 0..COUNT {
+        let unsubscribe = conn.unsubscribe().await;
+        let filter = unsubscribe.filters.iter().next().unwrap();
+        assert_eq!(filter.as_str(), n.to_string());
+        conn.unsuback(&unsubscribe).await;
+    }
+    assert_eq!(conn.before_echo().await, []);
+    drop(client);
+}

@@ -175,6 +175,20 @@ async fn a_subscription_dropped_without_a_connection_leaves_the_server_at_the_ne
     drop(client);
 }
 
+/// Another subscription that had the filter meanwhile, and was never asked for, does not keep it there.
+#[tokio::test]
+async fn a_filter_that_nobody_wants_in_the_end_leaves_the_server() {
+    let script = Script::start().await;
+    let (client, conn, inbox) = script.subscribed("t").await;
+    drop(conn);
+    let (mut conn, _) = script.connect().await;
+    drop(inbox);
+    drop(client.subscribe("t").send().unwrap());
+    conn.connack(true).await;
+    let unsubscribe = conn.unsubscribe().await;
+    assert_eq!(left(&unsubscribe), ["t"]);
+}
+
 #[tokio::test]
 async fn a_new_session_needs_no_unsubscribe() {
     let script = Script::start().await;
