@@ -225,17 +225,23 @@ impl Client {
         StateWatch::new(Arc::clone(&self.shared))
     }
 
-    /// Waits until the connection stands as `wanted` says.
+    /// Waits until the connection stands as `wanted` says, or the client has closed, and returns how it stands. A state that is over
+    /// before it was looked at may be missed.
     ///
     /// Cancel safety: nothing happens when the future is dropped.
     pub async fn wait_for(
         &self,
-        mut wanted: impl FnMut(&ConnectionState) -> bool + Unpin,
+        mut wanted: impl FnMut(&ConnectionState) -> bool,
     ) -> ConnectionState {
-        self.shared
-            .status
-            .until(|status| wanted(&status.connection).then(|| status.connection.clone()))
-            .await
+        let mut watch = self.watch();
+        let mut state = watch.current();
+        // The user's function is called with no lock held: it may ask the client.
+        while !wanted(&state)
+            && let Some(next) = watch.changed().await
+        {
+            state = next;
+        }
+        state
     }
 
     /// What happens to the client from now on: connections, their ends, what was lost or refused.

@@ -115,7 +115,8 @@ impl Core {
     /// Remembers the first message that finds no room, until one does.
     fn note_full(&self, refused: Option<&Message>) {
         // On the way of every message there is no lock to be had for this.
-        if self.was_full.swap(refused.is_some(), Ordering::Relaxed) != refused.is_some() {
+        if self.was_full.load(Ordering::Relaxed) != refused.is_some() {
+            self.was_full.store(refused.is_some(), Ordering::Relaxed);
             *self.full() = refused.map(|message| (self.now(), message.clone()));
         }
     }
