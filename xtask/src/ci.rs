@@ -8,7 +8,8 @@ use lexopt::Parser;
 
 use crate::error::{Result, failed, no_more};
 use crate::{
-    bench, crash, docs, features, interop, lint, no_std, simulate, soak, statements, test, tidy,
+    bench, cancel, crash, docs, features, interop, lint, no_std, simulate, soak, statements, test,
+    tidy,
 };
 
 type Step = (
@@ -28,6 +29,7 @@ const STEPS: &[Step] = &[
     ("features", features::run, &[]),
     ("interop", interop::run, &[]),
     ("simulate", simulate::run, &["--seeds", "5000"]),
+    ("cancel", cancel::run, &["--seeds", "10"]),
     ("crash", crash::run, &["--rounds", "4"]),
     ("soak", soak::run, &["--seconds", "20"]),
     ("bench codec", bench::run, &["codec", "--check"]),

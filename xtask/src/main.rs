@@ -4,6 +4,7 @@
 //! command line was wrong. What a task does is in the file named after it.
 
 mod bench;
+mod cancel;
 mod ci;
 mod crash;
 mod debian;
@@ -79,6 +80,11 @@ const TASKS: &[Task] = &[
         name: "soak",
         about: "soak --minutes M | --seconds S [--rate N] [--seed X]: QoS 1 through a Mosquitto that is restarted",
         run: soak::run,
+    },
+    Task {
+        name: "cancel",
+        about: "cancel [--seeds N] [--method M] [--planted]: drop each public future at each await point",
+        run: cancel::run,
     },
     Task {
         name: "no-std",

@@ -62,6 +62,39 @@ fn a_soak_through_a_broker_that_forgets_finds_losses() {
 }
 
 #[test]
+fn methods_that_are_not_cancel_safe_are_found_out() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ohmqtt-cancel"))
+        .arg("--planted")
+        .output()
+        .unwrap();
+    let said = str::from_utf8(&output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    let last = said.lines().last();
+    assert_eq!(last, Some("cancel: 6 of 6 planted faults found"));
+}
+
+#[test]
+fn a_public_future_without_a_row_is_a_violation() {
+    let source = tempfile::tempdir().unwrap();
+    let method = "impl Client {\n    /// Hurries.\n    pub async fn hurry(&self) {}\n}\n";
+    fs::write(source.path().join("client.rs"), method).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ohmqtt-cancel"))
+        .args(["--method", "Client::wait_for", "--source"])
+        .arg(source.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = str::from_utf8(&output.stderr).unwrap();
+    for want in [
+        "cancel: Client::hurry is a public future and has no row\n",
+        "cancel: the documentation of Client::hurry has no line on cancel safety\n",
+        "cancel: Client::close has a row and is not in the source\n",
+    ] {
+        assert!(told.contains(want), "{told}");
+    }
+}
+
+#[test]
 fn a_wrong_command_line_is_told() {
     for (args, want) in [
         ("", "how many rounds?"),
