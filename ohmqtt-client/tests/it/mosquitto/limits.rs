@@ -2,7 +2,7 @@
 
 use ohmqtt_client::{Client, LostMessage, Publish, PublishError, Qos, ReasonCode};
 
-use super::{ALL_QOS, connect, next, publish, subscribe, text};
+use super::{ALL_QOS, connect, next, publish, quiet, subscribe, text};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::soon;
 
@@ -155,7 +155,30 @@ async fn the_servers_receive_maximum_is_never_exceeded() {
     went_on(&client).await;
 }
 
-// Our Receive Maximum is not among these: Mosquitto 2.0.11 sends all it has once the first of a full window is acknowledged.
+/// Mosquitto 2.0.11 sends all it has once the first message of a full window is acknowledged. A client with a slow reader bears that.
+#[tokio::test]
+async fn our_receive_maximum_is_exceeded_and_nothing_comes_of_it() {
+    const MESSAGES: usize = 300;
+    let broker = Mosquitto::with(&["max_queued_messages 0"]);
+    let publisher = connect(&broker, "publisher").await;
+    for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce] {
+        let client = broker.client(&format!("slow at {qos:?}")).receive_maximum(3);
+        let client = soon(client.connect()).await.unwrap();
+        let mut inbox = soon(client.subscribe("t").capacity(1)).await.unwrap();
+        for n in 0..MESSAGES {
+            publish(&publisher, "t", n.to_string(), qos).await;
+        }
+        for n in 0..MESSAGES {
+            assert_eq!(text(&next(&mut inbox).await), n.to_string());
+            if n % 100 == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+        quiet(&client, &mut inbox).await;
+        assert_eq!(client.metrics().connections, 1);
+    }
+}
+
 #[tokio::test]
 async fn a_packet_over_our_own_limit_is_left_out_by_the_server() {
     let broker = Mosquitto::start();
