@@ -58,6 +58,7 @@ impl World {
             .line(|| format!("connection {id} begins"));
         self.context.plant.connected();
         self.context.abandoned = false;
+        self.context.begun = self.context.now;
         self.context.activity += 1;
         self.client_on = Some(id);
         self.client.handle_connected(now);
@@ -134,10 +135,11 @@ impl World {
                     self.requests.remove(&ticket),
                     "an answer to {ticket:?}, which was not asked, or answered before"
                 ),
-                // Where the application has let go of messages, nothing can mend the excess of the server but a new connection.
+                // Where the application has let go of messages, nothing can mend the excess of the server but a new connection; nor
+                // is it borne for ever.
                 Own::Disconnected(DisconnectCause::Protocol(
                     ProtocolError::ReceiveMaximumExceeded { .. },
-                )) if self.context.abandoned && self.context.setup.excess > 0 => {}
+                )) if self.context.is_excess_over() => {}
                 Own::Disconnected(DisconnectCause::Protocol(error)) => {
                     rule!(false, "the client finds fault with the server: {error}");
                 }

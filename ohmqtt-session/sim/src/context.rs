@@ -1,6 +1,7 @@
 //! What both sides of a run share, and the parts of the loop that do not know which side they serve.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fastrand::Rng;
 use ohmqtt_codec::{EncodeBuf, Limits, PacketId, Qos, ReasonCode, decode};
@@ -50,6 +51,8 @@ pub(crate) struct Context {
     pub(crate) activity: u64,
     /// The client's application has let go of a message on the connection that stands.
     pub(crate) abandoned: bool,
+    /// When that connection began.
+    pub(crate) begun: Instant,
     /// The identifier of the PUBLISH that is being handled.
     arriving: Option<PacketId>,
 }
@@ -71,7 +74,7 @@ impl Context {
             (Side::Server, ReasonCode::SessionTakenOver),
             (Side::Server, ReasonCode::ServerShuttingDown),
         ];
-        if setup.excess > 0 && setup.rates.abandon > 0 {
+        if setup.excess > 0 {
             may_say.push((Side::Client, ReasonCode::ReceiveMaximumExceeded));
         }
         Self {
@@ -86,6 +89,7 @@ impl Context {
             inbox: Sides::default(),
             may_say,
             abandoned: false,
+            begun: Instant::default(),
             reads: Sides::default(),
             payloads: Sides::default(),
             own: Vec::new(),
@@ -465,6 +469,12 @@ impl Context {
             }
         }
         Ok(())
+    }
+
+    /// Whether the client need not bear an excess of the server any more.
+    pub(crate) fn is_excess_over(&self) -> bool {
+        let lasts = self.now.since(self.begun) >= Duration::from_secs(60);
+        self.setup.excess > 0 && (self.abandoned || lasts)
     }
 
     /// Takes a message out of the hands of the client's application, at random, which says nothing to it.

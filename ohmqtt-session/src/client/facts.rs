@@ -18,7 +18,8 @@ impl ClientSession {
         is_connected.then_some(self.exchange.connection.last_received)
     }
 
-    /// When the first PINGREQ left, or was to leave, that the server has not answered.
+    /// When the first PINGREQ left, or was to leave, that the server has not answered; or whose answer stands unread while the session
+    /// is [held back](Self::is_held_back).
     pub fn ping_unanswered_since(&self) -> Option<Instant> {
         match self.phase {
             Phase::Connected { ping } => ping.map(|ping| ping.since),
@@ -53,6 +54,10 @@ impl ClientSession {
     /// is no reason to end the connection as long as an acknowledgement of the application's can mend it. The server's answers stand
     /// unread behind it: PINGREQ goes on, and no answer to it is missed. That a server has gone is noticed when something is sent to
     /// it, at the latest with the next PINGREQ.
+    ///
+    /// An application may itself be waiting for what stands there, such as the acknowledgement of what it published. So when an answer
+    /// to a message or a request is due for a minute without a word that mends it, the connection ends with 0x93 after all, and both
+    /// come again on the next one.
     pub fn is_held_back(&self) -> bool {
         self.exchange.is_beyond()
     }

@@ -43,6 +43,8 @@ pub struct ClientSession {
     session_present: Option<bool>,
     /// Nothing was taken from the server when this was looked at last: it had exceeded our Receive Maximum.
     was_deaf: bool,
+    /// Since when an answer to this side may stand unread in the stream for that reason.
+    unread_since: Option<Instant>,
     /// When it was listened to again. Who is not listened to is not silent.
     listening_since: Instant,
     /// A stream came, and CONNECT is not sent yet.
@@ -91,6 +93,7 @@ impl ClientSession {
             keeps_session: false,
             session_present: None,
             was_deaf: false,
+            unread_since: None,
             listening_since: start,
             connect_due: false,
             method: None,

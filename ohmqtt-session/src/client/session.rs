@@ -11,6 +11,10 @@ use crate::error::{DisconnectCause, ProtocolError};
 use crate::flows::Excess;
 use crate::{Instant, Load, Loaded, Lsn, Session, StoreOp};
 
+/// How long an answer may stand unread behind what a server sent beyond our Receive Maximum, without a word of the application. It may
+/// be that answer that the application waits for.
+const UNREAD: Duration = Duration::from_secs(60);
+
 impl ClientSession {
     fn ping_patience(&self) -> Duration {
         self.config
@@ -46,6 +50,14 @@ impl ClientSession {
                 ping.deadline = now + patience;
             }
         }
+        let is_due = is_deaf && self.exchange.flows.sender.awaits_answer();
+        self.unread_since = is_due.then(|| self.unread_since.unwrap_or(now));
+    }
+
+    /// When what this side waits for has stood unread for too long.
+    fn unread_until(&self) -> Option<Instant> {
+        let since = self.unread_since.filter(|_| self.is_held_back());
+        since.map(|since| since + UNREAD)
     }
 
     fn keep_alive(&mut self, now: Instant, mut ping: Option<Ping>) {
@@ -111,6 +123,7 @@ impl Session for ClientSession {
         self.connect_due = false;
         self.session_present = None;
         self.was_deaf = false;
+        self.unread_since = None;
         let cause = self.exchange.connection.end();
         let mut lost = Vec::new();
         self.exchange.suspend(|request| lost.push(request.ticket));
@@ -162,6 +175,10 @@ impl Session for ClientSession {
         match self.phase {
             Phase::AwaitConnAck { deadline } if deadline <= now => {
                 self.abort(None, DisconnectCause::ConnectTimeout);
+            }
+            Phase::Connected { .. } if self.unread_until().is_some_and(|until| until <= now) => {
+                let maximum = self.exchange.connection.receive_maximum;
+                self.violate(ProtocolError::ReceiveMaximumExceeded { maximum });
             }
             Phase::Connected { ping } => self.keep_alive(now, ping),
             _ => {}
@@ -230,11 +247,9 @@ impl Session for ClientSession {
             Phase::Connected { ping } => {
                 let next = self.ping_due(ping.is_some());
                 let answer = ping.filter(|_| !self.is_held_back());
-                answer
-                    .map(|ping| ping.deadline)
-                    .into_iter()
-                    .chain(next)
-                    .min()
+                let answer = answer.map(|ping| ping.deadline);
+                let unread = self.unread_until();
+                answer.into_iter().chain(next).chain(unread).min()
             }
         };
         outbox.into_iter().chain(connection).min()

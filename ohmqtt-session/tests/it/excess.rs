@@ -177,6 +177,54 @@ fn a_client_that_is_held_back_disconnects_all_the_same() {
     assert_eq!(script.events(), [""; 0]);
 }
 
+/// An application may acknowledge only when it has heard of what it published: that stands unread.
+#[test]
+fn an_answer_that_stands_unread_for_a_minute_ends_the_connection() {
+    let mut script = client(1);
+    script.receive(publish(QOS1, 1, "a"));
+    script.receive(publish(QOS1, 2, "b"));
+    script.events();
+    for _ in 0..20 {
+        script.after(secs(10));
+        assert_eq!(script.sent(), ["PINGREQ"]);
+    }
+    script.submit(message(QOS1, "out"), 0);
+    assert_eq!(script.sent(), ["PUBLISH 1 #1 out"]);
+    script.after(secs(59));
+    // A word that mends it gives it time again.
+    script.answer(0);
+    assert!(script.sent().contains(&"PUBACK #1".to_owned()));
+    script.receive(publish(QOS1, 3, "c"));
+    script.events();
+    script.sent();
+    script.after(secs(59));
+    assert!(script.session.is_connected());
+    script.after(secs(1));
+    assert_eq!(script.violated().pop().unwrap(), "DISCONNECT 0x93");
+    assert_eq!(
+        script.session.poll_event(),
+        None,
+        "the stream has not ended"
+    );
+    script.cut();
+    assert_eq!(script.reconnect(connack(true)), ["PUBLISH 1 #1 dup out"]);
+}
+
+#[test]
+fn a_request_whose_answer_stands_unread_for_a_minute_ends_the_connection() {
+    let mut script = client(1);
+    script.receive(publish(QOS1, 1, "a"));
+    let properties = SubscribeProperties::default();
+    let asked = script
+        .session
+        .subscribe(filters(&["a"]), properties, Ticket(1));
+    assert!(asked.is_ok());
+    script.receive(publish(QOS1, 2, "b"));
+    assert_eq!(script.sent(), ["SUBSCRIBE #1"]);
+    script.after(secs(60));
+    assert_eq!(script.violated().pop().unwrap(), "DISCONNECT 0x93");
+}
+
 #[test]
 fn a_client_that_is_held_back_publishes_on() {
     let mut script = client(1);

@@ -121,6 +121,11 @@ impl Sender {
         (operations, log.bytes() + self.staged_bytes)
     }
 
+    /// Whether an answer of the other side is due, or will be.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.ids.len() > 0
+    }
+
     /// How many messages may be known to the other side and are not finished: sent, or released.
     pub(crate) fn under_way(&self) -> usize {
         let under_way = self.ids.iter().filter(|(_, used)| match used {
