@@ -9,7 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{Disconnect, PublishProperties, Qos, ReasonCode, RetainHandling, TopicName};
+use ohmqtt_codec::{
+    Disconnect, PublishProperties, Qos, ReasonCode, RetainHandling, SubscriptionOptions, TopicName,
+};
 use ohmqtt_session::AliasPolicy;
 use ohmqtt_transport::Endpoint;
 use tokio::runtime::{Builder, Handle};
@@ -272,10 +274,26 @@ pub struct Subscribe<'a> {
 }
 
 impl Subscribe<'_> {
-    /// One more filter for the same stream.
-    pub fn and(self, filter: &str) -> Self {
+    /// One more filter for the same stream, with the same options.
+    pub fn and(self, filter: impl AsRef<str>) -> Self {
         Self {
             inner: self.inner.and(filter),
+            ..self
+        }
+    }
+
+    /// One more filter for the same stream, with options of its own.
+    pub fn and_with(self, filter: impl AsRef<str>, options: SubscriptionOptions) -> Self {
+        Self {
+            inner: self.inner.and_with(filter, options),
+            ..self
+        }
+    }
+
+    /// Adds a name and a value of the application's own to the SUBSCRIBE.
+    pub fn user_property(self, name: &str, value: &str) -> Self {
+        Self {
+            inner: self.inner.user_property(name, value),
             ..self
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{Disconnect, Filters, ReasonCode, TopicName};
+use ohmqtt_codec::{Disconnect, Filters, ReasonCode, SubscribeProperties, TopicName};
 use ohmqtt_driver::{Cell, Handle, StoreLink};
 use ohmqtt_session::{ClientSession, DisconnectCause};
 use ohmqtt_store::StoreError;
@@ -339,13 +339,15 @@ impl Client {
     pub(crate) fn declare(
         &self,
         filters: Filters,
+        properties: SubscribeProperties,
         queue: Arc<Queue>,
     ) -> Result<(u64, Awaited), SubscribeError> {
         if self.shared.core.is_closing() {
             return Err(SubscribeError::Closed);
         }
         let mut routes = self.shared.routes();
-        let added = routes.add(filters, queue).ok_or(SubscribeError::Closed)?;
+        let added = routes.add(filters, properties, queue);
+        let added = added.ok_or(SubscribeError::Closed)?;
         self.shared.reconcile(&mut routes);
         Ok(added)
     }

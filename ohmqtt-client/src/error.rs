@@ -264,6 +264,14 @@ pub enum SubscribeError {
     /// The filter is none.
     #[error("subscribe: {0}")]
     Filter(#[from] InvalidTopic),
+    /// A property does not fit.
+    #[error("subscribe: {field}: {problem}")]
+    Value {
+        /// Which setting.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The server refused it.
     #[error("subscribe to '{filter}': refused by the server: {reason}")]
     Refused {

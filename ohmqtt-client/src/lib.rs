@@ -88,8 +88,8 @@ pub use subscription::{Subscribe, Subscription, Unclaimed};
 
 pub use ohmqtt_codec::{
     AckProperties, Binary, ConnectProperties, Disconnect, DisconnectProperties, InvalidTopic,
-    MqttString, PublishProperties, Qos, ReasonCode, RetainHandling, TopicFilter, TopicName, Will,
-    WillProperties,
+    MqttString, PublishProperties, Qos, ReasonCode, RetainHandling, SubscriptionOptions,
+    TopicFilter, TopicName, Will, WillProperties,
 };
 pub use ohmqtt_session::{
     AliasPolicy, DisconnectCause, LostMessage, OutboxCounters, Overflow, ProtocolError, Redirect,

@@ -74,6 +74,8 @@ pub(crate) struct Routes {
 #[derive(Debug)]
 struct Entry {
     filters: Filters,
+    /// What the SUBSCRIBE says beside its identifier.
+    properties: SubscribeProperties,
     queue: Arc<Queue>,
     answer: Awaited,
     /// The server's session may hold it.
@@ -109,7 +111,12 @@ impl Routes {
 
     /// Adds a subscription; it is asked for by [`reconcile`](Self::reconcile). Messages that came before it and are for it go to it now.
     /// `None` once the client is gone.
-    pub(crate) fn add(&mut self, filters: Filters, queue: Arc<Queue>) -> Option<(u64, Awaited)> {
+    pub(crate) fn add(
+        &mut self,
+        filters: Filters,
+        properties: SubscribeProperties,
+        queue: Arc<Queue>,
+    ) -> Option<(u64, Awaited)> {
         if self.ended {
             return None;
         }
@@ -126,6 +133,7 @@ impl Routes {
         self.to_ask.insert(number);
         let entry = Entry {
             filters,
+            properties,
             queue,
             answer: Arc::clone(&answer),
             asked: false,
@@ -259,7 +267,7 @@ impl Routes {
                 let Some(entry) = self.entries.get(number) else {
                     continue;
                 };
-                let mut properties = SubscribeProperties::default();
+                let mut properties = entry.properties.clone();
                 if identified && let Some(id) = identifier(self.base, *number) {
                     properties.set_subscription_identifier(id);
                 }

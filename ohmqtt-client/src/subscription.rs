@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use ohmqtt_codec::{
-    Filters, InvalidTopic, Qos, ReasonCode, RetainHandling, SubscriptionOptions, TopicFilter,
+    Filters, InvalidTopic, MqttString, Qos, ReasonCode, RetainHandling, SubscribeProperties,
+    SubscriptionOptions, TopicFilter,
 };
 
 use crate::callback::Callback;
@@ -27,8 +28,14 @@ use crate::routes::{Awaited, Unanswered};
 #[derive(Debug)]
 pub struct Subscribe<'a> {
     client: &'a Client,
-    filters: Vec<Result<TopicFilter, InvalidTopic>>,
+    /// Those without options of their own have those below.
+    filters: Vec<(
+        Result<TopicFilter, InvalidTopic>,
+        Option<SubscriptionOptions>,
+    )>,
     options: SubscriptionOptions,
+    properties: SubscribeProperties,
+    problem: Option<SubscribeError>,
     limits: QueueLimits,
     when_full: WhenFull,
     manual_ack: bool,
@@ -36,22 +43,44 @@ pub struct Subscribe<'a> {
 
 impl<'a> Subscribe<'a> {
     pub(crate) fn new(client: &'a Client, filter: &str) -> Self {
-        let filters = vec![TopicFilter::new(filter)];
+        let filters = vec![(TopicFilter::new(filter), None)];
         // What is asked for is what most subscribers want: nothing lost.
         let options = SubscriptionOptions::new(Qos::ExactlyOnce);
         Self {
             client,
             filters,
             options,
+            properties: SubscribeProperties::default(),
+            problem: None,
             limits: QueueLimits::default(),
             when_full: WhenFull::default(),
             manual_ack: false,
         }
     }
 
-    /// One more filter for the same stream, with the same options.
-    pub fn and(mut self, filter: &str) -> Self {
-        self.filters.push(TopicFilter::new(filter));
+    /// One more filter for the same stream, in the same SUBSCRIBE, with the same options.
+    pub fn and(mut self, filter: impl AsRef<str>) -> Self {
+        self.filters.push((TopicFilter::new(filter), None));
+        self
+    }
+
+    /// One more filter for the same stream, in the same SUBSCRIBE, with options of its own.
+    pub fn and_with(mut self, filter: impl AsRef<str>, options: SubscriptionOptions) -> Self {
+        self.filters.push((TopicFilter::new(filter), Some(options)));
+        self
+    }
+
+    /// Adds a name and a value of the application's own to the SUBSCRIBE (section 3.8.2.1.3). Their order is kept, names may repeat.
+    pub fn user_property(mut self, name: &str, value: &str) -> Self {
+        match (MqttString::try_from(name), MqttString::try_from(value)) {
+            (Ok(name), Ok(value)) => self.properties.add_user_property(&name, &value),
+            (Err(error), _) | (_, Err(error)) => {
+                self.problem.get_or_insert(SubscribeError::Value {
+                    field: "user property",
+                    problem: error.to_string(),
+                });
+            }
+        }
         self
     }
 
@@ -111,16 +140,24 @@ impl<'a> Subscribe<'a> {
     ///
     /// A refusal is told by [`Subscription::granted`].
     pub fn send(self) -> Result<Subscription, SubscribeError> {
-        let mut filters = self.filters.into_iter();
-        let Some(first) = filters.next() else {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        let mut filters = self
+            .filters
+            .into_iter()
+            .map(|(filter, options)| (filter, options.unwrap_or(self.options)));
+        let Some((first, options)) = filters.next() else {
             return Err(SubscribeError::Closed);
         };
-        let mut wanted = Filters::new(&first?, self.options)?;
-        for filter in filters {
-            wanted.push(&filter?, self.options)?;
+        let mut wanted = Filters::new(&first?, options)?;
+        for (filter, options) in filters {
+            wanted.push(&filter?, options)?;
         }
         let queue = Arc::new(Queue::new(self.limits, self.when_full, self.manual_ack));
-        let (number, answer) = self.client.declare(wanted.clone(), Arc::clone(&queue))?;
+        let (number, answer) =
+            self.client
+                .declare(wanted.clone(), self.properties, Arc::clone(&queue))?;
         Ok(Subscription {
             client: Some(self.client.clone()),
             number,

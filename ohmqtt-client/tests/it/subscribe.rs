@@ -5,7 +5,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_core::Stream;
-use ohmqtt_client::{ConnectionState, Qos, ReasonCode, RetainHandling, SubscribeError};
+use ohmqtt_client::{
+    ConnectionState, Qos, ReasonCode, RetainHandling, SubscribeError, SubscriptionOptions,
+};
 use ohmqtt_codec::{ConnAckProperties, Packet, Publish, SubscriptionId, TopicName};
 
 use crate::support::script::Script;
@@ -51,6 +53,32 @@ async fn several_filters_come_in_one_subscribe_with_their_options() {
     ];
     conn.suback(subscribe.packet_id, granted).await;
     assert_eq!(soon(inbox.granted()).await.unwrap(), granted);
+}
+
+#[tokio::test]
+async fn a_filter_may_have_options_and_a_subscribe_properties_of_its_own() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let _inbox = client
+        .subscribe("a")
+        .and_with("b", SubscriptionOptions::new(Qos::AtMostOnce))
+        .qos(Qos::AtLeastOnce)
+        .user_property("who", "me")
+        .send()
+        .unwrap();
+    let subscribe = conn.subscribe().await;
+    let granted: Vec<_> = subscribe.filters.iter().map(|(_, o)| o.qos).collect();
+    assert_eq!(granted, [Qos::AtLeastOnce, Qos::AtMostOnce]);
+    let properties: Vec<_> = subscribe.properties.user_properties().collect();
+    assert_eq!(properties, [("who", "me")]);
+    let error = client.subscribe("a").user_property("\0", "").send();
+    assert!(matches!(
+        error,
+        Err(SubscribeError::Value {
+            field: "user property",
+            ..
+        })
+    ));
 }
 
 #[tokio::test]
