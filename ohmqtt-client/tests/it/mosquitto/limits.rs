@@ -162,7 +162,9 @@ async fn our_receive_maximum_is_exceeded_and_nothing_comes_of_it() {
     let broker = Mosquitto::with(&["max_queued_messages 0"]);
     let publisher = connect(&broker, "publisher").await;
     for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce] {
-        let client = broker.client(&format!("slow at {qos:?}")).receive_maximum(3);
+        let client = broker
+            .client(&format!("slow at {qos:?}"))
+            .receive_maximum(3);
         let client = soon(client.connect()).await.unwrap();
         let mut inbox = soon(client.subscribe("t").capacity(1)).await.unwrap();
         for n in 0..MESSAGES {
