@@ -199,6 +199,7 @@ impl Soak {
 
         let memory = memory.measured().await?;
         let metrics = publisher.client.metrics();
+        let connections = metrics.connections + subscriber.metrics().connections;
         let closed = publisher.client.close(PATIENCE).await;
         subscriber.close(PATIENCE).await;
         reading.await??;
@@ -213,6 +214,7 @@ impl Soak {
             given_up: metrics.lost,
             left: closed.unacknowledged,
             restarts,
+            connections,
             memory,
         })
     }
@@ -224,8 +226,6 @@ fn client(url: &str, id: &str) -> ClientBuilder {
         .client_id(id)
         .clean_start(false)
         .session_expiry(Duration::from_secs(86_400))
-        // To a session with a backlog Mosquitto 2.0.11 sends more than a smaller maximum.
-        .receive_maximum(10_000)
         .connect_timeout(Duration::from_secs(5))
         .backoff(Duration::from_millis(5), Duration::from_millis(40))
 }

@@ -20,6 +20,8 @@ pub(super) struct Verdict {
     /// Messages that it has left when it is closed.
     pub(super) left: usize,
     pub(super) restarts: u32,
+    /// Of both clients.
+    pub(super) connections: u64,
     pub(super) memory: Measured,
 }
 
@@ -39,9 +41,14 @@ impl Verdict {
     pub(super) fn course(&self) -> String {
         let Measured { warm, most, last } = self.memory;
         format!(
-            "soak: {} restarts; resident after the warm-up {warm} KiB, at most {most} KiB, at the end {last} KiB",
-            self.restarts
+            "soak: {} restarts, {} connections; resident after the warm-up {warm} KiB, at most {most} KiB, at the end {last} KiB",
+            self.restarts, self.connections
         )
+    }
+
+    /// Each client connects once, and again after each restart.
+    fn necessary_connections(&self) -> u64 {
+        2 * (u64::from(self.restarts) + 1)
     }
 
     /// What is not as promised.
@@ -72,6 +79,14 @@ impl Verdict {
                     self.messages, self.wanted
                 ),
             ),
+            (
+                self.connections > 2 * self.necessary_connections(),
+                format!(
+                    "{} connections, where {} would have done",
+                    self.connections,
+                    self.necessary_connections()
+                ),
+            ),
             (self.restarts == 0, "there was no restart".to_owned()),
         ];
         let problems = all.into_iter().filter(|(is_so, _)| *is_so);
@@ -92,6 +107,7 @@ mod tests {
         given_up: 0,
         left: 0,
         restarts: 4,
+        connections: 12,
         memory: Measured {
             warm: 10_000,
             most: 14_321,
@@ -130,7 +146,14 @@ mod tests {
             |verdict| verdict.left = 4,
             "4 messages are left in the outbox",
         );
-        check(|verdict| verdict.restarts = 0, "there was no restart");
+        check(
+            |verdict| (verdict.restarts, verdict.connections) = (0, 2),
+            "there was no restart",
+        );
+        check(
+            |verdict| verdict.connections = 21,
+            "21 connections, where 10 would have done",
+        );
         check(
             |verdict| verdict.memory.most += 65_536,
             "memory grew by 69857 KiB, more than 65536 KiB",
