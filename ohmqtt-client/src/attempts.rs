@@ -11,7 +11,7 @@ use ohmqtt_transport::{Endpoint, Phase, Transport, TransportError, TransportErro
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::auth::converse;
+use crate::auth::{converse, explain};
 use crate::builder::Settings;
 use crate::client::Shared;
 use crate::error::{ConnectError, ConnectErrorKind};
@@ -154,11 +154,8 @@ async fn connection<F: FnMut(ClientEvent)>(
         true if began.elapsed() < STABLE => Stood::Briefly,
         true => Stood::Long,
     };
-    let cause = shared.take_cause();
-    let kind = match shared.auth.take_failure() {
-        Some(failure) => failure,
-        None => settings.login.explain(reason(server, cause, result, stood)),
-    };
+    let kind = reason(server, shared.take_cause(), result, stood);
+    let kind = explain(&shared.auth, &mut settings.login, kind);
     Ended { kind, stood }
 }
 

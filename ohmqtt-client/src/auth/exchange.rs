@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ohmqtt_codec::Binary;
 use ohmqtt_driver::Cell;
-use ohmqtt_session::ClientSession;
+use ohmqtt_session::{ClientSession, DisconnectCause};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -65,6 +65,8 @@ struct State {
     waiting: Vec<oneshot::Sender<Result<()>>>,
     /// They wait for the one that is under way.
     under_way: Vec<oneshot::Sender<Result<()>>>,
+    /// The authenticator thinks about an answer.
+    answers: bool,
     /// Why the authenticator gave the connection up.
     failure: Option<ConnectErrorKind>,
 }
@@ -122,11 +124,6 @@ impl Exchange {
             // Whoever has given up hears nothing.
             let _ = answer.send(Err(ReauthenticateError::Disconnected(error.clone())));
         }
-    }
-
-    /// Why the authenticator gave the connection up, if it did.
-    pub(crate) fn take_failure(&self) -> Option<ConnectErrorKind> {
-        self.state.update(|state| state.failure.take())
     }
 
     /// The next thing to do. The server is heard before anything is begun, and one exchange ends before another begins.
@@ -198,7 +195,9 @@ async fn speak(
         };
         match next {
             Next::Hear(Heard::Challenge(data)) => {
+                exchange.state.update(|state| state.answers = true);
                 let answer = login.answer(data, again.unwrap_or(deadline)).await?;
+                exchange.state.update(|state| state.answers = false);
                 handle.with(|session, _| session.authenticate(answer.as_ref()));
             }
             Next::Hear(Heard::Accepted(data)) => {
@@ -225,6 +224,26 @@ async fn speak(
                 }
             }
         }
+    }
+}
+
+/// Why a connection ended, where authentication had to do with it; else `kind`, which is what session and stream say.
+pub(crate) fn explain(
+    exchange: &Exchange,
+    login: &mut Login,
+    kind: ConnectErrorKind,
+) -> ConnectErrorKind {
+    let (failure, answers) = exchange
+        .state
+        .update(|state| (state.failure.take(), state.answers));
+    match (kind, failure) {
+        (ConnectErrorKind::Closed, _) => ConnectErrorKind::Closed,
+        (_, Some(failure)) => failure,
+        // They share a deadline, and the session may notice first.
+        (ConnectErrorKind::Session(DisconnectCause::ConnectTimeout), None) if answers => {
+            login.failed(AuthError::TimedOut)
+        }
+        (kind, None) => login.explain(kind),
     }
 }
 

@@ -110,7 +110,7 @@ impl Login {
     }
 
     /// What the method itself says of a refusal, where it says more than the reason code.
-    pub(crate) fn explain(&mut self, kind: ConnectErrorKind) -> ConnectErrorKind {
+    pub(super) fn explain(&mut self, kind: ConnectErrorKind) -> ConnectErrorKind {
         let ConnectErrorKind::Session(DisconnectCause::Refused(connack)) = &kind else {
             return kind;
         };

@@ -13,7 +13,7 @@ mod scram;
 pub use authenticator::{AuthError, AuthenticationError, Authenticator};
 pub use credentials::{Credentials, CredentialsProvider};
 pub use exchange::ReauthenticateError;
-pub(crate) use exchange::{Exchange, Heard, converse};
+pub(crate) use exchange::{Exchange, Heard, converse, explain};
 pub(crate) use login::Login;
 #[cfg(feature = "scram")]
 pub use scram::ScramSha256;

@@ -1,6 +1,7 @@
 //! The client against brokers: scripted ones, the embedded one, and a real Mosquitto.
 
 mod acknowledge;
+mod auth;
 mod backpressure;
 mod bad_input;
 mod blocking;

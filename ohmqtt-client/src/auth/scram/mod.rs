@@ -148,6 +148,11 @@ impl Authenticator for ScramSha256 {
             Step::AwaitFinal(verifier) => verify(verifier, data.as_deref()),
             Step::AwaitEnd => Ok(()),
             Step::Idle | Step::AwaitFirst { .. } => {
+                if let Ok(ServerFinal::Refused(error)) =
+                    messages::text(data.as_deref()).and_then(ServerFinal::parse)
+                {
+                    return Err(AuthError::Refused(error.to_owned()));
+                }
                 let why = "it accepted without any proof that it knows the password";
                 Err(AuthError::Distrusted(why.to_owned()))
             }
