@@ -7,7 +7,6 @@ mod bad_input;
 mod blocking;
 mod cancel;
 mod close;
-mod examples;
 mod health;
 #[cfg(unix)]
 mod mosquitto;
