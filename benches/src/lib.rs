@@ -6,6 +6,8 @@
 
 pub mod allocations;
 pub mod codec;
+#[cfg(feature = "dispatch")]
+pub mod dispatch;
 #[cfg(feature = "durable")]
 pub mod durable;
 #[cfg(feature = "transport")]

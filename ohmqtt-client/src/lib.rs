@@ -23,6 +23,25 @@
 //! Futures here only enqueue, or wait on what the client's own task does. Dropping one at any moment neither loses a message nor leaks
 //! anything; the documentation of each says what has happened by then.
 //!
+//! # Examples
+//!
+//! Each a program of a page or two, run as `cargo run --example NAME -- mqtt://localhost:1883`:
+//!
+//! | example | shows |
+//! |---|---|
+//! | `quickstart` | the main job at a broker of its own, over any transport |
+//! | `publish` | messages, and the broker's word on each |
+//! | `subscribe` | messages, and what happens to the connection |
+//! | `blocking` | threads instead of async |
+//! | `durable_queue` | a queue on disk that survives the process |
+//! | `shared_workers` | work for one of several |
+//! | `manual_ack` | acknowledging when the work is done |
+//! | `last_will` | a status that is right when the device is gone |
+//! | `tls_client` | own authorities, client certificates |
+//! | `telemetry_gateway` | offline for long, a small outbox, the newest of each topic |
+//! | `failover` | two brokers, one of which dies |
+//! | `own_transport` | a stream of your own |
+//!
 //! # Features
 //!
 //! | feature | adds | default |

@@ -6,7 +6,6 @@
 mod bench;
 mod cancel;
 mod ci;
-mod conformance;
 mod crash;
 mod debian;
 mod docs;
@@ -68,11 +67,6 @@ const TASKS: &[Task] = &[
         run: statements::run,
     },
     Task {
-        name: "conformance",
-        about: "conformance [--only NAME] [--broker ours|mosquitto]: statements tried on brokers as raw bytes",
-        run: conformance::run,
-    },
-    Task {
         name: "simulate",
         about: "simulate --seeds N | --seed S | --planted: both sessions against each other",
         run: simulate::run,
@@ -99,7 +93,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        about: "bench codec [--check] | backlog [--messages N] | store: counts, ratios and memory",
+        about: "bench codec [--check] | backlog [--messages N] | dispatch [--check] | store: counts, ratios and memory",
         run: bench::run,
     },
     Task {
@@ -153,7 +147,7 @@ fn run(args: &mut Parser) -> Result {
 fn usage() -> String {
     let mut text = "usage: cargo xtask TASK\n\ntasks:".to_owned();
     for task in TASKS {
-        let _ = write!(text, "\n  {:12}{}", task.name, task.about);
+        let _ = write!(text, "\n  {:11}{}", task.name, task.about);
     }
     text
 }
@@ -175,11 +169,11 @@ mod tests {
         check(&["docs", "--frobnicate"], "invalid option '--frobnicate'");
         check(
             &["bench"],
-            "bench what? there are: codec, backlog, store, transport",
+            "bench what? there are: codec, backlog, dispatch, store, transport",
         );
         check(
             &["bench", "moon"],
-            "there is no bench moon; there are: codec, backlog, store, transport",
+            "there is no bench moon; there are: codec, backlog, dispatch, store, transport",
         );
     }
 

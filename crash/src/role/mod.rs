@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use lexopt::Parser;
-use ohmqtt_client::{Client, ConnectionState};
+use ohmqtt_client::Client;
 use ohmqtt_store::{MemoryStore, RedbStore, SqliteStore, Store};
 use tokio::process::Command;
 
@@ -80,16 +80,11 @@ fn open(kind: StoreKind, path: &Path) -> Result<Box<dyn Store>> {
     })
 }
 
-/// Says how the connection stands: the trace wants to know.
+/// Says how the connection stands, until the client is closed: the trace wants to know.
 async fn watch(client: Client) {
-    let is_connected = |state: &ConnectionState| matches!(state, ConnectionState::Connected { .. });
-    loop {
-        let state = client.wait_for(is_connected).await;
-        say(&format!("connection {state:?}\n"));
-        let state = client.wait_for(|state| !is_connected(state)).await;
-        say(&format!(
-            "connection {state:?}, lost {}\n",
-            client.metrics().lost
-        ));
+    let mut watch = client.watch();
+    while let Some(state) = watch.changed().await {
+        let lost = client.metrics().lost;
+        say(&format!("connection {state:?}, lost {lost}\n"));
     }
 }

@@ -86,7 +86,7 @@ fn a_public_future_without_a_row_is_a_violation() {
     assert_eq!(output.status.code(), Some(1));
     let told = str::from_utf8(&output.stderr).unwrap();
     for want in [
-        "cancel: Client::hurry is a public future and has no row\n",
+        "cancel: Client::hurry is a public future and has no row among the methods\n",
         "cancel: the documentation of Client::hurry has no line on cancel safety\n",
         "cancel: Client::close has a row and is not in the source\n",
     ] {

@@ -7,6 +7,7 @@ mod bad_input;
 mod blocking;
 mod cancel;
 mod close;
+mod examples;
 mod health;
 #[cfg(unix)]
 mod mosquitto;

@@ -130,7 +130,7 @@ async fn seventy_thousand_subscriptions_are_asked_for_as_identifiers_become_free
     let script = Script::start().await;
     let client = script.client().start().unwrap();
     let inboxes: Vec<_> = (0..COUNT)
-        .map(|n| client.subscribe(&n.to_string()).send().unwrap())
+        .map(|n| client.subscribe(n.to_string()).send().unwrap())
         .collect();
     let mut conn = script.accept().await;
     for n in 0..COUNT {

@@ -1,5 +1,5 @@
-//! The link of the client that is looked at: a way to the broker that withholds acknowledgements, refuses, cuts, and watches over the
-//! use of Packet Identifiers.
+//! The link of the client that is looked at: a way to the broker that withholds acknowledgements, refuses, cuts, authenticates, and
+//! watches over the use of Packet Identifiers.
 
 use std::collections::HashSet;
 use std::num::NonZeroU16;
@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
 use ohmqtt_client::{BoxFuture, Connect, Endpoint, Transport, TransportError};
-use ohmqtt_codec::{Delivery, EncodeBuf, Limits, Packet, decode};
+use ohmqtt_codec::{
+    Auth, AuthProperties, Delivery, EncodeBuf, Limits, MqttString, Packet, ReasonCode, decode,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 
@@ -105,6 +107,7 @@ impl Connect for Link {
                 client: End::new(far),
                 broker: End::new(self.0.broker.open()?),
                 withheld: Vec::new(),
+                method: None,
                 shared: Arc::clone(&self.0),
             };
             tokio::spawn(relay.run(rules));
@@ -133,6 +136,8 @@ struct Relay {
     client: End,
     broker: End,
     withheld: Vec<Packet>,
+    /// By which the client authenticates.
+    method: Option<MqttString>,
     shared: Arc<Shared>,
 }
 
@@ -158,7 +163,7 @@ impl Relay {
                 let packet = packet?;
                 self.shared.state().identifiers.sent(&packet);
                 self.shared.passes().then_some(())?;
-                self.broker.send(&packet).await
+                self.forward(packet).await
             }
             packet = self.broker.next() => {
                 let packet = self.altered(packet?);
@@ -172,6 +177,29 @@ impl Relay {
         }
     }
 
+    /// To the broker, which knows of no authentication: that part of it is played here.
+    async fn forward(&mut self, mut packet: Packet) -> Option<()> {
+        match &mut packet {
+            Packet::Connect(connect) => {
+                let method = connect.properties.authentication_method();
+                self.method = method.and_then(|method| MqttString::try_from(method).ok());
+                connect.properties.remove_authentication();
+            }
+            Packet::Auth(auth) => {
+                let reason = match auth.reason {
+                    ReasonCode::ReAuthenticate => ReasonCode::ContinueAuthentication,
+                    _ => ReasonCode::Success,
+                };
+                let mut properties = AuthProperties::default();
+                properties.set_authentication(self.method.as_ref()?, None);
+                let answer = Auth { reason, properties };
+                return self.deliver(&Packet::Auth(answer)).await;
+            }
+            _ => {}
+        }
+        self.broker.send(&packet).await
+    }
+
     async fn deliver(&mut self, packet: &Packet) -> Option<()> {
         self.shared.passes().then_some(())?;
         self.shared.state().identifiers.received(packet);
@@ -179,10 +207,13 @@ impl Relay {
     }
 
     fn altered(&self, mut packet: Packet) -> Packet {
-        if let (Packet::ConnAck(connack), Some(maximum)) =
-            (&mut packet, self.shared.receive_maximum)
-        {
-            connack.properties.set_receive_maximum(maximum);
+        if let Packet::ConnAck(connack) = &mut packet {
+            if let Some(maximum) = self.shared.receive_maximum {
+                connack.properties.set_receive_maximum(maximum);
+            }
+            if let Some(method) = &self.method {
+                connack.properties.set_authentication(method, None);
+            }
         }
         packet
     }

@@ -24,12 +24,12 @@ struct Found {
 }
 
 /// What is in the source and not in the table, or the other way round, or not documented.
-pub(crate) fn compare(folder: &Path, methods: &[Method]) -> Vec<String> {
+pub(crate) fn compare<'a>(folder: &Path, methods: impl Iterator<Item = &'a Method>) -> Vec<String> {
     let mut found = Vec::new();
     if let Err(error) = search_folder(folder, &mut found) {
         return vec![format!("{}: {error}", folder.display())];
     }
-    let covered = methods.iter().flat_map(|method| method.covers.iter());
+    let covered = methods.flat_map(|method| method.covers.iter());
     compare_names(&found, &covered.copied().collect())
 }
 
@@ -41,7 +41,9 @@ fn compare_names(found: &[Found], covered: &BTreeSet<&str>) -> Vec<String> {
     } in found
     {
         if !covered.contains(name.as_str()) {
-            violations.push(format!("{name} is a public future and has no row"));
+            violations.push(format!(
+                "{name} is a public future and has no row among the methods"
+            ));
         }
         if !is_documented {
             violations.push(format!(
@@ -223,7 +225,7 @@ mod tests {
         assert_eq!(
             violations,
             [
-                "Client::wait is a public future and has no row",
+                "Client::wait is a public future and has no row among the methods",
                 "the documentation of Client::hurry has no line on cancel safety",
                 "the documentation of alone has no line on cancel safety",
                 "Client::gone has a row and is not in the source",
