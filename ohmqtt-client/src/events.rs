@@ -25,6 +25,19 @@ pub enum Event {
         /// Whether it went on with an old session (section 3.2.2.1.1).
         session_present: bool,
     },
+    /// The server does not have the session any more that the client goes on with. Comes behind [`Connected`](Self::Connected).
+    ///
+    /// What becomes of each message is decided by [`ClientBuilder::session_loss`](crate::ClientBuilder::session_loss), and told by its
+    /// publication. Subscriptions are made again. A session that was to end with its connection is not missed, unless something was sent
+    /// under it.
+    SessionLost {
+        /// Messages that were accepted and not acknowledged by then.
+        messages: usize,
+        /// Their size in bytes.
+        bytes: usize,
+        /// Of these messages, the ones that may have been sent under the lost session: they may have arrived or not.
+        sent: usize,
+    },
     /// A connection that stood has ended.
     Disconnected {
         /// Why.
@@ -125,10 +138,11 @@ impl Bell {
 
     /// Tells all who listen.
     pub(crate) fn ring(&self, event: Event) {
-        self.with(|sender| {
+        // Who listens is woken without the lock.
+        if let Some(sender) = self.with(|sender| sender.clone()) {
             // Without listeners nobody is told, as it should be.
-            let _ = sender.as_ref().map(|sender| sender.send(event));
-        });
+            let _ = sender.send(event);
+        }
     }
 
     /// No more events will come.

@@ -132,6 +132,18 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
         ClientEvent::Authenticate { data } => shared.auth.hear(Heard::Challenge(data)),
         ClientEvent::Verify { data } => shared.auth.hear(Heard::Accepted(data)),
         ClientEvent::Authenticated { data } => shared.auth.hear(Heard::AcceptedAgain(data)),
+        ClientEvent::SessionLost {
+            messages,
+            bytes,
+            sent,
+        } => {
+            tracing::warn!(messages, bytes, sent, "the server has lost the session");
+            shared.core.events.ring(Event::SessionLost {
+                messages,
+                bytes,
+                sent,
+            });
+        }
         ClientEvent::Disconnected(cause) => shared.put_cause(cause),
         ClientEvent::Message { message, receipt } => {
             shared

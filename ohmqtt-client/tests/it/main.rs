@@ -7,6 +7,7 @@ mod bad_input;
 mod blocking;
 mod cancel;
 mod close;
+mod events;
 mod examples;
 mod health;
 #[cfg(unix)]
@@ -24,3 +25,4 @@ mod servers;
 mod store;
 mod subscribe;
 mod support;
+mod watch;
