@@ -152,7 +152,11 @@ impl Servers {
             match referred(from, reference) {
                 Some(to) if self.hopeless.contains(&to) || to == *from => {}
                 Some(to) => others.push(to),
-                None => tracing::warn!(%from, reference, "server reference not followed"),
+                None => {
+                    // It may be a URL with credentials in it.
+                    let reference = reference.rsplit('@').next();
+                    tracing::warn!(%from, reference, "server reference not followed");
+                }
             }
         }
         others

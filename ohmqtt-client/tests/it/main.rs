@@ -19,6 +19,7 @@ mod proxy;
 mod publish;
 mod quickstart;
 mod reconnect;
+mod secrets;
 #[cfg(feature = "tls")]
 mod secure;
 mod servers;
