@@ -5,11 +5,13 @@ mod auth;
 mod backpressure;
 mod bad_input;
 mod blocking;
+mod callback;
 mod cancel;
 mod close;
 mod events;
 mod examples;
 mod health;
+mod manual;
 #[cfg(unix)]
 mod mosquitto;
 mod overload;
