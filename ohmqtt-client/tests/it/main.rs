@@ -8,6 +8,7 @@ mod blocking;
 mod callback;
 mod cancel;
 mod close;
+mod deadlock;
 mod events;
 mod examples;
 mod health;
