@@ -4,6 +4,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use ohmqtt_client::{Client, ConnectionState, LostMessage, PublishError, Qos, ReasonCode};
+#[cfg(feature = "redb")]
+use ohmqtt_client::{Durability, RedbStore};
 use ohmqtt_codec::{ConnAckProperties, Packet};
 use tokio::time::Instant;
 
@@ -279,6 +281,74 @@ fn exits_right_after_close() {
         publish.qos(Qos::ExactlyOnce).send().unwrap();
     }
     assert_eq!(client.close(PATIENCE).unacknowledged, 0);
+    std::process::exit(7);
+}
+
+/// Where the process of the next test keeps what it publishes, and how.
+#[cfg(feature = "redb")]
+const STORE: &str = "OHMQTT_TEST_CLOSE_STORE";
+#[cfg(feature = "redb")]
+const FAST: &str = "OHMQTT_TEST_CLOSE_FAST";
+
+#[cfg(feature = "redb")]
+#[tokio::test]
+async fn a_process_that_exits_right_after_close_keeps_what_its_server_never_acknowledged() {
+    for fast in [false, true] {
+        let script = Script::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outbox.redb");
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child
+            .args(["--exact", "close::exits_with_its_outbox_full"])
+            .env(URL, script.url())
+            .env(STORE, &path);
+        if fast {
+            child.env(FAST, "");
+        }
+        let status = tokio::task::spawn_blocking(move || child.status());
+        let mut conn = script.accept().await;
+        // It reads what comes, and answers nothing.
+        while conn.next().await.is_some() {}
+        drop(conn);
+        assert_eq!(soon(status).await.unwrap().unwrap().code(), Some(7));
+
+        let store = RedbStore::open(&path).unwrap();
+        let client = script.client().store(store, Durability::Safe);
+        let client = client.start().unwrap();
+        assert_eq!(client.metrics().queued_messages, MESSAGES);
+        let mut conn = script.resume().await;
+        for n in 0..MESSAGES {
+            let publish = conn.publish().await;
+            assert_eq!(publish.payload, n.to_string());
+            conn.ack(&publish).await;
+        }
+    }
+}
+
+/// The other process. Without a store it is not asked to do anything.
+#[cfg(feature = "redb")]
+#[test]
+fn exits_with_its_outbox_full() {
+    let (Ok(url), Ok(path)) = (std::env::var(URL), std::env::var(STORE)) else {
+        return;
+    };
+    let durability = match std::env::var(FAST) {
+        Ok(_) => Durability::Fast,
+        Err(_) => Durability::Safe,
+    };
+    let builder = Client::builder(url.as_str()).client_id("c");
+    let builder = builder.store(RedbStore::open(path).unwrap(), durability);
+    let client = ohmqtt_client::blocking::Client::with(builder).unwrap();
+    for n in 0..MESSAGES {
+        let publish = client.publish("t", n.to_string()).qos(Qos::AtLeastOnce);
+        // The last of them are not in the store yet when the client closes.
+        if n < MESSAGES / 2 {
+            publish.send().unwrap();
+        } else {
+            publish.try_send().unwrap();
+        }
+    }
+    assert_eq!(client.close(Duration::ZERO).unacknowledged, MESSAGES);
     std::process::exit(7);
 }
 
