@@ -8,8 +8,8 @@ use lexopt::Parser;
 
 use crate::error::{Result, failed, no_more};
 use crate::{
-    bench, cancel, crash, docs, features, interop, lint, no_std, simulate, soak, statements, test,
-    tidy,
+    bench, cancel, conformance, crash, docs, features, interop, lint, no_std, simulate, soak,
+    statements, test, tidy,
 };
 
 type Step = (
@@ -28,6 +28,7 @@ const STEPS: &[Step] = &[
     ("test", test::run, &[]),
     ("features", features::run, &[]),
     ("interop", interop::run, &[]),
+    ("conformance", conformance::run, &[]),
     ("simulate", simulate::run, &["--seeds", "5000"]),
     ("cancel", cancel::run, &["--seeds", "10"]),
     ("crash", crash::run, &["--rounds", "4"]),

@@ -6,6 +6,7 @@
 mod bench;
 mod cancel;
 mod ci;
+mod conformance;
 mod crash;
 mod debian;
 mod docs;
@@ -65,6 +66,11 @@ const TASKS: &[Task] = &[
         name: "statements",
         about: "pair each normative statement with its code and its test",
         run: statements::run,
+    },
+    Task {
+        name: "conformance",
+        about: "conformance [--only NAME] [--broker ours|mosquitto]: statements tried on brokers as raw bytes",
+        run: conformance::run,
     },
     Task {
         name: "simulate",
@@ -147,7 +153,7 @@ fn run(args: &mut Parser) -> Result {
 fn usage() -> String {
     let mut text = "usage: cargo xtask TASK\n\ntasks:".to_owned();
     for task in TASKS {
-        let _ = write!(text, "\n  {:11}{}", task.name, task.about);
+        let _ = write!(text, "\n  {:12}{}", task.name, task.about);
     }
     text
 }

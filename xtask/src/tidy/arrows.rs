@@ -19,6 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ohmqtt-py", BELOW_PROGRAMS),
     ("ohmqtt-session/sim", &["ohmqtt-codec", "ohmqtt-session"]),
     ("benches", BELOW_PROGRAMS),
+    // It tests the broker from outside, with a codec of its own.
+    ("conformance", &["ohmqtt-broker"]),
     ("crash", BELOW_PROGRAMS),
     ("xtask", &[]),
 ];
