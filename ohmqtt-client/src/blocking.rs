@@ -18,12 +18,15 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use crate::auth::ReauthenticateError;
+use crate::automation::{Every, Keep, OnChange};
 use crate::error::{ConfigError, PublishError, SubscribeError};
 use crate::events::Event;
 use crate::health::Health;
 use crate::message::Message;
 use crate::publication::Publication;
+use crate::publish_all::PublishAllError;
 use crate::queue::WhenFull;
+use crate::request::RequestError;
 use crate::state::{Closed, ConnectionState, Metrics};
 use crate::{ClientBuilder, ConnectFailed};
 
@@ -144,6 +147,43 @@ impl Client {
         }
     }
 
+    /// Many messages to be published at once, as [`crate::Client::publish_all`]: `.send()?` waits for room in the outbox.
+    pub fn publish_all<'a>(
+        &'a self,
+        messages: impl IntoIterator<Item = Publish<'a>>,
+    ) -> PublishAll<'a> {
+        let messages = messages.into_iter().map(|message| message.inner);
+        PublishAll {
+            inner: self.inner.publish_all(messages),
+            runtime: &self.runtime.handle,
+        }
+    }
+
+    /// A message that is answered, as [`crate::Client::request`]: `client.request(topic, payload, timeout).send()?` is the answer. A
+    /// callback may wait for one.
+    pub fn request<T>(&self, topic: T, payload: impl Into<Bytes>, timeout: Duration) -> Request<'_>
+    where
+        T: TryInto<TopicName>,
+        PublishError: From<T::Error>,
+    {
+        Request {
+            inner: self.inner.request(topic, payload, timeout),
+            runtime: &self.runtime.handle,
+        }
+    }
+
+    /// Publishes by itself at an interval, as [`crate::Client::every`].
+    pub fn every(&self, interval: Duration) -> Every<'_> {
+        let runtime: Keep = Arc::clone(&self.runtime) as _;
+        Every::new(&self.inner, interval, Some(runtime))
+    }
+
+    /// Publishes a value by itself when it changes, as [`crate::Client::on_change`].
+    pub fn on_change(&self, min_interval: Duration) -> OnChange<'_> {
+        let runtime: Keep = Arc::clone(&self.runtime) as _;
+        OnChange::new(&self.inner, min_interval, Some(runtime))
+    }
+
     /// A subscription to be made: `client.subscribe(filter).send()?` waits for the server's answer.
     pub fn subscribe(&self, filter: impl AsRef<str>) -> Subscribe<'_> {
         Subscribe {
@@ -262,6 +302,57 @@ impl Publish<'_> {
     /// Takes the message into the outbox now; with a full outbox the error gives it back.
     pub fn try_send(self) -> Result<Publication, PublishError> {
         self.inner.send()
+    }
+}
+
+/// Many messages that are about to be published, as [`crate::PublishAll`].
+#[derive(Debug)]
+#[must_use = "messages are published by `.send()`"]
+pub struct PublishAll<'a> {
+    inner: crate::PublishAll<'a>,
+    runtime: &'a Handle,
+}
+
+impl PublishAll<'_> {
+    /// Blocks until all are in the outbox and accepted, and returns their handles in order.
+    pub fn send(self) -> Result<Vec<Publication>, PublishAllError> {
+        self.runtime.block_on(async { self.inner.await })
+    }
+
+    /// Takes into the outbox now what it has room for; the error gives the rest back.
+    pub fn try_send(self) -> Result<Vec<Publication>, PublishAllError> {
+        self.inner.send()
+    }
+}
+
+/// A request that is about to be made, as [`crate::Request`].
+#[derive(Debug)]
+#[must_use = "a request is made by `.send()`"]
+pub struct Request<'a> {
+    inner: crate::Request<'a>,
+    runtime: &'a Handle,
+}
+
+impl<'a> Request<'a> {
+    /// How surely it is delivered; without this, QoS 1.
+    pub fn qos(self, qos: Qos) -> Self {
+        Self {
+            inner: self.inner.qos(qos),
+            ..self
+        }
+    }
+
+    /// Sets what else a message may have.
+    pub fn with(self, set: impl FnOnce(crate::Publish<'a>) -> crate::Publish<'a>) -> Self {
+        Self {
+            inner: self.inner.with(set),
+            ..self
+        }
+    }
+
+    /// Makes the request and blocks until it is answered, or its time is up.
+    pub fn send(self) -> Result<Message, RequestError> {
+        self.runtime.block_on(async { self.inner.await })
     }
 }
 

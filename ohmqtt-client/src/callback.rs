@@ -49,7 +49,7 @@ impl Callback {
 pub(crate) struct Callbacks {
     ready: Cell<Ready>,
     /// The client's, for what callbacks spawn.
-    runtime: Handle,
+    pub(crate) runtime: Handle,
 }
 
 #[derive(Default)]
@@ -170,7 +170,7 @@ impl Wake for Running {
 }
 
 /// What a panic said.
-fn text(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn text(panic: &(dyn Any + Send)) -> String {
     let fixed = panic.downcast_ref::<&str>().map(ToString::to_string);
     fixed
         .or_else(|| panic.downcast_ref::<String>().cloned())

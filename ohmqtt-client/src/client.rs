@@ -20,6 +20,7 @@ use crate::events::Events;
 use crate::health::{Health, health};
 use crate::publish::Publish;
 use crate::queue::Queue;
+use crate::request::Requests;
 use crate::routes::{Awaited, Routes};
 use crate::state::{Closed, ConnectionState, Metrics, StateWatch};
 use crate::subscription::{Subscribe, Unclaimed};
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
     pub(crate) routes: Mutex<Routes>,
     pub(crate) callbacks: Arc<Callbacks>,
+    pub(crate) requests: Requests,
     pub(crate) status: Cell<Status>,
     pub(crate) auth: Exchange,
     /// A SUBSCRIBE or UNSUBSCRIBE waits until a Packet Identifier is free.
@@ -156,6 +158,7 @@ impl Client {
             core,
             routes: Mutex::new(routes),
             callbacks: Callbacks::new(runtime.clone()),
+            requests: Requests::new(settings.response_prefix.clone()),
             status: Cell::new(status),
             auth: Exchange::new(settings.login.authenticator.is_some()),
             short_of_ids: AtomicBool::new(false),
@@ -268,6 +271,7 @@ impl Client {
             connections: counters.connections.load(Ordering::Relaxed),
             received: counters.received.load(Ordering::Relaxed),
             lost: counters.lost.load(Ordering::Relaxed),
+            late_replies: counters.late_replies.load(Ordering::Relaxed),
             abandoned: counters.abandoned.load(Ordering::Relaxed),
             dropped: self.shared.routes().dropped,
             ..Metrics::default()
@@ -342,14 +346,11 @@ impl Client {
         properties: SubscribeProperties,
         queue: Arc<Queue>,
     ) -> Result<(u64, Awaited), SubscribeError> {
-        if self.shared.core.is_closing() {
-            return Err(SubscribeError::Closed);
-        }
-        let mut routes = self.shared.routes();
-        let added = routes.add(filters, properties, queue);
-        let added = added.ok_or(SubscribeError::Closed)?;
-        self.shared.reconcile(&mut routes);
-        Ok(added)
+        self.shared.declare(filters, properties, queue)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     pub(crate) fn callbacks(&self) -> &Arc<Callbacks> {
@@ -357,16 +358,36 @@ impl Client {
     }
 
     pub(crate) fn undeclare(&self, number: u64) {
-        let mut routes = self.shared.routes();
-        routes.remove(number);
-        self.shared.reconcile(&mut routes);
-        self.shared.look_if_stuck(&routes);
+        self.shared.undeclare(number);
     }
 }
 
 impl Shared {
     pub(crate) fn routes(&self) -> MutexGuard<'_, Routes> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn declare(
+        &self,
+        filters: Filters,
+        properties: SubscribeProperties,
+        queue: Arc<Queue>,
+    ) -> Result<(u64, Awaited), SubscribeError> {
+        if self.core.is_closing() {
+            return Err(SubscribeError::Closed);
+        }
+        let mut routes = self.routes();
+        let added = routes.add(filters, properties, queue);
+        let added = added.ok_or(SubscribeError::Closed)?;
+        self.reconcile(&mut routes);
+        Ok(added)
+    }
+
+    pub(crate) fn undeclare(&self, number: u64) {
+        let mut routes = self.routes();
+        routes.remove(number);
+        self.reconcile(&mut routes);
+        self.look_if_stuck(&routes);
     }
 
     /// Asks the server for what the subscriptions need.

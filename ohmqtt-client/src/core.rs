@@ -2,6 +2,8 @@
 //!
 //! It knows nothing of subscriptions, whose queues hold messages: so no circle is closed.
 
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -16,6 +18,9 @@ use ohmqtt_store::StoreError;
 use crate::error::PublishError;
 use crate::events::Bell;
 use crate::publication::{Publication, Publications};
+
+/// A message that is to be published.
+pub(crate) type Draft = (Message, PublishOptions);
 
 /// The part of a client that its messages and publications hold on to.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ pub(crate) struct Counters {
     pub(crate) connections: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lost: AtomicU64,
+    /// Answers that no request waited for.
+    pub(crate) late_replies: AtomicU64,
     /// Messages that the application dropped without a word.
     pub(crate) abandoned: AtomicU64,
 }
@@ -80,6 +87,7 @@ impl Core {
         self.store.as_ref()?.error()
     }
 
+    /// Takes a message into the outbox, or says why not.
     pub(crate) fn try_publish(
         &self,
         message: Message,
@@ -88,28 +96,66 @@ impl Core {
         if self.is_closing() {
             return Err(PublishError::Closed(Box::new(message)));
         }
+        self.with_session(|session, now| self.put(session, now, message, options))
+    }
+
+    /// Takes messages into the outbox up to the first that is not taken, all under one lock of the session: its driver wakes once and
+    /// finds them all, and so does the store's writer. The error comes with the options of its message.
+    pub(crate) fn try_publish_all(
+        &self,
+        rest: &mut VecDeque<Draft>,
+        taken: &mut Vec<Publication>,
+    ) -> Result<(), (PublishError, PublishOptions)> {
+        if self.is_closing()
+            && let Some((message, options)) = rest.pop_front()
+        {
+            return Err((PublishError::Closed(Box::new(message)), options));
+        }
+        self.with_session(|session, now| {
+            while let Some((message, options)) = rest.pop_front() {
+                let publication = self.put(session, now, message, options);
+                taken.push(publication.map_err(|error| (error, options))?);
+            }
+            Ok(())
+        })
+    }
+
+    fn with_session<R>(&self, call: impl FnOnce(&mut ClientSession, Instant) -> R) -> R {
+        self.handle.with(|session, now| {
+            for ticket in self.publications.take_forgotten() {
+                session.forget(ticket);
+            }
+            call(session, now)
+        })
+    }
+
+    fn put(
+        &self,
+        session: &mut ClientSession,
+        now: Instant,
+        message: Message,
+        options: PublishOptions,
+    ) -> Result<Publication, PublishError> {
         let accepted = message.qos == Qos::AtMostOnce || self.store.is_none();
         let Some(publication) = self.publications.open(message.qos, accepted) else {
             return Err(PublishError::Closed(Box::new(message)));
         };
         let ticket = publication.ticket();
         let options = PublishOptions { ticket, ..options };
-        self.handle
-            .with(|session, now| {
-                for ticket in self.publications.take_forgotten() {
-                    session.forget(ticket);
-                }
-                session.publish(now, message, options)
-            })
-            .map_err(|rejected| match rejected.error {
-                NotTaken::Full { .. } | NotTaken::StoreBehind => {
-                    self.note_full(Some(&rejected.message));
-                    PublishError::Full(rejected)
-                }
-                _ => PublishError::Refused(rejected),
-            })?;
-        self.note_full(None);
-        Ok(publication)
+        let rejected = match session.publish(now, message, options) {
+            Ok(()) => {
+                self.note_full(None);
+                return Ok(publication);
+            }
+            Err(rejected) => rejected,
+        };
+        Err(match rejected.error {
+            NotTaken::Full { .. } | NotTaken::StoreBehind => {
+                self.note_full(Some(&rejected.message));
+                PublishError::Full(rejected)
+            }
+            _ => PublishError::Refused(rejected),
+        })
     }
 
     /// Remembers the first message that finds no room, until one does.
@@ -134,30 +180,53 @@ impl Core {
         self.full.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As [`try_publish`](Self::try_publish), in its turn, once there is room, and until the message is accepted.
     pub(crate) async fn publish_waiting(
         &self,
-        mut message: Message,
+        message: Message,
         options: PublishOptions,
     ) -> Result<Publication, PublishError> {
-        let turn = self.turn.lock().await;
-        let publication = loop {
-            let room = self.room.read(|room| *room);
-            match self.try_publish(message, options) {
-                Err(PublishError::Full(rejected)) => message = rejected.message,
-                other => break other?,
-            }
-            let changed = |now: &mut u64| (*now != room).then_some(());
-            self.room.until(changed).await;
+        let attempt = |message| match self.try_publish(message, options) {
+            Err(PublishError::Full(rejected)) => ControlFlow::Continue(rejected.message),
+            other => ControlFlow::Break(other),
         };
-        drop(turn);
+        let publication = self.in_turn(message, attempt).await?;
         match publication.accepted().await {
             Ok(()) => Ok(publication),
             Err(why) => Err(self.not_accepted(why)),
         }
     }
 
+    /// Waits for its turn, and then for room as often as `attempt` finds too little for what it is given.
+    pub(crate) async fn in_turn<T, R>(
+        &self,
+        mut given: T,
+        mut attempt: impl FnMut(T) -> ControlFlow<R, T>,
+    ) -> R {
+        let _turn = self.turn.lock().await;
+        loop {
+            let room = self.room_count();
+            match attempt(given) {
+                ControlFlow::Break(result) => return result,
+                ControlFlow::Continue(rest) => given = rest,
+            }
+            self.more_room(room).await;
+        }
+    }
+
+    /// Another number whenever there may be more room in the outbox.
+    pub(crate) fn room_count(&self) -> u64 {
+        self.room.read(|room| *room)
+    }
+
+    /// Waits until there may be more room than there was at this number.
+    pub(crate) async fn more_room(&self, than: u64) {
+        let changed = |now: &mut u64| (*now != than).then_some(());
+        self.room.until(changed).await;
+    }
+
     /// The error of a message that was taken and not accepted.
-    fn not_accepted(&self, why: LostMessage) -> PublishError {
+    pub(crate) fn not_accepted(&self, why: LostMessage) -> PublishError {
         let error = self.store.as_ref().and_then(Health::last_error);
         match (why, error) {
             (LostMessage::StoreFailed, Some(error)) => PublishError::Store(error),

@@ -85,6 +85,13 @@ pub enum Event {
         /// What it said.
         panic: String,
     },
+    /// The closure that makes the payloads of [`Client::every`](crate::Client::every) panicked. It is called again the next time.
+    AutomationPanicked {
+        /// Where its payloads are published.
+        topic: TopicName,
+        /// What it said.
+        panic: String,
+    },
     /// The listener was too slow: these events it has missed.
     Missed {
         /// How many.

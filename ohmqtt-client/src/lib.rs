@@ -15,7 +15,10 @@
 //! - [`Client`] runs itself on the tokio runtime it is made in, reconnects, and keeps what is published meanwhile.
 //! - [`Client::publish`] is a value with options; its handle, [`Publication`], knows the three milestones of a message: *accepted*,
 //!   *sent*, *acked*.
+//! - [`Client::publish_all`] publishes many at once, for the price of one lock, one wake-up and one commit of the store.
 //! - [`Client::subscribe`] gives each subscription its own bounded stream, also before there is a connection.
+//! - [`Client::request`] publishes a message and waits for the answer to it, which [`Message::reply`] gives.
+//! - [`Client::every`] and [`Client::on_change`] publish by themselves, at an interval or when a value changes, and never pile up.
 //! - [`blocking::Client`] is the same client for programs without a runtime.
 //!
 //! # Cancel safety
@@ -65,6 +68,7 @@ mod readme {}
 
 mod attempts;
 mod auth;
+mod automation;
 pub mod blocking;
 mod builder;
 mod callback;
@@ -77,7 +81,9 @@ mod health;
 mod message;
 mod publication;
 mod publish;
+mod publish_all;
 mod queue;
+mod request;
 mod routes;
 mod servers;
 mod state;
@@ -90,6 +96,7 @@ pub use auth::{
     AuthError, AuthenticationError, Authenticator, Credentials, CredentialsProvider,
     ReauthenticateError,
 };
+pub use automation::{Automation, AutomationError, Changes, Every, OnChange};
 pub use builder::{ClientBuilder, ConnectFailed};
 pub use callback::Callback;
 pub use client::Client;
@@ -101,7 +108,9 @@ pub use health::{Health, Obstacle};
 pub use message::Message;
 pub use publication::{Acknowledgement, Publication};
 pub use publish::Publish;
+pub use publish_all::{PublishAll, PublishAllError};
 pub use queue::WhenFull;
+pub use request::{Request, RequestError};
 pub use state::{Closed, ConnectionState, Metrics, StateWatch};
 pub use subscription::{Subscribe, Subscription, Unclaimed};
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ohmqtt_codec::{Binary, MqttString, PublishProperties, Qos, TopicName};
 use ohmqtt_session::{AliasPolicy, Message as Outgoing, PublishOptions};
 
-use crate::core::Core;
+use crate::core::{Core, Draft};
 use crate::error::PublishError;
 use crate::publication::Publication;
 
@@ -174,8 +174,20 @@ impl<'a> Publish<'a> {
     ///
     /// With a full outbox the error gives the message back.
     pub fn send(self) -> Result<Publication, PublishError> {
+        let core = self.core;
+        let (message, options) = self.into_draft()?;
+        core.try_publish(message, options)
+    }
+
+    /// `None` when it is none.
+    pub(crate) fn topic(&self) -> Option<&TopicName> {
+        let message = self.message.as_ref().ok()?;
+        Some(&message.topic)
+    }
+
+    pub(crate) fn into_draft(self) -> Result<Draft, PublishError> {
         let options = self.options();
-        self.core.try_publish(self.message?, options)
+        Ok((self.message?, options))
     }
 
     fn options(&self) -> PublishOptions {
@@ -194,8 +206,9 @@ impl<'a> IntoFuture for Publish<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let options = self.options();
-            self.core.publish_waiting(self.message?, options).await
+            let core = self.core;
+            let (message, options) = self.into_draft()?;
+            core.publish_waiting(message, options).await
         })
     }
 }

@@ -97,6 +97,8 @@ pub struct Metrics {
     pub received: u64,
     /// Messages that came and found no room or no reader.
     pub dropped: u64,
+    /// Answers that came when their request no longer waited, or that were for none.
+    pub late_replies: u64,
     /// Messages that were taken and will not arrive.
     pub lost: u64,
     /// Messages that came, were to be acknowledged by the application, and were dropped without a word.

@@ -109,6 +109,8 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
             let session_present = connack.session_present;
             let assigned = connack.properties.assigned_client_identifier();
             tracing::info!(session_present, assigned, "connected");
+            let information = connack.properties.response_information();
+            shared.requests.connected(information);
             {
                 let mut routes = shared.routes();
                 routes.connected(session_present);

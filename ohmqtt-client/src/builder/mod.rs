@@ -13,7 +13,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ohmqtt_codec::{Binary, ConnectProperties, MqttString, Will};
+use ohmqtt_codec::{Binary, ConnectProperties, MqttString, TopicName, Will};
 use ohmqtt_driver::{Clock, Handle, StoreLink};
 use ohmqtt_session::{
     BackoffLimits, ClientConfig, ClientSession, OutboxLimits, Overflow, SessionLoss, Window,
@@ -47,6 +47,7 @@ pub struct ClientBuilder {
     backoff: BackoffLimits,
     seed: u64,
     max_packet_size: u32,
+    response_prefix: Option<TopicName>,
 }
 
 /// What a client's task needs to know.
@@ -59,6 +60,7 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     pub(crate) max_packet_size: u32,
     pub(crate) receive_maximum: u16,
+    pub(crate) response_prefix: Option<TopicName>,
     pub(crate) store: Option<StoreLink>,
 }
 
@@ -77,6 +79,11 @@ impl ClientBuilder {
         let mut session = ClientConfig::new(MqttString::default());
         // The session outlives a connection, so that what was accepted survives a broken one.
         session.connect.properties.set_session_expiry_interval(3600);
+        // Always: it costs two bytes, and whether requests will be made is not known yet.
+        session
+            .connect
+            .properties
+            .set_request_response_information(true);
         let builder = Self {
             endpoints: Vec::new(),
             redirects: 5,
@@ -91,6 +98,7 @@ impl ClientBuilder {
             backoff: BackoffLimits::default(),
             seed: fastrand::u64(..),
             max_packet_size: 16 * 1024 * 1024,
+            response_prefix: None,
         };
         // As many as may wait for a subscription that claims them: none of a session's backlog is dropped before there is one.
         let builder = builder.receive_maximum(1000);
@@ -162,6 +170,13 @@ impl ClientBuilder {
     /// What the server publishes when the connection ends other than in order (section 3.1.2.5).
     pub fn will(mut self, will: Will) -> Self {
         self.session.connect.will = Some(will);
+        self
+    }
+
+    /// What the topics begin with on which answers to [requests](Client::request) are awaited; the Client Identifier follows. Without
+    /// this, the server's Response Information (section 3.2.2.3.15), or `ohmqtt/replies` where it gives none.
+    pub fn response_prefix(mut self, prefix: &str) -> Self {
+        self.response_prefix = self.check("response_prefix", TopicName::new(prefix));
         self
     }
 
@@ -317,6 +332,7 @@ impl ClientBuilder {
             seed: self.seed,
             max_packet_size: self.max_packet_size,
             receive_maximum: receive_maximum.get(),
+            response_prefix: self.response_prefix,
             store,
         };
         let handle = Handle::new(ClientSession::new(self.session), Clock::new());

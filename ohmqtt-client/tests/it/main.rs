@@ -10,6 +10,7 @@ mod cancel;
 mod close;
 mod deadlock;
 mod events;
+mod every;
 mod examples;
 mod health;
 mod manual;
@@ -20,8 +21,10 @@ mod own_transport;
 #[cfg(all(feature = "http-proxy", feature = "socks5"))]
 mod proxy;
 mod publish;
+mod publish_all;
 mod quickstart;
 mod reconnect;
+mod request;
 mod secrets;
 #[cfg(feature = "tls")]
 mod secure;

@@ -16,7 +16,7 @@ use crate::pipes::{NOWHERE, Pipes, pipes};
 use crate::slow::Slow;
 
 /// What is awaited comes within this time, or never.
-const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) struct World {
     pub(crate) link: Link,
@@ -109,6 +109,10 @@ async fn peer(pipes: &Pipes) -> Check<Client> {
 async fn note(mut inbox: Subscription, seen: Arc<Mutex<Vec<String>>>) {
     while let Some(message) = inbox.recv().await {
         let text = text(&message);
+        if message.properties.response_topic().is_some() {
+            // What cannot be answered shows at whoever asked.
+            let _ = message.reply(format!("re: {text}")).send();
+        }
         seen.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(text);

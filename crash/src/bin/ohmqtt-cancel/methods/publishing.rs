@@ -6,7 +6,7 @@ use tokio::task::yield_now;
 use super::told;
 use crate::Check;
 use crate::subject::{METHOD, Method, Subject};
-use crate::world::soon;
+use crate::world::{SOON, soon, text};
 
 pub(super) const METHODS: &[Method] = &[
     Method {
@@ -45,6 +45,28 @@ pub(super) const METHODS: &[Method] = &[
         ..METHOD
     },
     Method {
+        name: "Client::publish_all",
+        covers: &["PublishAll::into_future"],
+        publishes: &[Qos::ExactlyOnce, Qos::ExactlyOnce],
+        run: |subject| Box::pin(publish_all(subject)),
+        ..METHOD
+    },
+    Method {
+        name: "Client::request",
+        covers: &["Request::into_future"],
+        publishes: &[Qos::AtLeastOnce],
+        run: |subject| {
+            Box::pin(async {
+                let request = subject.client()?.request("t/m", "m0", SOON);
+                match text(&request.await.map_err(told)?).as_str() {
+                    "re: m0" => Ok(()),
+                    other => Err(format!("the answer is {other}")),
+                }
+            })
+        },
+        ..METHOD
+    },
+    Method {
         name: "Publication::accepted",
         covers: &["Publication::accepted"],
         arrange: |subject| Box::pin(async { send(subject) }),
@@ -76,6 +98,16 @@ async fn publish(subject: &mut Subject, qos: Qos) -> Check {
     let publish = subject.client()?.publish("t/m", "m0").qos(qos);
     let publication = publish.await.map_err(told)?;
     subject.publications.push((publication, qos));
+    Ok(())
+}
+
+async fn publish_all(subject: &mut Subject) -> Check {
+    let client = subject.client()?;
+    let messages = ["m0", "m1"].map(|text| client.publish("t/m", text).qos(Qos::ExactlyOnce));
+    let publications = client.publish_all(messages).await.map_err(told)?;
+    let publications = publications.into_iter();
+    let publications: Vec<_> = publications.map(|own| (own, Qos::ExactlyOnce)).collect();
+    subject.publications.extend(publications);
     Ok(())
 }
 
