@@ -58,9 +58,15 @@ pub(super) const CHECKS: &[Check] = &[
         "a QoS 2 message that one member has begun is finished with that member when it comes back",
         &["4.8.2-4", "4.4.0-1"],
         |bench| {
-            let (topic, message, mut wire) = begun(bench, 2, 60)?;
+            let (topic, message, wire) = begun(bench, 2, 60)?;
             let mut second = bench.connect("second")?;
             join(bench, &mut second, &topic)?;
+            wire.cut();
+            let mut wire = bench.resume("first", 60, true)?;
+            let again = wire.expect(PUBLISH)?;
+            let wanted = (message.id, true);
+            same("its identifier, and DUP", &(again.id, again.dup), &wanted)?;
+            second.nothing()?;
             wire.send(ack(PUBREC, message.id, 0));
             wire.expect_ack(PUBREL, message.id)?;
             wire.cut();
