@@ -6,7 +6,10 @@ use tokio::task::yield_now;
 use super::told;
 use crate::Check;
 use crate::subject::{METHOD, Method, Subject};
-use crate::world::{SOON, soon, text};
+use crate::world::{self, SOON, soon};
+
+/// What is published together.
+const ALL: [Qos; 3] = [Qos::ExactlyOnce, Qos::AtLeastOnce, Qos::AtMostOnce];
 
 pub(super) const METHODS: &[Method] = &[
     Method {
@@ -47,7 +50,7 @@ pub(super) const METHODS: &[Method] = &[
     Method {
         name: "Client::publish_all",
         covers: &["PublishAll::into_future"],
-        publishes: &[Qos::ExactlyOnce, Qos::ExactlyOnce],
+        publishes: &ALL,
         run: |subject| Box::pin(publish_all(subject)),
         ..METHOD
     },
@@ -55,13 +58,11 @@ pub(super) const METHODS: &[Method] = &[
         name: "Client::request",
         covers: &["Request::into_future"],
         publishes: &[Qos::AtLeastOnce],
-        run: |subject| {
+        run: |subject| Box::pin(request(subject, "m0")),
+        after: |_, subject| {
             Box::pin(async {
-                let request = subject.client()?.request("t/m", "m0", SOON);
-                match text(&request.await.map_err(told)?).as_str() {
-                    "re: m0" => Ok(()),
-                    other => Err(format!("the answer is {other}")),
-                }
+                // The answer to a request that was dropped is not that to another.
+                soon("a later request is answered", request(subject, "later")).await?
             })
         },
         ..METHOD
@@ -101,13 +102,23 @@ async fn publish(subject: &mut Subject, qos: Qos) -> Check {
     Ok(())
 }
 
+async fn request(subject: &Subject, text: &'static str) -> Check {
+    let request = subject.client()?.request("t/m", text, SOON);
+    let answer = world::text(&request.await.map_err(told)?);
+    if answer == format!("re: {text}") {
+        return Ok(());
+    }
+    Err(format!("the answer to {text:?} is {answer:?}"))
+}
+
 async fn publish_all(subject: &mut Subject) -> Check {
     let client = subject.client()?;
-    let messages = ["m0", "m1"].map(|text| client.publish("t/m", text).qos(Qos::ExactlyOnce));
+    let messages = [("m0", ALL[0]), ("m1", ALL[1]), ("m2", ALL[2])];
+    let messages = messages.map(|(text, qos)| client.publish("t/m", text).qos(qos));
     let publications = client.publish_all(messages).await.map_err(told)?;
-    let publications = publications.into_iter();
-    let publications: Vec<_> = publications.map(|own| (own, Qos::ExactlyOnce)).collect();
-    subject.publications.extend(publications);
+    subject
+        .publications
+        .extend(publications.into_iter().zip(ALL));
     Ok(())
 }
 
