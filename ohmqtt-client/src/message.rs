@@ -1,8 +1,8 @@
 //! A message that came, and the acknowledging of it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use ohmqtt_codec::{Binary, PublishProperties, Qos, ReasonCode, TopicName};
@@ -39,7 +39,7 @@ impl Message {
         message: ohmqtt_session::Message,
         number: u64,
         receipt: Option<Receipt>,
-        shares: usize,
+        streams: usize,
     ) -> Self {
         let ohmqtt_session::Message {
             topic,
@@ -54,7 +54,7 @@ impl Message {
                 topic: topic.clone(),
                 qos,
                 receipt,
-                shares: AtomicUsize::new(shares),
+                joint: (streams > 1).then(|| Joint::new(streams)),
                 answered: AtomicBool::new(false),
             })
         });
@@ -67,6 +67,15 @@ impl Message {
             ack,
             core,
             number,
+        }
+    }
+
+    /// The same message for another of the streams it is for, which has a word of its own on it.
+    pub(crate) fn for_another(&self) -> Self {
+        let ack = self.ack.as_ref().map(|ack| Arc::new(ack.another()));
+        Self {
+            ack,
+            ..self.clone()
         }
     }
 
@@ -90,7 +99,8 @@ impl Message {
     }
 
     /// Says that the application has taken the message, where the subscription leaves that to it. At QoS 0, or a second time, it
-    /// does nothing. Acknowledgements leave in the order of the messages, whatever the order of the calls (section 4.6).
+    /// does nothing. Acknowledgements leave in the order of the messages, whatever the order of the calls (section 4.6). A message that
+    /// several subscriptions got is acknowledged when each has taken it.
     ///
     /// A message that is dropped, with all its clones, without this or [`reject`](Self::reject) is not acknowledged:
     /// [`Event::NotAcknowledged`] tells it, and the server sends it again on the next connection of the session.
@@ -151,11 +161,9 @@ impl Message {
         self.core.events.ring(event);
     }
 
-    /// The message is handed over: where the subscription acknowledges by itself, its share of that is done.
+    /// The message is handed over where the subscription acknowledges by itself.
     pub(crate) fn handed_over(&self) {
-        if let Some(ack) = &self.ack {
-            ack.handed_over();
-        }
+        self.ack();
     }
 }
 
@@ -172,30 +180,49 @@ impl fmt::Debug for Message {
     }
 }
 
-/// The acknowledgement that one incoming message waits for, shared by the streams it went to and by its clones.
+/// The word that is owed for an incoming message by one stream it went to, and shared by the clones of the message.
 #[derive(Debug)]
 struct Ack {
     core: Arc<Core>,
     topic: TopicName,
     qos: Qos,
     receipt: Receipt,
-    /// Streams that have not handed it over yet. The last of them acknowledges; a stream whose reader acknowledges keeps its share.
-    shares: AtomicUsize,
+    /// The words of all streams, where it went to several.
+    joint: Option<Arc<Joint>>,
     answered: AtomicBool,
 }
 
 impl Ack {
-    fn handed_over(&self) {
-        if self.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.answer(ReasonCode::Success);
+    fn another(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+            topic: self.topic.clone(),
+            qos: self.qos,
+            receipt: self.receipt,
+            joint: self.joint.clone(),
+            answered: AtomicBool::new(false),
         }
     }
 
     fn answer(&self, reason: ReasonCode) {
         if !self.answered.swap(true, Ordering::AcqRel) {
-            let handle = &self.core.handle;
-            handle.with(|session, _| session.acknowledge(self.receipt, reason));
+            self.settle(Word::Said(reason));
         }
+    }
+
+    /// Tells the session, once there is nobody else to ask.
+    fn settle(&self, word: Word) {
+        let word = match &self.joint {
+            Some(joint) => joint.settle(word),
+            None => Some(word),
+        };
+        let Some(word) = word else {
+            return;
+        };
+        self.core.handle.with(|session, _| match word {
+            Word::Said(reason) => session.acknowledge(self.receipt, reason),
+            Word::Abandoned => session.abandon(self.receipt),
+        });
     }
 }
 
@@ -205,17 +232,85 @@ impl Drop for Ack {
         if *self.answered.get_mut() {
             return;
         }
+        self.settle(Word::Abandoned);
         let Core {
-            handle,
-            events,
-            counters,
-            ..
+            events, counters, ..
         } = &*self.core;
-        handle.with(|session, _| session.abandon(self.receipt));
         counters.abandoned.fetch_add(1, Ordering::Relaxed);
         events.ring(Event::NotAcknowledged {
             topic: self.topic.clone(),
             qos: self.qos,
         });
+    }
+}
+
+/// What a stream says of a message in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Said(ReasonCode),
+    /// Nothing, and never will.
+    Abandoned,
+}
+
+/// A message that went to several streams: what they have said so far.
+#[derive(Debug)]
+struct Joint {
+    /// Streams that have not had their word.
+    left: AtomicUsize,
+    refusal: OnceLock<ReasonCode>,
+    abandoned: AtomicBool,
+}
+
+impl Joint {
+    fn new(streams: usize) -> Arc<Self> {
+        Arc::new(Self {
+            left: AtomicUsize::new(streams),
+            refusal: OnceLock::new(),
+            abandoned: AtomicBool::new(false),
+        })
+    }
+
+    /// One more word. The last gives the word of all: without one of somebody there is none, and the first refusal counts.
+    fn settle(&self, word: Word) -> Option<Word> {
+        match word {
+            Word::Abandoned => self.abandoned.store(true, Ordering::Release),
+            Word::Said(reason) if reason.is_error() => {
+                self.refusal.get_or_init(|| reason);
+            }
+            Word::Said(_) => {}
+        }
+        if self.left.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return None;
+        }
+        if self.abandoned.load(Ordering::Acquire) {
+            return Some(Word::Abandoned);
+        }
+        let refusal = self.refusal.get().copied();
+        Some(Word::Said(refusal.unwrap_or(ReasonCode::Success)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(words: &[Word], want: Word) {
+        let joint = Joint::new(words.len());
+        let said = words.iter().map(|word| joint.settle(*word));
+        assert_eq!(said.last(), Some(Some(want)), "{words:?}");
+    }
+
+    #[test]
+    fn the_last_of_several_streams_gives_the_word_of_all() {
+        use Word::{Abandoned, Said};
+        let (yes, no) = (Said(ReasonCode::Success), Said(ReasonCode::QuotaExceeded));
+        let never = Said(ReasonCode::NotAuthorized);
+        check(&[yes, yes], yes);
+        check(&[yes, no, never], no);
+        check(&[no, Abandoned], Abandoned);
+        check(&[Abandoned, yes], Abandoned);
+        let joint = Joint::new(2);
+        assert_eq!(joint.settle(yes), None);
+        assert_eq!(joint.settle(yes), Some(yes));
     }
 }

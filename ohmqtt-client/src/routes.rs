@@ -329,16 +329,16 @@ impl Routes {
         let found = self.claims.find(&message.topic, named);
         // They are between this client and the server; a message that is published on has none.
         message.properties.remove_subscription_identifiers();
-        let shares = found.len().max(1);
+        let streams = found.len();
         let core = Arc::clone(&self.core);
-        let message = Message::new(core, message, self.arrived, receipt, shares);
+        let message = Message::new(core, message, self.arrived, receipt, streams);
         let queue = |number| self.entries.get(number).map(|entry| &entry.queue);
         let Some((last, others)) = found.split_last() else {
             self.keep_unclaimed(message);
             return;
         };
         for queue in others.iter().filter_map(queue) {
-            self.dropped += queue.push(message.clone());
+            self.dropped += queue.push(message.for_another());
         }
         if let Some(queue) = queue(last) {
             self.dropped += queue.push(message);

@@ -213,6 +213,22 @@ async fn a_stream_that_acknowledges_by_itself_does_not_speak_for_one_that_does_n
 }
 
 #[tokio::test]
+async fn a_word_by_hand_does_not_speak_for_streams_that_have_not_read() {
+    let script = Script::start().await;
+    let (client, mut conn, mut by_hand) = manual(&script, "a/#").await;
+    let mut by_itself = client.subscribe("a/b").send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    conn.deliver("a/b", "x", ONE, 1).await;
+    let message = next(&mut by_hand).await;
+    message.ack();
+    message.clone().ack();
+    assert_eq!(conn.before_echo().await, []);
+    next(&mut by_itself).await;
+    assert_eq!(conn.puback(1).await, ReasonCode::Success);
+}
+
+#[tokio::test]
 async fn a_message_dropped_by_hand_is_not_acknowledged_by_another_stream() {
     let script = Script::start().await;
     let (client, mut conn, mut by_hand) = manual(&script, "a/#").await;
