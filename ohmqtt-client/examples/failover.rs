@@ -15,7 +15,8 @@ use ohmqtt_client::{Client, Event, Qos, SessionLoss};
 use tokio::signal::ctrl_c;
 use tokio::time::interval;
 
-#[tokio::main]
+// On one thread nothing happens between `start` and `events`, so no event is missed.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let first = arguments.next().unwrap_or("mqtt://localhost:1883".into());

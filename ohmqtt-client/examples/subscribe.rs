@@ -15,7 +15,8 @@ use std::time::Duration;
 use ohmqtt_client::{Client, ConnectError, Event, Message};
 use tokio::signal::ctrl_c;
 
-#[tokio::main]
+// On one thread nothing happens between `start` and `events`, so no event is missed.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().unwrap_or("mqtt://localhost:1883".into());

@@ -16,7 +16,8 @@ use ohmqtt_client::{Client, Durability, Event, Events, Overflow, Qos, RedbStore}
 const MESSAGES: usize = 20;
 const BYTES: usize = 64 * 1024;
 
-#[tokio::main]
+// On one thread nothing happens between `start` and `events`, so no event is missed.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().unwrap_or("mqtt://localhost:1883".into());

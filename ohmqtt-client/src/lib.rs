@@ -38,6 +38,7 @@
 //! | `blocking` | threads instead of async |
 //! | `durable_queue` | a queue on disk that survives the process |
 //! | `shared_workers` | work for one of several |
+//! | `request_reply` | questions and answers |
 //! | `manual_ack` | acknowledging when the work is done |
 //! | `last_will` | a status that is right when the device is gone |
 //! | `tls_client` | own authorities, client certificates |

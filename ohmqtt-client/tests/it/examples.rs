@@ -259,6 +259,25 @@ async fn shared_workers_do_each_job_once_however_often_they_are_started() {
 }
 
 #[tokio::test]
+async fn request_reply_gives_each_question_its_own_answer() {
+    let broker = broker().await;
+    let (client, mut inbox) = listen(&broker, "service/add").await;
+    let printed = Example::start("request_reply", &[broker.url()])
+        .succeed()
+        .await;
+    let want = [
+        "1 + 1 = 2",
+        "1 + 1 + 2 = 4",
+        "1 + two + 3 = invalid digit found in string",
+        "request to 'service/subtract': nobody has subscribed to that topic; is the service running?",
+    ];
+    assert_eq!(printed, want);
+    let mut asked = arrived(&mut inbox, &client, "service/add").await;
+    asked.sort();
+    assert_eq!(asked, ["1 + 1", "1 + 1 + 2", "1 + two + 3"]);
+}
+
+#[tokio::test]
 async fn manual_ack_gets_again_what_it_forgot() {
     let broker = broker().await;
     let (client, mut inbox) = listen(&broker, "orders").await;
@@ -444,13 +463,15 @@ async fn failover_goes_on_at_the_second_broker_and_loses_no_tick() {
     let mut example = Example::start("failover", &[&url, two.url()]);
     let line = example.line("connected to ").await;
     assert!(line.ends_with(&url), "{line}");
-    let mut ticks = Vec::new();
-    ticks.push(text(&next(&mut at_one).await).to_owned());
+    let mut ticks = vec![text(&next(&mut at_one).await).to_owned()];
     one.shutdown(Duration::ZERO).await;
     example.line("lost: ").await;
     let line = example.line("connected to ").await;
     assert!(line.ends_with(two.url()), "{line}");
-    ticks.push(text(&next(&mut at_two).await).to_owned());
+    // The first tick may come once more: its acknowledgement may have died with the first broker.
+    while ticks.iter().all(|tick| *tick == ticks[0]) {
+        ticks.push(text(&next(&mut at_two).await).to_owned());
+    }
     example.interrupt().await;
     let printed = example.succeed().await;
 
