@@ -45,6 +45,33 @@ fn messages_go_out_and_come_in_at_each_qos() {
 }
 
 #[test]
+fn options_arrive_and_states_and_unclaimed_messages_are_waited_for() {
+    let (_runtime, broker) = broker();
+    let client = Client::connect(broker.url()).unwrap();
+    let mut inbox = client.subscribe("t").send().unwrap();
+    let publish = client.publish("t", "x").qos(Qos::AtLeastOnce);
+    let publish = publish.content_type("text/plain").user_property("a", "b");
+    let publish = publish.response_topic("r").correlation_data("c");
+    publish.expiry(PATIENCE).send().unwrap();
+    let properties = inbox.recv_timeout(PATIENCE).unwrap().properties;
+    assert_eq!(properties.content_type(), Some("text/plain"));
+    assert_eq!(properties.user_properties().next(), Some(("a", "b")));
+    assert_eq!(properties.response_topic(), Some("r"));
+    assert_eq!(properties.correlation_data(), Some(&b"c"[..]));
+    assert!(properties.message_expiry_interval().is_some());
+    assert_eq!((inbox.dropped(), client.store_error().is_none()), (0, true));
+    let mut unclaimed = client.unclaimed();
+    assert!(unclaimed.recv_timeout(Duration::from_millis(1)).is_none());
+    let is_closed = |state: &ConnectionState| matches!(state, ConnectionState::Closed { .. });
+    assert!(!is_closed(
+        &client.wait_for(Duration::from_millis(1), is_closed)
+    ));
+    let closer = client.clone();
+    thread::spawn(move || closer.close(PATIENCE));
+    assert!(is_closed(&client.wait_for(PATIENCE, is_closed)));
+}
+
+#[test]
 fn a_subscription_is_an_iterator_that_ends_with_the_client() {
     let (_runtime, broker) = broker();
     let client = Client::connect(broker.url()).unwrap();
