@@ -33,7 +33,7 @@ impl Broker {
             .and_then(|()| fs::create_dir_all(&folder));
         made.map_err(|error| Error::Failed(format!("{}: {error}", folder.display())))?;
         let mut identity = program(python);
-        project::run(identity.arg("interop/aioquic/identity.py").arg(&folder))?;
+        project::run(identity.arg("interop/python/identity.py").arg(&folder))?;
 
         let example = format!("ci/examples/broker{}", std::env::consts::EXE_SUFFIX);
         let mut command = program(target().join(example));

@@ -72,7 +72,7 @@ impl Chromium {
     }
 }
 
-/// An interpreter of Python with the packages of `interop/aioquic`, by its path.
+/// An interpreter of Python with the packages of `interop/python`, by its path.
 pub(super) struct Python(pub(super) PathBuf);
 
 impl Python {
@@ -88,7 +88,7 @@ impl Python {
         })?;
         let folder = target().join("interop/python");
         let python = folder.join(IN_VENV);
-        let lock = root().join("interop/aioquic/requirements.txt");
+        let lock = root().join("interop/python/requirements.txt");
         once(&lock, &folder, || {
             run(program("python3")
                 .args(["-m", "venv", "--clear"])

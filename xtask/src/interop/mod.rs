@@ -59,7 +59,7 @@ const PEERS: &[Peer] = &[
         script: |rig| {
             let mut script = program(&rig.python);
             script
-                .arg("interop/aioquic/peer.py")
+                .arg("interop/python/aioquic_peer.py")
                 .arg(rig.broker.file("ca.pem"));
             rig.broker.urls(&["quic"], &mut script)?;
             Ok(script)

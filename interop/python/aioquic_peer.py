@@ -1,4 +1,4 @@
-"""MQTT over QUIC by aioquic: `peer.py CA_FILE URL` prints a line for each check, and ends with 1 when one has failed.
+"""MQTT over QUIC by aioquic: `aioquic_peer.py CA_FILE URL` prints a line for each check, and ends with 1 when one has failed.
 
 The convention: ALPN `mqtt`, one bidirectional stream that the client opens, every packet on it. The packets are written
 here byte by byte, so that only one end of the wire is ours.
