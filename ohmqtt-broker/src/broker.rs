@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ohmqtt_codec::ReasonCode;
+use ohmqtt_codec::{Disconnect, DisconnectProperties, MqttString, ReasonCode};
 use ohmqtt_transport::Listen;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::Builder;
-use crate::core::Core;
+use crate::core::{Core, State};
 use crate::listener::{Anonymous, accept_all};
 use crate::session::Sessions;
+use crate::{Builder, Metrics};
 
 /// How long a broker whose handle was dropped waits for its clients to go.
 const DROP_DEADLINE: Duration = Duration::from_secs(5);
@@ -24,6 +24,7 @@ const DROP_DEADLINE: Duration = Duration::from_secs(5);
 #[must_use = "a broker stops when its handle is dropped"]
 pub struct Broker {
     urls: Vec<String>,
+    core: Arc<Core>,
     stop: oneshot::Sender<Duration>,
     task: JoinHandle<()>,
 }
@@ -40,8 +41,13 @@ impl Broker {
             .map(|listener| listener.local().to_string());
         let urls = urls.collect();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(supervise(core, listeners, who, stopped));
-        Self { urls, stop, task }
+        let task = tokio::spawn(supervise(Arc::clone(&core), listeners, who, stopped));
+        Self {
+            urls,
+            core,
+            stop,
+            task,
+        }
     }
 
     /// Where clients connect to: one URL for each listener, in the order they were given, with the ports that were chosen.
@@ -54,9 +60,45 @@ impl Broker {
         self.urls.first().map_or("", String::as_str)
     }
 
+    /// What the broker holds and has done so far. Looks at each session for that.
+    pub fn metrics(&self) -> Metrics {
+        self.core.with(State::metrics)
+    }
+
+    /// Ends the connection of a client with Administrative action (0x98). Its session stays for as long as it asked, and its will is
+    /// published as after any end that the client did not say. False when no such client is connected.
+    pub fn disconnect(&self, client_id: &str) -> bool {
+        self.core.with(|state, _| {
+            let id = MqttString::try_from(client_id).ok();
+            let key = id.and_then(|id| state.sessions.of_client(&id));
+            let entry = key.and_then(|key| state.sessions.get(key));
+            let Some(entry) = entry.filter(|entry| entry.connection.is_some()) else {
+                return false;
+            };
+            entry.handle.with(|session, _| {
+                session.disconnect(Disconnect::new(ReasonCode::AdministrativeAction));
+            });
+            true
+        })
+    }
+
+    /// Sends clients to another server from now on: who asks to connect is refused with Use another server (0x9C) and told where that
+    /// is, and so are all who are connected when the broker [shuts down](Self::shutdown). The form is what the clients understand,
+    /// commonly `host:port` (section 4.11). An empty text takes it back.
+    ///
+    /// False when the text is none that a packet can hold; nothing changes then.
+    pub fn redirect(&self, server: &str) -> bool {
+        let Ok(server) = MqttString::try_from(server) else {
+            return false;
+        };
+        self.core.lock().elsewhere = (!server.is_empty()).then_some(server);
+        true
+    }
+
     /// Stops: no new connection is taken, clients are told Server shutting down (0x8B), and after `deadline` those who are still
     /// there are cut off. Returns when all connections have ended and all that was to be stored is stored, safe against a power cut, and
-    /// the store is closed. What is in memory alone is gone with it; wills are not published.
+    /// the store is closed. What is in memory alone is gone with it; wills are not published, but those that wait for their delay in a
+    /// store are by the next broker with it.
     ///
     /// Cancel safety: when the future is dropped, stopping goes on in the background.
     pub async fn shutdown(self, deadline: Duration) {
@@ -84,9 +126,14 @@ async fn supervise(
     {
         let mut state = core.lock();
         state.closing = true;
-        state
-            .connections
-            .disconnect_all(ReasonCode::ServerShuttingDown);
+        let mut disconnect = Disconnect::new(ReasonCode::ServerShuttingDown);
+        if let Some(server) = &state.elsewhere {
+            disconnect = Disconnect::new(ReasonCode::UseAnotherServer);
+            let mut properties = DisconnectProperties::default();
+            properties.set_server_reference(server);
+            disconnect.properties = properties;
+        }
+        state.connections.disconnect_all(&disconnect);
     }
     let idle = async {
         while !core.lock().connections.is_empty() {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ohmqtt_codec::MqttString;
 use ohmqtt_driver::StoreLinks;
 use ohmqtt_store::{Durability, Store, StoreError, Writer};
 use ohmqtt_transport::{Endpoint, Listen, ListenOptions, Scheme, TransportError, listen_with};
@@ -17,6 +18,7 @@ use crate::{Broker, Limits};
 pub struct Builder {
     places: Vec<Place>,
     limits: Limits,
+    response_information: Option<String>,
     anonymous: Anonymous,
     store: Option<(Box<dyn Store>, Durability)>,
 }
@@ -49,6 +51,9 @@ pub enum StartError {
         /// The address.
         url: String,
     },
+    /// The response information is no text that a packet can hold.
+    #[error("the response information has a null character or more than 65,535 bytes")]
+    ResponseInformation,
     /// What the store has could not be read back. It is as it was.
     #[error("{0}")]
     Store(#[source] StoreError),
@@ -62,6 +67,7 @@ impl Builder {
         Self {
             places: Vec::new(),
             limits: Limits::default(),
+            response_information: None,
             anonymous: Anonymous::Loopback,
             store: None,
         }
@@ -109,6 +115,12 @@ impl Builder {
         self
     }
 
+    /// What clients that ask for Response Information (section 3.2.2.3.15) are told: what their response topics are to begin with.
+    pub fn response_information(mut self, prefix: impl Into<String>) -> Self {
+        self.response_information = Some(prefix.into());
+        self
+    }
+
     /// Lets anybody who reaches an address connect, publish and subscribe to everything, from other machines too.
     pub fn insecure_allow_anonymous(mut self) -> Self {
         self.anonymous = Anonymous::Anywhere;
@@ -119,8 +131,8 @@ impl Builder {
     /// and retained messages. The next broker with the store goes on where this one ended. Without it all this goes with the process.
     ///
     /// What is acknowledged is stored: PUBACK, PUBREC, SUBACK and UNSUBACK leave when the store has what they stand for, and say so when
-    /// it fails. [`Durability`] says what that means. Delayed wills are not kept: they are not published when the broker ends before it
-    /// is time.
+    /// it fails. [`Durability`] says what that means. Wills that wait for their delay are kept; those of clients that were connected when the
+    /// broker ended are not published.
     ///
     /// ```
     /// use std::time::Duration;
@@ -159,6 +171,9 @@ impl Builder {
         if self.places.is_empty() {
             return Err(StartError::NoAddress);
         }
+        let information = self.response_information.map(MqttString::try_from);
+        let information = information.transpose();
+        let information = information.map_err(|_| StartError::ResponseInformation)?;
         let mut listeners: Vec<Box<dyn Listen>> = Vec::new();
         for place in self.places {
             let (url, options) = match place {
@@ -180,6 +195,7 @@ impl Builder {
             None => Core::new(self.limits, None),
             Some((store, durability)) => restored(self.limits, store, durability).await?,
         };
+        core.lock().response_information = information;
         Ok(Broker::run(core, listeners, self.anonymous))
     }
 }

@@ -10,7 +10,7 @@ use ohmqtt_codec::{
 };
 use ohmqtt_driver::{Driver, Handle, StoreLink};
 use ohmqtt_session::{
-    Instant, Message, OutboxLimits, Receipt, ServerConfig, ServerEvent, ServerSession,
+    Instant, Message, OutboxLimits, Overflow, Receipt, ServerConfig, ServerEvent, ServerSession,
     Subscription, Window,
 };
 use ohmqtt_store::StoreError;
@@ -18,10 +18,11 @@ use ohmqtt_transport::Accepted;
 
 use crate::connections::ConnectionId;
 use crate::core::{Asking, Client, Core, State};
-use crate::limits::Limits;
+use crate::limits::{Limits, WhenFull};
 use crate::routing::RetainedWanted;
 use crate::session::SessionKey;
 use crate::store::reason_of;
+use crate::traffic::Counted;
 
 /// Takes an accepted connection and serves it in a task of its own.
 pub(crate) fn spawn(core: &Arc<Core>, accepted: Accepted) {
@@ -65,6 +66,9 @@ pub(crate) fn session_config(limits: &Limits, durable: bool) -> ServerConfig {
         bytes: limits.session_queue_bytes,
     };
     config.outbox.window = WINDOW;
+    if limits.when_full == WhenFull::DropOldest {
+        config.outbox.overflow = Overflow::DropOldest;
+    }
     config.durable = durable;
     // The message itself is stored in one step with the record of its identifier.
     config.refuse_unstored = true;
@@ -77,6 +81,7 @@ async fn serve(mut connection: Connection, accepted: Accepted, timeout: Duration
         id: connection.id,
     };
     let limits = ohmqtt_codec::Limits::new(place.core.limits.packet_size.get());
+    let traffic = Arc::clone(&place.core.traffic);
     let handle = connection.handle.clone();
     let link = Arc::clone(&connection.link);
     let owed = Arc::clone(&connection.owed);
@@ -88,7 +93,8 @@ async fn serve(mut connection: Connection, accepted: Accepted, timeout: Duration
     match tokio::time::timeout(timeout, accepted.handshake).await {
         Ok(Ok((stream, _peer))) => {
             tracing::debug!(%address, "connection");
-            let ended = running.driver.run(stream).await;
+            let counted = Counted::new(stream, traffic);
+            let ended = running.driver.run(Box::new(counted)).await;
             tracing::debug!(%address, error = ended.err().map(tracing::field::display), "connection ended");
         }
         Ok(Err(error)) => tracing::debug!(%address, %error, "handshake failed"),
@@ -143,6 +149,7 @@ struct Connection {
 impl Connection {
     fn handle(&mut self, event: ServerEvent) {
         match event {
+            ServerEvent::Connect(_) if self.redirects() => {}
             ServerEvent::Connect(connect) => self.handle_connect(&connect),
             ServerEvent::Message { message, receipt } => self.handle_message(&message, receipt),
             ServerEvent::Subscribe(subscribe) => self.handle_subscribe(&subscribe),
@@ -164,6 +171,18 @@ impl Connection {
             // Deliveries have no ticket, because nobody here waits for them.
             _ => {}
         }
+    }
+
+    /// Refuses the client if it is to go elsewhere: tells whether that is so.
+    fn redirects(&self) -> bool {
+        let Some(server) = self.core.lock().elsewhere.clone() else {
+            return false;
+        };
+        let mut properties = ConnAckProperties::default();
+        properties.set_server_reference(&server);
+        self.handle
+            .with(|session, _| session.refuse(ReasonCode::UseAnotherServer, properties));
+        true
     }
 
     fn handle_connect(&mut self, connect: &Connect) {

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ohmqtt_codec::{Disconnect, ReasonCode};
+use ohmqtt_codec::Disconnect;
 use ohmqtt_driver::Handle;
 use ohmqtt_session::ServerSession;
 use tokio::task::AbortHandle;
 
 /// The name of one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnectionId(u64);
 
 /// All connections, each with the task that serves it.
@@ -17,6 +17,8 @@ pub(crate) struct Connections {
     open: HashMap<ConnectionId, Connection>,
     /// Those no client stands behind: not yet, or not any more. The oldest make room for new ones.
     half_open: BTreeSet<ConnectionId>,
+    /// The most clients there were at once.
+    most_clients: usize,
     last: u64,
 }
 
@@ -61,6 +63,11 @@ impl Connections {
         self.open.len() - self.half_open.len()
     }
 
+    /// The most there were at once.
+    pub(crate) fn most_clients(&self) -> usize {
+        self.most_clients
+    }
+
     /// Whether this connection may still become a client's.
     pub(crate) fn is_half_open(&self, id: ConnectionId) -> bool {
         self.half_open.contains(&id)
@@ -69,6 +76,7 @@ impl Connections {
     /// The connection has a client now.
     pub(crate) fn promote(&mut self, id: ConnectionId) {
         self.half_open.remove(&id);
+        self.most_clients = self.most_clients.max(self.clients());
     }
 
     /// The connection has lost its client to another one, and is about to end.
@@ -89,12 +97,12 @@ impl Connections {
     }
 
     /// Ends all in order: clients are told, the others are cut.
-    pub(crate) fn disconnect_all(&mut self, reason: ReasonCode) {
+    pub(crate) fn disconnect_all(&mut self, disconnect: &Disconnect) {
         for (id, connection) in &self.open {
             if self.half_open.contains(id) {
                 connection.task.abort();
             } else {
-                let disconnect = Disconnect::new(reason);
+                let disconnect = disconnect.clone();
                 connection
                     .session
                     .with(|session, _| session.disconnect(disconnect));

@@ -17,6 +17,9 @@ use crate::limits::{Limits, levels};
 use crate::retained::Retained;
 use crate::session::{Entry, SessionKey, Sessions};
 use crate::store::Unsaved;
+use crate::survey::Survey;
+use crate::sys::Sys;
+use crate::traffic::Traffic;
 use crate::tree::{Matches, Tree};
 use crate::will::message_of;
 
@@ -25,6 +28,7 @@ use crate::will::message_of;
 pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
+    pub(crate) traffic: Arc<Traffic>,
     state: Mutex<State>,
     /// Something is due earlier than before.
     pub(crate) earlier: Notify,
@@ -43,7 +47,13 @@ pub(crate) struct State {
     /// Where sessions and retained messages are kept, if anywhere.
     pub(crate) store: Option<StoreLinks>,
     pub(crate) unsaved: Unsaved,
+    pub(crate) survey: Survey,
+    pub(crate) sys: Sys,
     identifiers: Identifiers,
+    /// What clients that ask are told to begin their response topics with.
+    pub(crate) response_information: Option<MqttString>,
+    /// Where clients are sent instead.
+    pub(crate) elsewhere: Option<MqttString>,
     /// The broker is being shut down.
     pub(crate) closing: bool,
 }
@@ -76,6 +86,8 @@ const MAX_CLIENT_ID: usize = 1024;
 
 impl Core {
     pub(crate) fn new(limits: Limits, store: Option<StoreLinks>) -> Arc<Self> {
+        let clock = Clock::new();
+        let traffic = Arc::new(Traffic::default());
         Arc::new(Self {
             state: Mutex::new(State {
                 connections: Connections::default(),
@@ -85,12 +97,17 @@ impl Core {
                 matches: Matches::default(),
                 store,
                 unsaved: Unsaved::default(),
+                survey: Survey::new(clock.now(), Arc::clone(&traffic)),
+                sys: Sys::new(clock.now(), limits.sys_interval),
                 identifiers: Identifiers::new(),
+                response_information: None,
+                elsewhere: None,
                 closing: false,
                 limits: limits.clone(),
             }),
             limits,
-            clock: Clock::new(),
+            clock,
+            traffic,
             earlier: Notify::new(),
             idle: Notify::new(),
         })
@@ -129,8 +146,17 @@ impl State {
     ) -> Result<(Client, Option<Begun>), ReasonCode> {
         let (connection, handle) = (asking.connection, asking.handle);
         self.check(connection, connect)?;
-        // [MQTT-3.1.2-28] There is no Response Information, whether it is asked for or not.
         let mut properties = ConnAckProperties::default();
+        // [MQTT-3.1.2-28] The session tells it only to who asked.
+        if let Some(information) = &self.response_information {
+            properties.set_response_information(information);
+        }
+        if let Some(longest) = self.limits.keep_alive
+            && !(1..=longest.get()).contains(&connect.keep_alive)
+        {
+            // [MQTT-3.2.2-21] The client uses this one in place of its own.
+            properties.set_server_keep_alive(longest.get());
+        }
         let id = if connect.client_id.is_empty() {
             // [MQTT-3.1.3-6] [MQTT-3.1.3-7] A client without an identifier gets one, and is told. [MQTT-3.2.2-16] No session has it.
             let id = self
@@ -299,7 +325,7 @@ impl State {
         entry.handle = handle.clone();
         let old = entry.connection.replace(connection);
         // [MQTT-3.1.3-9] The client is back before the Will Delay Interval has passed: its will is not published.
-        entry.will = None;
+        entry.set_will(None);
         entry.keep(granted, None);
         self.sessions.schedule(key);
         self.touch(key);
@@ -339,7 +365,7 @@ impl State {
             // It was not told that it had one.
             entry.expires = Some(now);
         }
-        entry.will = will.map(|will| (now + Duration::from_secs(u64::from(delay)), will));
+        entry.set_will(will.map(|will| (now + Duration::from_secs(u64::from(delay)), will)));
         self.sessions.schedule(client.session);
         self.touch(client.session);
         // Without an interval the session ends here, and without a delay the will is published here.
@@ -347,11 +373,17 @@ impl State {
     }
 
     /// Does what is due by now.
-    fn handle_due(&mut self, now: Instant) {
+    pub(crate) fn handle_due(&mut self, now: Instant) {
         let Self {
             retained, unsaved, ..
         } = self;
         retained.expire(now, |topic| unsaved.release(topic));
+        if self.survey.is_due(now) {
+            self.survey_sessions(now);
+        }
+        if self.sys.is_due(now) {
+            self.publish_sys(now);
+        }
         while let Some(key) = self.sessions.pop_due(now) {
             let Some(entry) = self.sessions.get_mut(key) else {
                 continue;
@@ -361,9 +393,10 @@ impl State {
                 self.end_session(now, key);
                 continue;
             }
-            let will = entry.will.take();
+            let will = entry.set_will(None);
             let client_id = entry.client_id.clone();
             self.sessions.schedule(key);
+            self.touch(key);
             if let Some((_, will)) = will {
                 self.publish_will(now, &client_id, &will);
             }
@@ -375,6 +408,8 @@ impl State {
         sessions
             .into_iter()
             .chain(self.retained.next_expiry())
+            .chain(self.sys.next())
+            .chain((self.sessions.len() > 0).then(|| self.survey.next()))
             .min()
     }
 
@@ -395,6 +430,7 @@ impl State {
         if link.is_some() {
             self.unsaved.end(&client_id);
         }
+        self.survey.note_end(handle.read(ServerSession::counters));
         for filter in &filters {
             self.tree.unsubscribe(filter, key);
         }

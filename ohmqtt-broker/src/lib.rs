@@ -36,12 +36,15 @@ mod retained;
 mod routing;
 mod session;
 mod store;
+mod survey;
+mod sys;
+mod traffic;
 mod tree;
 mod will;
 
 pub use broker::Broker;
 pub use builder::{Builder, StartError};
-pub use limits::Limits;
+pub use limits::{Limits, WhenFull};
 #[cfg(feature = "redb")]
 pub use ohmqtt_store::RedbStore;
 #[cfg(feature = "sqlite")]
@@ -52,3 +55,4 @@ pub use ohmqtt_transport::{
 };
 #[cfg(feature = "tls-no-provider")]
 pub use ohmqtt_transport::{Certificates, Identity, RustlsServerConfig};
+pub use survey::Metrics;

@@ -37,21 +37,47 @@ pub struct Limits {
     pub subscriptions: usize,
     /// What they may take, in bytes: each counts its filter and 128 for every level.
     pub subscription_bytes: usize,
-    /// Messages queued for one session, in flight or waiting. What does not fit is dropped for that session, retained messages
-    /// for a new subscription among it.
+    /// The longest Keep Alive, in seconds. A client that asks for a longer one, or for none, is told this one in CONNACK and has to keep to
+    /// it. `None`: each has what it asks for.
+    pub keep_alive: Option<NonZeroU16>,
+    /// Messages queued for one session, in flight or waiting. [`when_full`](Self::when_full) says what becomes of what does not fit,
+    /// retained messages for a new subscription among it.
     pub session_queue: usize,
     /// The same in bytes.
     pub session_queue_bytes: usize,
+    /// What gives way when the queue of a session is full. The publisher is never told.
+    pub when_full: WhenFull,
+    /// What the queues of all sessions may hold together, in bytes: each message counts whole in each queue, though its payload is
+    /// shared. Beyond it nothing more is queued for clients that are not there or have 8 messages waiting: it is dropped for them, and
+    /// for them alone. It is measured at least every 10 seconds, and when it seems to be reached.
+    pub queued_bytes: usize,
     /// Retained messages. One more is refused with Quota exceeded (0x97).
     pub retained: usize,
     /// What they may take, in bytes: each counts its packet and 128 for every level of its topic.
     pub retained_bytes: usize,
+    /// How often the topics below `$SYS/broker` are published. `None`: never, and there are none.
+    pub sys_interval: Option<Duration>,
+}
+
+/// What gives way when the queue of a session is full. Whatever it is, it is counted, as
+/// [`dropped`](crate::Metrics::dropped) and on `$SYS/broker/publish/messages/dropped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// The message that does not fit.
+    #[default]
+    DropNewest,
+    /// The oldest that were not sent yet, until it fits. What was sent is not taken back.
+    DropOldest,
+    /// The connection, with Quota exceeded (0x97), for a message of QoS 1 or 2 that does not fit; the message too. The session stays, and
+    /// with it what it has. For a client that is not connected, at QoS 0, and for a shared subscription it is the newest.
+    Disconnect,
 }
 
 impl Default for Limits {
     /// 10,000 connections, 1,024 of them half open for at most 10 seconds; packets of 2 MiB; 20,000 sessions with 10,000 subscriptions
-    /// (8 MiB) and 65,536 queued messages (64 MiB) each; 50,000 retained messages (32 MiB), which all fit into an empty queue; topics of
-    /// 128 levels; 16 aliases.
+    /// (8 MiB) and 65,536 queued messages (64 MiB) each, 1 GiB for all; 50,000 retained messages (32 MiB), which all fit into an empty
+    /// queue; topics of 128 levels; 16 aliases; `$SYS` every 10 seconds.
     fn default() -> Self {
         Self {
             connections: 10_000,
@@ -65,10 +91,14 @@ impl Default for Limits {
             session_expiry: None,
             subscriptions: 10_000,
             subscription_bytes: 8 << 20,
+            keep_alive: None,
             session_queue: 65_536,
             session_queue_bytes: 64 << 20,
+            when_full: WhenFull::DropNewest,
+            queued_bytes: 1 << 30,
             retained: 50_000,
             retained_bytes: 32 << 20,
+            sys_interval: Some(Duration::from_secs(10)),
         }
     }
 }

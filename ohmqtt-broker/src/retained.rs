@@ -181,6 +181,11 @@ impl Retained {
         }
     }
 
+    /// How many messages there are, and what they cost in bytes.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.messages, self.bytes)
+    }
+
     /// When the next message expires.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.expiring.next()

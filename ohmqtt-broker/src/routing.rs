@@ -8,7 +8,7 @@ use ohmqtt_session::{Instant, Message, Receipt, Routed, ServerSession, Subscript
 use crate::core::{State, is_reserved};
 use crate::limits::levels;
 use crate::retained::Full;
-use crate::session::{Delivered, Entry, Routable, SessionKey, Sessions};
+use crate::session::{Delivered, Entry, Pressure, Routable, SessionKey, Sessions};
 use crate::store::record;
 use crate::tree::Group;
 
@@ -21,6 +21,7 @@ impl State {
         publisher: &MqttString,
         message: &Message,
     ) -> ReasonCode {
+        self.survey.note_published();
         let topic = message.topic.as_bytes();
         if levels(topic) > self.limits.topic_levels {
             return ReasonCode::TopicNameInvalid;
@@ -34,7 +35,7 @@ impl State {
             return ReasonCode::QuotaExceeded;
         }
         let routable = Routable::read(message, Routed::Published);
-        match self.route(publisher, message, routable) {
+        match self.route(now, publisher, message, routable) {
             Way::Matched => ReasonCode::Success,
             Way::Unmatched => ReasonCode::NoMatchingSubscribers,
             Way::Blocked => ReasonCode::QuotaExceeded,
@@ -49,7 +50,7 @@ impl State {
         let value = if message.payload.is_empty() {
             None
         } else {
-            Some(record::retained_value(now, message).ok_or(Full)?)
+            Some(record::message_value(now, message).ok_or(Full)?)
         };
         let change = self.retained.change(now, message)?;
         self.unsaved
@@ -84,16 +85,30 @@ impl State {
         if will.retain && self.retain(now, will).is_err() {
             tracing::debug!(topic = %will.topic, "retained messages are full; a will is not retained");
         }
-        self.route(publisher, will, Routable::kept(will, Routed::Published));
+        let routable = Routable::kept(will, Routed::Published);
+        self.route(now, publisher, will, routable);
+    }
+
+    /// What becomes of messages for sessions that do not keep up.
+    fn pressure(&mut self, now: Instant) -> Pressure {
+        if self.survey.is_to_be_measured(now, self.limits.queued_bytes) {
+            self.survey_sessions(now);
+        }
+        Pressure {
+            when_full: self.limits.when_full,
+            is_full: self.survey.is_full(self.limits.queued_bytes),
+        }
     }
 
     /// Gives a message to every session it matches.
-    fn route(
+    pub(crate) fn route(
         &mut self,
+        now: Instant,
         publisher: &MqttString,
         message: &Message,
-        mut routable: Routable<'_>,
+        routable: Routable<'_>,
     ) -> Way {
+        let mut routable = routable.under(self.pressure(now));
         let own = self.sessions.of_client(publisher);
         self.tree.find(&message.topic, &mut self.matches);
         let mut way = Way::Unmatched;
@@ -116,6 +131,7 @@ impl State {
                 entry.deliver(&all, routable)
             };
             way = way.max(delivered.into());
+            self.survey.note_delivery(delivered, message);
             if message.qos > Qos::AtMostOnce {
                 self.unsaved.touch(*key, entry);
             }
@@ -127,6 +143,7 @@ impl State {
                 let (taker, delivered) =
                     deliver_to_one(group, &self.sessions, message.qos, &mut routable);
                 way = way.max(delivered.into());
+                self.survey.note_delivery(delivered, message);
                 if let Some((key, entry)) = taker {
                     self.unsaved.touch(key, entry);
                 }
@@ -228,16 +245,20 @@ impl State {
         filter: &TopicFilter,
         subscription: Subscription,
     ) {
+        let pressure = self.pressure(now);
         let Some(entry) = self.sessions.get(key) else {
             return;
         };
         self.unsaved.touch(key, entry);
-        self.retained.visit(now, filter, |message| {
-            entry.deliver(
-                &[subscription],
-                &mut Routable::kept(&message, Routed::Retained),
-            );
-        });
+        let survey = &mut self.survey;
+        let mut deliver = |message: &Message| {
+            let routable = Routable::kept(message, Routed::Retained);
+            let delivered = entry.deliver(&[subscription], &mut routable.under(pressure));
+            survey.note_delivery(delivered, message);
+        };
+        self.sys.visit(filter, &mut deliver);
+        self.retained
+            .visit(now, filter, |message| deliver(&message));
     }
 
     /// Removes a subscription; tells whether there was one.
@@ -289,7 +310,7 @@ fn granted(qos: Qos) -> ReasonCode {
 
 /// What became of a message, for its publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
+pub(crate) enum Way {
     Unmatched,
     Matched,
     /// The store is behind, so that a session that is to be stored does not take it now.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{MqttString, ReasonCode, TopicFilter};
+use ohmqtt_codec::{Disconnect, MqttString, Qos, ReasonCode, TopicFilter};
 use ohmqtt_driver::{Handle, StoreLink};
 use ohmqtt_session::{
     AliasPolicy, Instant, Message, PublishError, PublishOptions, Routed, ServerSession, Session,
@@ -13,7 +13,7 @@ use ohmqtt_session::{
 
 use crate::connections::ConnectionId;
 use crate::deadlines::Deadlines;
-use crate::limits::{Limits, cost, levels};
+use crate::limits::{Limits, WhenFull, cost, levels};
 use crate::store::record::Kept;
 
 /// Every delivery uses a topic alias where the client takes any.
@@ -59,6 +59,8 @@ pub(crate) struct Entry {
     filter_bytes: usize,
     /// The will of a client that is gone, to be published unless it comes back before that.
     pub(crate) will: Option<(Instant, Message)>,
+    /// The store may have a will of it.
+    pub(crate) has_stored_will: bool,
     /// When the session of a client that is gone ends.
     pub(crate) expires: Option<Instant>,
     /// What stands for it in `due`.
@@ -70,10 +72,19 @@ pub(crate) struct Entry {
 pub(crate) struct Routable<'a> {
     message: &'a Message,
     routed: Routed,
+    pressure: Pressure,
     /// Its bytes are slices of a larger buffer.
     borrowed: bool,
     /// The same in memory of its own, once somebody needs it so.
     detached: Option<Message>,
+}
+
+/// What becomes of a message for a session that does not keep up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pressure {
+    pub(crate) when_full: WhenFull,
+    /// All queues together hold as much as they may.
+    pub(crate) is_full: bool,
 }
 
 /// A session that has this many messages queued is not about to send the next one.
@@ -93,6 +104,11 @@ impl Sessions {
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// All of them, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionKey, &Entry)> {
+        self.entries.iter().map(|(key, entry)| (*key, entry))
     }
 
     pub(crate) fn get(&self, key: SessionKey) -> Option<&Entry> {
@@ -161,6 +177,7 @@ impl<'a> Routable<'a> {
         Self {
             message,
             routed,
+            pressure: Pressure::default(),
             borrowed,
             detached: None,
         }
@@ -171,9 +188,16 @@ impl<'a> Routable<'a> {
         Self {
             message,
             routed,
+            pressure: Pressure::default(),
             borrowed: false,
             detached: None,
         }
+    }
+
+    /// The same, and what becomes of it where there is no room.
+    pub(crate) fn under(mut self, pressure: Pressure) -> Self {
+        self.pressure = pressure;
+        self
     }
 
     /// The same message to the client that published it, or to another one.
@@ -222,6 +246,7 @@ impl Entry {
             filters: HashSet::new(),
             filter_bytes: 0,
             will: None,
+            has_stored_will: false,
             expires: None,
             due: None,
         }
@@ -245,6 +270,7 @@ impl Entry {
             filters: HashSet::new(),
             filter_bytes: 0,
             will: None,
+            has_stored_will: false,
             expires: kept.expires,
             due: None,
         }
@@ -257,8 +283,12 @@ impl Entry {
         message: &mut Routable<'_>,
     ) -> Delivered {
         self.handle.with(|session, now| {
-            let routed = message.routed;
-            let given = if self.connection.is_none() || session.queued().0 >= QUEUED {
+            let (routed, pressure) = (message.routed, message.pressure);
+            let waits = self.connection.is_none() || session.queued().0 >= QUEUED;
+            if waits && pressure.is_full {
+                return Delivered::No;
+            }
+            let given = if waits {
                 message.for_keeping()
             } else {
                 message.message
@@ -272,6 +302,13 @@ impl Entry {
                 return Delivered::Yes;
             };
             tracing::debug!(error = %rejected.error, "message dropped for a session");
+            let is_full = matches!(rejected.error, PublishError::Full { .. });
+            if is_full
+                && pressure.when_full == WhenFull::Disconnect
+                && rejected.message.qos > Qos::AtMostOnce
+            {
+                session.disconnect(Disconnect::new(ReasonCode::QuotaExceeded));
+            }
             if rejected.error == PublishError::StoreBehind {
                 Delivered::NotNow
             } else {
@@ -311,6 +348,15 @@ impl Entry {
             self.filter_bytes -= cost(filter.as_bytes());
         }
         was_there
+    }
+
+    /// Its will is to be published then, or not any more. Gives the one that was.
+    pub(crate) fn set_will(
+        &mut self,
+        will: Option<(Instant, Message)>,
+    ) -> Option<(Instant, Message)> {
+        self.is_unsaved = true;
+        std::mem::replace(&mut self.will, will)
     }
 
     /// The client is gone from now on: its session lasts for `interval` seconds more.

@@ -3,6 +3,7 @@
 //! ```text
 //! place of a session  0x00                 format (1 byte)  interval, expiry (postcard)
 //! place of a session  0x01  filter         format (1 byte)  options, identifier (postcard)
+//! place of a session  0x02                 format (1 byte)  QoS, time (postcard)  PUBLISH at QoS 0: a will, and when it is to be published
 //! 'r'  topic                               format (1 byte)  QoS, time (postcard)  PUBLISH at QoS 0
 //! ```
 //!
@@ -26,6 +27,7 @@ const FORMAT: u8 = 1;
 /// The kinds of what is attached to a session.
 pub(crate) const SESSION: u8 = 0;
 pub(crate) const SUBSCRIPTION: u8 = 1;
+pub(crate) const WILL: u8 = 2;
 /// The kinds from this one on are the flows' records.
 pub(crate) const FLOWS: u8 = 8;
 
@@ -66,10 +68,10 @@ struct SubscriptionRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RetainedRecord {
+struct MessageRecord {
     qos: u8,
     /// Microseconds since the Unix epoch.
-    since: u64,
+    at: u64,
 }
 
 pub(crate) fn kept_key(prefix: &Prefix) -> Vec<u8> {
@@ -150,11 +152,24 @@ pub(crate) fn retained_key(topic: &TopicName) -> Vec<u8> {
     [&[RETAINED], topic.as_bytes()].concat()
 }
 
-/// `None`: the message is too large for a packet, now that its topic is not an alias.
-pub(crate) fn retained_value(since: Instant, message: &Message) -> Option<Vec<u8>> {
-    let mut value = write(&RetainedRecord {
+pub(crate) fn will_key(prefix: &Prefix) -> Vec<u8> {
+    prefix.attachment(WILL, b"")
+}
+
+/// Reads a will, and when it is to be published.
+pub(crate) fn read_will(
+    client_id: &MqttString,
+    value: &[u8],
+) -> Result<(Instant, Message), StoreError> {
+    let name = || format!("the will of session \"{client_id}\"");
+    read_message(&name, value)
+}
+
+/// A message, and a moment that belongs to it. `None`: it is too large for a packet, now that its topic is not an alias.
+pub(crate) fn message_value(at: Instant, message: &Message) -> Option<Vec<u8>> {
+    let mut value = write(&MessageRecord {
         qos: message.qos.into(),
-        since: since.unix_micros(),
+        at: at.unix_micros(),
     });
     let mut packet = EncodeBuf::new();
     let publish = message.to_publish(Delivery::AtMostOnce);
@@ -169,29 +184,36 @@ pub(crate) fn read_retained(key: &[u8], value: &[u8]) -> Result<Retained, StoreE
     let topic = key.get(1..).unwrap_or_default();
     let shown = topic.escape_ascii();
     let name = || format!("the message retained on \"{shown}\"");
-    let (record, packet) = read::<RetainedRecord>(&name, value)?;
-    let mut buf = BytesMut::from(packet);
-    let packet = decode(&mut buf, &Limits::default()).map_err(|error| damaged(&name, error))?;
-    nothing_follows(&name, &buf)?;
-    let Some(Packet::Publish(publish)) = packet else {
-        return Err(damaged(&name, "it has no PUBLISH"));
-    };
-    match publish.topic {
-        PublishTopic::Name(name) if name.as_bytes() == topic => Ok(Retained {
-            message: Message {
-                topic: name,
-                qos: qos(
-                    &|| format!("the message retained on \"{shown}\""),
-                    record.qos,
-                )?,
-                retain: publish.retain,
-                properties: publish.properties,
-                payload: publish.payload,
-            },
-            since: Instant::from_unix_micros(record.since),
-        }),
-        _ => Err(damaged(&name, "it stands under another topic")),
+    let (since, message) = read_message(&name, value)?;
+    if message.topic.as_bytes() != topic {
+        return Err(damaged(&name, "it stands under another topic"));
     }
+    Ok(Retained { message, since })
+}
+
+/// Reads what [`message_value`] wrote.
+fn read_message(
+    name: &impl Fn() -> String,
+    value: &[u8],
+) -> Result<(Instant, Message), StoreError> {
+    let (record, packet) = read::<MessageRecord>(name, value)?;
+    let mut buf = BytesMut::from(packet);
+    let packet = decode(&mut buf, &Limits::default()).map_err(|error| damaged(name, error))?;
+    nothing_follows(name, &buf)?;
+    let Some(Packet::Publish(publish)) = packet else {
+        return Err(damaged(name, "it has no PUBLISH"));
+    };
+    let PublishTopic::Name(topic) = publish.topic else {
+        return Err(damaged(name, "its topic is an alias"));
+    };
+    let message = Message {
+        topic,
+        qos: qos(name, record.qos)?,
+        retain: publish.retain,
+        properties: publish.properties,
+        payload: publish.payload,
+    };
+    Ok((Instant::from_unix_micros(record.at), message))
 }
 
 fn write(record: &impl Serialize) -> Vec<u8> {

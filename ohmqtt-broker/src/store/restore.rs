@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use ohmqtt_codec::{MqttString, TopicFilter};
 use ohmqtt_driver::{Handle, StoreLinks};
-use ohmqtt_session::{Flows, Instant, ServerSession, Subscription};
+use ohmqtt_session::{Flows, Instant, Message, ServerSession, Subscription};
 use ohmqtt_store::{Prefix, StoreError};
 
 use super::record::{self, Kept};
@@ -34,9 +34,21 @@ pub(crate) fn restore(core: &Arc<Core>) -> Result<(), StoreError> {
         core,
         links: &links,
         session: None,
+        ended: Vec::new(),
     };
     reading.sessions()?;
-    reading.finish()
+    reading.finish()?;
+    let ended = reading.ended;
+    core.with(|state, now| {
+        for (client_id, will) in ended {
+            state.unsaved.end(&client_id);
+            // [MQTT-3.1.2-8] The end of a session is time for its will, whatever its delay.
+            if let Some(will) = will {
+                state.publish_will(now, &client_id, &will);
+            }
+        }
+    });
+    Ok(())
 }
 
 fn restore_retained(state: &mut State, now: Instant, links: &StoreLinks) -> Result<(), StoreError> {
@@ -67,12 +79,15 @@ struct Reading<'a> {
     core: &'a Arc<Core>,
     links: &'a StoreLinks,
     session: Option<Session>,
+    /// Clients whose sessions have ended meanwhile, with their wills: for when all who may subscribe to those are there again.
+    ended: Vec<(MqttString, Option<Message>)>,
 }
 
 struct Session {
     client_id: MqttString,
     prefix: Prefix,
     kept: Option<Kept>,
+    will: Option<(Instant, Message)>,
     subscriptions: Vec<(TopicFilter, Subscription)>,
 }
 
@@ -115,6 +130,7 @@ impl Reading<'_> {
             client_id,
             prefix,
             kept: None,
+            will: None,
             subscriptions: Vec::new(),
         });
         match rest.split_first() {
@@ -124,6 +140,9 @@ impl Reading<'_> {
             Some((&record::SUBSCRIPTION, filter)) => {
                 let subscription = record::read_subscription(&session.client_id, filter, value)?;
                 session.subscriptions.push(subscription);
+            }
+            Some((&record::WILL, [])) => {
+                session.will = Some(record::read_will(&session.client_id, value)?);
             }
             Some((&(record::FLOWS..), _)) => return Ok(true),
             _ => return Err(damaged(key, "no version wrote such a key")),
@@ -145,8 +164,8 @@ impl Reading<'_> {
         });
         let Some(kept) = kept.filter(|kept| kept.expires.is_none_or(|at| at > now)) else {
             tracing::debug!(client = %session.client_id, "a session has ended while the broker was not there");
-            self.core
-                .with(|state, _| state.unsaved.end(&session.client_id));
+            let will = session.will.map(|(_, will)| will);
+            self.ended.push((session.client_id, will));
             return Ok(());
         };
         let config = session_config(&self.core.limits, true);
@@ -154,7 +173,10 @@ impl Reading<'_> {
         let handle = Handle::new(ServerSession::resting(now, config, flows), clock);
         let link = self.links.link(session.prefix);
         link.restore(&handle)?;
-        let entry = Entry::resting(session.client_id, handle, link, kept);
+        let mut entry = Entry::resting(session.client_id, handle, link, kept);
+        entry.has_stored_will = session.will.is_some();
+        // One that is due is published when the broker runs.
+        entry.set_will(session.will);
         self.core.with(|state, _| {
             let key = state.sessions.insert(entry);
             for (filter, subscription) in &session.subscriptions {

@@ -207,6 +207,14 @@ impl State {
             if mem::take(&mut entry.is_unsaved) {
                 let value = record::kept_value(entry.kept());
                 batch.put(&record::kept_key(link.prefix()), &value);
+                let will = entry.will.as_ref();
+                let will = will.and_then(|(at, will)| record::message_value(*at, will));
+                if let Some(value) = &will {
+                    batch.put(&record::will_key(link.prefix()), value);
+                } else if entry.has_stored_will {
+                    batch.delete(&record::will_key(link.prefix()));
+                }
+                entry.has_stored_will = will.is_some();
                 saving.push(key);
             }
             parts.push((link, entry.handle.clone()));
@@ -219,6 +227,8 @@ impl State {
         for key in keys {
             if let Some(entry) = self.sessions.get_mut(*key) {
                 entry.is_unsaved = true;
+                // It may have been to be removed.
+                entry.has_stored_will = true;
             }
         }
     }

@@ -7,6 +7,7 @@ mod disk;
 mod examples;
 mod forwarding;
 mod lifecycle;
+mod operation;
 mod persistence;
 mod qos;
 mod retained;

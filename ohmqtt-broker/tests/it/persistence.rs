@@ -414,3 +414,56 @@ async fn a_record_that_cannot_be_read_is_named_and_left_as_it_is() {
     check_refused(b"s\x00\x01c\x07", b"", "s\\x00\\x01c\\x07").await;
     check_refused(b"s\x00", b"", "s\\x00").await;
 }
+
+/// [MQTT-3.1.2-8] [MQTT-3.1.3-9] A delayed will is published after a crash, in its time or when the session has ended, and is taken back
+/// by a client that returns; once.
+#[tokio::test]
+async fn delayed_wills_survive_a_crash() {
+    let disk = Disk::default();
+    let broker = disk.broker().await;
+    let (mut watcher, _) = Client::resume(&broker, "watcher", 1000).await;
+    watcher.subscribe("will/#", Qos::ExactlyOnce).await;
+    for (id, interval, delay) in [
+        ("due", 1000, 1),
+        ("ended", 1, 100),
+        ("back", 1000, 2),
+        ("later", 1000, 3),
+    ] {
+        let mut connect = crate::client::resuming(id, interval);
+        let mut will = crate::client::will(&format!("will/{id}"), id);
+        will.properties.set_will_delay_interval(delay);
+        will.qos = Qos::ExactlyOnce;
+        connect.will = Some(will);
+        let (client, _) = Client::connect_with(&broker, connect).await;
+        client
+            .disconnect(ReasonCode::DisconnectWithWillMessage)
+            .await;
+    }
+    let after = disk.after_crash();
+    drop(broker);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+
+    let again = after.broker().await;
+    let _back = resume(&again, "back").await;
+    let mut watcher = resume(&again, "watcher").await;
+    let mut found = Vec::new();
+    for _ in 0..3 {
+        let message = watcher.receive_message().await;
+        assert_eq!(
+            topic(&message).as_bytes(),
+            [b"will/", &message.payload[..]].concat()
+        );
+        assert_eq!(message.delivery.qos(), Qos::ExactlyOnce);
+        found.push(message.payload);
+    }
+    found.sort_unstable();
+    assert_eq!(found, ["due", "ended", "later"]);
+
+    // And are not published again.
+    watcher.expect_nothing().await;
+    drop(watcher);
+    again.shutdown(Duration::from_secs(1)).await;
+    let third = after.broker().await;
+    let mut watcher = resume(&third, "watcher").await;
+    expect_drained(&third, &mut watcher, "will/x").await;
+}

@@ -155,6 +155,21 @@ impl ServerSession {
         self.exchange.flows.counters()
     }
 
+    /// Gives up the messages in memory whose time has passed before they were sent, so that what they hold is free; true when there
+    /// were any. They are counted, and make no events.
+    ///
+    /// Nothing has to call this: what is over is never sent. Messages that lie in a store alone go when their turn comes.
+    pub fn drop_expired(&mut self, now: Instant) -> bool {
+        if !self.holds_flows || !self.exchange.flows.is_open() {
+            return false;
+        }
+        let before = self.queued();
+        let Flows { sender, log, .. } = &mut self.exchange.flows;
+        // [MQTT-3.3.2-5] What has expired before its delivery began is deleted.
+        sender.give_up_over(log, now, &mut |_| {});
+        self.queued() != before
+    }
+
     /// Messages of QoS 1 and 2 that were sent on this connection and are not acknowledged.
     pub fn in_flight(&self) -> usize {
         self.exchange.flows.sender.in_flight()

@@ -203,9 +203,7 @@ impl Sender {
         if self.outbox.has_room_for(message) {
             return Ok(());
         }
-        for (unsent, why) in self.outbox.take_over(log, now) {
-            self.give_up(log, &unsent, why, events);
-        }
+        self.give_up_over(log, now, events);
         let why = match self.outbox.overflow() {
             Overflow::DropOldest => LostMessage::Dropped,
             Overflow::Refuse | Overflow::KeepNewest => LostMessage::Replaced,
@@ -223,6 +221,18 @@ impl Sender {
             self.give_up(log, &unsent, why, events);
         }
         Ok(())
+    }
+
+    /// Gives up the unsent messages in memory whose time has passed.
+    pub(crate) fn give_up_over(
+        &mut self,
+        log: &mut StoreLog,
+        now: Instant,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
+        for (unsent, why) in self.outbox.take_over(log, now) {
+            self.give_up(log, &unsent, why, events);
+        }
     }
 
     /// Puts a message that was counted at the end of its queue, and asks for its record.
