@@ -1,5 +1,5 @@
 // What MQTT.js is to do with a broker, the same in Node.js and in a browser: at each QoS connect, subscribe, publish and
-// receive. The caller gives it the library and takes its lines, one a check.
+// receive, then what is retained. The caller gives it the library and takes its lines, one a check.
 
 // Seconds until a check has failed.
 const DEADLINE = 20;
@@ -7,25 +7,61 @@ const DEADLINE = 20;
 // More than one frame and one read, and bytes that are no text.
 const LARGE = Uint8Array.from({ length: 100_000 }, (_, index) => (index * 31) % 256);
 
-/** Runs a check for each QoS at `url` and reports a line for each, beginning with `name`. */
+/** Runs the checks at `url` and reports a line for each, beginning with `name`. */
 export async function exchange(mqtt, name, url, options, report) {
+  const topic = `interop/${name.replaceAll(" ", "/")}`;
   for (const qos of [0, 1, 2]) {
-    try {
-      await within(DEADLINE, roundTrip(mqtt, `interop/${name.replaceAll(" ", "/")}/${qos}`, url, qos, options));
-      report(`${name} qos=${qos} ok`);
-    } catch (error) {
-      report(`${name} qos=${qos} FAILED: ${error?.message || error}`);
-    }
+    await passes(`${name} qos=${qos}`, roundTrip(mqtt, `${topic}/${qos}`, url, qos, options), report);
+  }
+  await passes(`${name} retained`, retained(mqtt, `${topic}/retained`, url, options), report);
+}
+
+/** Reports whether `work` succeeds in time, as a line that begins with `name`. */
+export async function passes(name, work, report) {
+  try {
+    await within(DEADLINE, work);
+    report(`${name} ok`);
+  } catch (error) {
+    report(`${name} FAILED: ${error?.message || error}`);
+  }
+}
+
+/** Connects with MQTT 5.0, a clean start and `options`. */
+export function connect(mqtt, url, options) {
+  // Without retries: a connection that is refused is a failure, not something to wait for.
+  const ours = { protocolVersion: 5, clean: true, reconnectPeriod: 0, properties: { receiveMaximum: 2 } };
+  return mqtt.connectAsync(url, { ...options, ...ours }, false);
+}
+
+/** A message is kept for later subscriptions, is an ordinary one for those that are there, and goes when it is removed. */
+async function retained(mqtt, topic, url, options) {
+  const client = await connect(mqtt, url, options);
+  try {
+    const messages = arrivals(client);
+    const comes = async (payload, retain) => {
+      const message = await messages.next();
+      equal(new TextDecoder().decode(message.payload), payload, "payload");
+      equal(message.packet.retain, retain, `RETAIN of ${payload}`);
+    };
+    const kept = { qos: 1, retain: true };
+    await client.publishAsync(topic, "kept", kept);
+    await client.subscribeAsync(topic, { qos: 2 });
+    await comes("kept", true);
+    await client.publishAsync(topic, "anew", kept);
+    await comes("anew", false);
+    await client.unsubscribeAsync(topic);
+    await client.publishAsync(topic, "", kept);
+    await client.subscribeAsync(topic, { qos: 2 });
+    await client.publishAsync(topic, "live", { qos: 1 });
+    await comes("live", false);
+    await client.endAsync();
+  } finally {
+    client.end(true);
   }
 }
 
 async function roundTrip(mqtt, topic, url, qos, options) {
-  // Without retries: a connection that is refused is a failure, not something to wait for.
-  const client = await mqtt.connectAsync(
-    url,
-    { ...options, protocolVersion: 5, clean: true, reconnectPeriod: 0, properties: { receiveMaximum: 2 } },
-    false,
-  );
+  const client = await connect(mqtt, url, options);
   try {
     const messages = arrivals(client);
     const [granted] = await client.subscribeAsync(topic, { qos });
@@ -63,7 +99,7 @@ async function roundTrip(mqtt, topic, url, qos, options) {
 }
 
 /** The messages of a client in their order: `next()` waits for one, and fails when the connection ends before. */
-function arrivals(client) {
+export function arrivals(client) {
   const come = [];
   const waiting = [];
   client.on("message", (_, payload, packet) => {
@@ -94,6 +130,6 @@ function within(seconds, work) {
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
-function equal(got, want, what) {
+export function equal(got, want, what) {
   if (got !== want) throw new Error(`${what}: ${got} instead of ${want}`);
 }

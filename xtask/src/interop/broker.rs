@@ -1,4 +1,5 @@
-//! The broker under test: the example `broker` with every feature, at a free port of each transport.
+//! The broker under test: the example `broker` with every feature, at a free port of each transport; and the examples of
+//! our client that some peers meet there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ impl Broker {
     pub(super) fn start(python: &Path) -> Result<Self> {
         // As the tests build it, so that after them nothing is left to do.
         project::run(&mut cargo(
-            "build --quiet --workspace --all-features --profile ci --example broker",
+            "build --quiet --workspace --all-features --profile ci --example broker --example publish --example subscribe",
         ))?;
         let folder = target().join("interop/broker");
         let made = fs::remove_dir_all(&folder)
@@ -35,8 +36,8 @@ impl Broker {
         let mut identity = program(python);
         project::run(identity.arg("interop/python/identity.py").arg(&folder))?;
 
-        let example = format!("ci/examples/broker{}", std::env::consts::EXE_SUFFIX);
-        let mut command = program(target().join(example));
+        let example = format!("broker{}", std::env::consts::EXE_SUFFIX);
+        let mut command = program(Self::examples().join(example));
         command.arg("--identity");
         command.args([folder.join("chain.pem"), folder.join("key.pem")]);
         command.args(
@@ -62,6 +63,11 @@ impl Broker {
     /// A file of its folder: `ca.pem`, `chain.pem`, or one that a peer makes.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// Where `publish` and `subscribe` stand.
+    pub(super) fn examples() -> PathBuf {
+        target().join("ci/examples")
     }
 
     /// Adds where it listens by each of `schemes` to the arguments of a script.

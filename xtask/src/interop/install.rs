@@ -29,6 +29,12 @@ const BROWSERS: &[&str] = &[
     "msedge",
 ];
 
+/// Without the broker of that name. `stdbuf` is there with Debian.
+pub(super) const MOSQUITTO_CLIENTS: Need = Need {
+    programs: &["mosquitto_pub", "mosquitto_sub", "stdbuf"],
+    packages: "mosquitto-clients coreutils",
+};
+
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 const IN_VENV: &str = if cfg!(windows) {
     "Scripts/python.exe"
@@ -95,7 +101,11 @@ impl Python {
                 .arg(&folder))?;
             let mut pip = program(&python);
             pip.args(["-m", "pip", "install", "--quiet", "--no-input"]);
-            pip.args(["--disable-pip-version-check", "--requirement"]);
+            pip.args([
+                "--disable-pip-version-check",
+                "--require-hashes",
+                "--requirement",
+            ]);
             run(pip.arg(&lock))
         })?;
         Ok(Self(python))

@@ -15,8 +15,9 @@ use std::process::Command;
 use lexopt::{Arg, Parser};
 
 use self::broker::Broker;
-use self::install::{Chromium, Node, Python};
+use self::install::{Chromium, MOSQUITTO_CLIENTS, Node, Python};
 use self::script::{Script, Tally};
+use crate::debian;
 use crate::error::{Error, Result, failed};
 use crate::project::program;
 
@@ -32,10 +33,11 @@ struct Peer {
 const PEERS: &[Peer] = &[
     Peer {
         name: "mqtt.js",
-        checks: 12,
+        checks: 18,
         script: |rig| {
             let mut script = Node::provide()?.script("node.js");
             script.arg(rig.broker.file("ca.pem"));
+            script.arg(Broker::examples());
             rig.broker
                 .urls(&["mqtt", "mqtts", "ws", "wss"], &mut script)?;
             Ok(script)
@@ -43,7 +45,7 @@ const PEERS: &[Peer] = &[
     },
     Peer {
         name: "chromium",
-        checks: 6,
+        checks: 8,
         script: |rig| {
             let chromium = Chromium::provide()?;
             let mut script = Node::provide()?.script("chromium.js");
@@ -65,13 +67,44 @@ const PEERS: &[Peer] = &[
             Ok(script)
         },
     },
+    Peer {
+        name: "mosquitto",
+        checks: 10,
+        script: |rig| {
+            debian::provide(&MOSQUITTO_CLIENTS)?;
+            rig.exchange("mosquitto_peer.py")
+        },
+    },
+    Peer {
+        name: "paho",
+        checks: 10,
+        script: |rig| rig.exchange("paho_peer.py"),
+    },
+    Peer {
+        name: "gmqtt",
+        checks: 10,
+        script: |rig| rig.exchange("gmqtt_peer.py"),
+    },
 ];
 
 /// What every peer finds.
 struct Rig {
     broker: Broker,
-    /// An interpreter that has aioquic, and what makes certificates with it.
+    /// An interpreter that has the libraries of the peers, and what makes certificates.
     python: PathBuf,
+}
+
+impl Rig {
+    /// A script that does what `interop/python/exchange.py` asks for.
+    fn exchange(&self, script: &str) -> Result<Command> {
+        let mut python = program(&self.python);
+        python
+            .arg(format!("interop/python/{script}"))
+            .arg(self.broker.file("ca.pem"))
+            .arg(Broker::examples());
+        self.broker.urls(&["mqtt", "mqtts"], &mut python)?;
+        Ok(python)
+    }
 }
 
 /// Runs the peers that are named, or all, and says how many checks failed.
@@ -149,7 +182,7 @@ mod tests {
         };
         assert_eq!(
             message,
-            "there is no peer pigeon; there are: mqtt.js, chromium, aioquic"
+            "there is no peer pigeon; there are: mqtt.js, chromium, aioquic, mosquitto, paho, gmqtt"
         );
     }
 }
