@@ -43,8 +43,9 @@ class Mosquitto:
             while not said.startswith("message|"):
                 said = await line(sub)
             _, topic, qos, retain, content_type, user, payload = said.split("|")
-            pair = (tuple(user.split(":", 1)),) if user else ()
-            return Message(topic, bytes.fromhex(payload), int(qos), retain == "1", content_type or None, pair)
+            key, _, value = user.partition(":")
+            pairs = ((key, value),) if user else ()
+            return Message(topic, bytes.fromhex(payload), int(qos), retain == "1", content_type or None, pairs)
 
         # With -d it says when it has subscribed; by stdbuf at once, and not with its first message.
         words = ["stdbuf", "-oL", *command("mosquitto_sub", broker, topic, qos), "-d", "-F", FORMAT]
