@@ -15,21 +15,21 @@ use ohmqtt_client::{Client, Event, Qos, SessionLoss};
 use tokio::signal::ctrl_c;
 use tokio::time::interval;
 
-// On one thread nothing happens between `start` and `events`, so no event is missed.
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let first = arguments.next().unwrap_or("mqtt://localhost:1883".into());
     let second = arguments.next().unwrap_or("mqtt://localhost:1884".into());
 
-    let client = Client::builder(first)
+    let builder = Client::builder(first)
         .or(second)
         // The second broker does not know what the first was sent. What that did not acknowledge is published once more.
         .session_loss(SessionLoss::Resend)
         .backoff(Duration::from_millis(100), Duration::from_secs(5))
-        .connect_timeout(Duration::from_secs(5))
-        .start()?;
-    let mut events = client.events();
+        .connect_timeout(Duration::from_secs(5));
+    // Asked for before the start, so that none is missed.
+    let mut events = builder.events();
+    let client = builder.start()?;
 
     let mut ticks = interval(Duration::from_millis(500));
     let mut number = 0;

@@ -25,9 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (done, mut finished) = mpsc::channel(JOBS);
     let mut workers = Vec::new();
     for number in 1..=WORKERS {
-        // A worker that is gone is to get no more jobs: its session ends with its connection.
-        let builder = Client::builder(&url).session_expiry(Duration::ZERO);
-        let client = builder.connect().await?;
+        let client = Client::connect(&url).await?;
         let jobs = client.subscribe("$share/workers/jobs").await?;
         tokio::spawn(work(number, jobs, done.clone()));
         workers.push(client);

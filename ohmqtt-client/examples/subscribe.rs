@@ -15,16 +15,17 @@ use std::time::Duration;
 use ohmqtt_client::{Client, ConnectError, Event, Message};
 use tokio::signal::ctrl_c;
 
-// On one thread nothing happens between `start` and `events`, so no event is missed.
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().unwrap_or("mqtt://localhost:1883".into());
     let filter = arguments.next().unwrap_or("greenhouse/#".into());
 
+    let builder = Client::builder(url);
+    // Asked for before the start, so that none is missed.
+    let mut events = builder.events();
     // Unlike `connect`, `start` does not wait for the broker.
-    let client = Client::builder(url).start()?;
-    let mut events = client.events();
+    let client = builder.start()?;
     let mut messages = client.subscribe(&filter).send()?;
 
     let mut interrupted = pin!(ctrl_c());

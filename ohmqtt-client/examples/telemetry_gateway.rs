@@ -16,23 +16,22 @@ use ohmqtt_client::{Client, Durability, Event, Events, Overflow, Qos, RedbStore}
 const MESSAGES: usize = 20;
 const BYTES: usize = 64 * 1024;
 
-// On one thread nothing happens between `start` and `events`, so no event is missed.
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().unwrap_or("mqtt://localhost:1883".into());
     let file = arguments.next().unwrap_or("gateway.redb".into());
 
-    let client = Client::builder(url)
+    let builder = Client::builder(url)
         .client_id("telemetry-gateway")
         .store(RedbStore::open(file)?, Durability::Safe)
         .outbox(MESSAGES, BYTES)
         .overflow(Overflow::KeepNewest)
         .backoff(Duration::from_millis(100), Duration::from_secs(5))
         // Nobody attends it: no error is worth giving up for.
-        .retry_everything()
-        .start()?;
-    tokio::spawn(show(client.events()));
+        .retry_everything();
+    tokio::spawn(show(builder.events()));
+    let client = builder.start()?;
 
     put(&client, "gateway/door", "open".into()).await?;
     for minute in 1..=300 {
@@ -46,8 +45,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         metrics.outbox.accepted, metrics.outbox.replaced, metrics.queued_messages
     );
 
-    // Waits as long as it takes for a connection, up to a day.
-    let left = client.close(Duration::from_secs(24 * 60 * 60)).await;
+    // Waits for a connection, and for the acknowledgements, as long as it takes.
+    let left = client.close(Duration::MAX).await;
     println!("closed, {} messages left", left.unacknowledged);
     Ok(())
 }

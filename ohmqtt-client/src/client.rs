@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{Disconnect, Filters, ReasonCode, SubscribeProperties, TopicName};
+use ohmqtt_codec::{Disconnect, Filters, SubscribeProperties, TopicName};
 use ohmqtt_driver::{Cell, Handle, StoreLink};
 use ohmqtt_session::{ClientSession, DisconnectCause};
 use ohmqtt_store::StoreError;
@@ -16,7 +16,7 @@ use crate::builder::{ClientBuilder, Settings};
 use crate::callback::Callbacks;
 use crate::core::Core;
 use crate::error::{ConnectError, ConnectErrorKind, PublishError, SubscribeError};
-use crate::events::Events;
+use crate::events::{Bell, Event, Events};
 use crate::health::{Health, health};
 use crate::publish::Publish;
 use crate::queue::Queue;
@@ -139,6 +139,7 @@ impl Client {
         handle: Handle<ClientSession>,
         address: String,
         settings: Settings,
+        events: Bell,
     ) -> Self {
         let status = Status {
             connection: ConnectionState::Connecting {
@@ -152,7 +153,7 @@ impl Client {
             changes: 0,
         };
         let health = settings.store.as_ref().map(StoreLink::health);
-        let core = Arc::new(Core::new(handle, health));
+        let core = Arc::new(Core::new(handle, health, events));
         let routes = Routes::new(Arc::clone(&core), settings.seed, settings.receive_maximum);
         let shared = Arc::new(Shared {
             core,
@@ -247,7 +248,8 @@ impl Client {
         state
     }
 
-    /// What happens to the client from now on: connections, their ends, what was lost or refused.
+    /// What happens to the client from now on: connections, their ends, what was lost or refused. From its beginning on:
+    /// [`ClientBuilder::events`].
     pub fn events(&self) -> Events {
         self.shared.core.events.listen()
     }
@@ -315,12 +317,13 @@ impl Client {
     /// Takes no further message, waits for at most `timeout` until all are acknowledged, says DISCONNECT, and reports what is left.
     ///
     /// When it returns, the server has what was acknowledged, the store has what was not, and the process may end. A server that does
-    /// not read or does not hang up costs up to four seconds more.
+    /// not read or does not hang up costs up to four seconds more. With [`Duration::MAX`] it waits as long as it takes.
+    ///
+    /// Where the server chose the Client Identifier the session ends too, because nobody could go on with it.
     ///
     /// Cancel safety: once polled, the client closes also when the future is dropped.
     pub async fn close(&self, timeout: Duration) -> Closed {
-        self.close_with(timeout, Disconnect::new(ReasonCode::NORMAL_DISCONNECTION))
-            .await
+        self.end_by(timeout, None).await
     }
 
     /// As [`close`](Self::close), with a DISCONNECT of your own (section 3.14): [`ReasonCode::DisconnectWithWillMessage`] has the server
@@ -328,7 +331,11 @@ impl Client {
     ///
     /// Cancel safety: once polled, the client closes also when the future is dropped.
     pub async fn close_with(&self, timeout: Duration, disconnect: Disconnect) -> Closed {
-        self.shared.core.start_closing(timeout, Some(disconnect));
+        self.end_by(timeout, Some(disconnect)).await
+    }
+
+    async fn end_by(&self, timeout: Duration, last_word: Option<Disconnect>) -> Closed {
+        self.shared.core.start_closing(timeout, last_word);
         self.shared
             .status
             .until(|status| status.ended.then_some(()))
@@ -428,11 +435,13 @@ impl Shared {
     pub(crate) fn end(&self, error: ConnectError) {
         self.routes().end();
         self.auth.ended(&error);
+        let told = error.clone();
         self.status.update(|status| {
             status.turn(ConnectionState::Closed { error });
             status.tried = true;
             status.ended = true;
         });
+        self.core.events.ring(Event::Closed { error: told });
         self.core.end();
     }
 

@@ -30,8 +30,10 @@ pub(crate) struct Core {
     pub(crate) events: Bell,
     /// Asked to close, and when to stop waiting for the outbox.
     pub(crate) closing: Cell<Option<Instant>>,
-    /// What is said then.
+    /// What is said then, where it was chosen.
     last_word: OnceLock<Disconnect>,
+    /// The server chooses the Client Identifier, so that nobody will ever ask for the session again.
+    is_anonymous: bool,
     pub(crate) counters: Counters,
     /// Counted up whenever room may have come into the outbox, or none will ever come.
     room: Cell<u64>,
@@ -58,11 +60,13 @@ pub(crate) struct Counters {
 }
 
 impl Core {
-    pub(crate) fn new(handle: Handle<ClientSession>, store: Option<Health>) -> Self {
+    pub(crate) fn new(handle: Handle<ClientSession>, store: Option<Health>, events: Bell) -> Self {
+        let is_anonymous = handle.read(|session| session.client_id().is_empty());
         Self {
             handle,
+            is_anonymous,
             publications: Arc::default(),
-            events: Bell::new(),
+            events,
             closing: Cell::new(None),
             last_word: OnceLock::new(),
             counters: Counters::default(),
@@ -260,8 +264,14 @@ impl Core {
 
     /// The DISCONNECT to close with.
     pub(crate) fn last_word(&self) -> Disconnect {
-        let last_word = self.last_word.get().cloned();
-        last_word.unwrap_or_else(|| Disconnect::new(ReasonCode::NORMAL_DISCONNECTION))
+        if let Some(chosen) = self.last_word.get() {
+            return chosen.clone();
+        }
+        let mut disconnect = Disconnect::new(ReasonCode::NORMAL_DISCONNECTION);
+        if self.is_anonymous {
+            disconnect.properties.set_session_expiry_interval(0);
+        }
+        disconnect
     }
 
     /// The client's task has ended: nothing more will be heard of any message.

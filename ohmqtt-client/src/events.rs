@@ -1,5 +1,6 @@
 //! What happens to a client, told in order to whoever listens.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -92,6 +93,11 @@ pub enum Event {
         /// What it said.
         panic: String,
     },
+    /// The client has closed and tries no more. It is the last event.
+    Closed {
+        /// Why; [`ConnectErrorKind::Closed`](crate::ConnectErrorKind::Closed) after `close`.
+        error: ConnectError,
+    },
     /// The listener was too slow: these events it has missed.
     Missed {
         /// How many.
@@ -99,7 +105,69 @@ pub enum Event {
     },
 }
 
-/// The events of a client from a moment on. It does not keep the client alive.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected {
+                address,
+                session_present,
+            } => {
+                let session = if *session_present { "an old" } else { "a new" };
+                write!(f, "connected to {address}, with {session} session")
+            }
+            Self::SessionLost { messages, sent, .. } => write!(
+                f,
+                "the server has lost the session: {messages} messages were not acknowledged, of which {sent} may have been sent"
+            ),
+            Self::Disconnected { error, retry_in } => {
+                write!(f, "disconnected: {error}{}", Retry(*retry_in))
+            }
+            Self::ConnectFailed { error, retry_in } => {
+                write!(f, "not connected: {error}{}", Retry(*retry_in))
+            }
+            Self::Reauthenticated { result: Ok(()) } => f.write_str("authenticated again"),
+            Self::Reauthenticated { result: Err(error) } => {
+                write!(f, "not authenticated again: {error}")
+            }
+            Self::SubscriptionRefused { filter, reason } => {
+                write!(
+                    f,
+                    "the server refused the subscription to '{filter}': {reason}"
+                )
+            }
+            Self::NotAcknowledged { topic, .. } => write!(
+                f,
+                "a message on '{topic}' was dropped without being acknowledged: it comes again on the next connection"
+            ),
+            Self::UnclaimedDropped { topic } => write!(
+                f,
+                "a message on '{topic}' was dropped: no subscription claims it, and as many wait as may"
+            ),
+            Self::CallbackPanicked { topic, panic } => {
+                write!(f, "a callback panicked at a message on '{topic}': {panic}")
+            }
+            Self::AutomationPanicked { topic, panic } => {
+                write!(f, "the payload for '{topic}' panicked: {panic}")
+            }
+            Self::Closed { error } => write!(f, "closed: {error}"),
+            Self::Missed { events } => write!(f, "{events} events were missed"),
+        }
+    }
+}
+
+/// When the next attempt is, as the end of a sentence.
+struct Retry(Option<Duration>);
+
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(wait) => write!(f, " (next attempt in {wait:.1?})"),
+            None => f.write_str(" (no further attempt)"),
+        }
+    }
+}
+
+/// The events of a client. It does not keep the client alive.
 ///
 /// Each listener has all of them. A slow one misses the oldest once more than 1,024 wait, and is told how many.
 #[derive(Debug)]

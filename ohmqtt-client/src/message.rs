@@ -1,6 +1,7 @@
 //! A message that came, and the acknowledging of it.
 
 use std::fmt;
+use std::str::Utf8Error;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -96,6 +97,11 @@ impl Message {
     pub(crate) fn release(&mut self) {
         self.handed_over();
         self.ack = None;
+    }
+
+    /// The payload as text.
+    pub fn text(&self) -> Result<&str, Utf8Error> {
+        std::str::from_utf8(&self.payload)
     }
 
     /// Says that the application has taken the message, where the subscription leaves that to it. At QoS 0, or a second time, it
@@ -296,8 +302,8 @@ mod tests {
 
     fn check(words: &[Word], want: Word) {
         let joint = Joint::new(words.len());
-        let said = words.iter().map(|word| joint.settle(*word));
-        assert_eq!(said.last(), Some(Some(want)), "{words:?}");
+        let said: Vec<_> = words.iter().map(|word| joint.settle(*word)).collect();
+        assert_eq!(said.last(), Some(&Some(want)), "{words:?}");
     }
 
     #[test]

@@ -290,13 +290,15 @@ mod tests {
 
     use super::*;
     use crate::core::Core;
+    use crate::events::Bell;
 
     const QOS: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
 
     /// A message that takes this many bytes.
     fn sized(number: u64, qos: u8, size: usize) -> Message {
         let session = ClientSession::new(ClientConfig::new(MqttString::default()));
-        let core = Arc::new(Core::new(Handle::new(session, Clock::new()), None));
+        let handle = Handle::new(session, Clock::new());
+        let core = Arc::new(Core::new(handle, None, Bell::new()));
         let topic = TopicName::new("t").unwrap();
         // One for the topic, and one for no properties.
         let mut message = ohmqtt_session::Message::new(topic, vec![b'x'; size - 2]);

@@ -215,7 +215,8 @@ impl Client {
         }
     }
 
-    /// What happens to the client from now on: connections, their ends, what was lost or refused.
+    /// What happens to the client from now on: connections, their ends, what was lost or refused. From its beginning on:
+    /// [`ClientBuilder::events`].
     pub fn events(&self) -> Events {
         Events {
             inner: self.inner.events(),

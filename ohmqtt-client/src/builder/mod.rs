@@ -24,6 +24,7 @@ use ohmqtt_transport::{Connect, Connector, Endpoint};
 use crate::auth::Login;
 use crate::client::Client;
 use crate::error::{ConfigError, ConnectError};
+use crate::events::{Bell, Events};
 use crate::servers::Servers;
 
 /// Builds a [`Client`]. The first setting that is wrong is told when the client is started.
@@ -46,6 +47,7 @@ pub struct ClientBuilder {
     custom: Option<Arc<dyn Connect>>,
     backoff: BackoffLimits,
     seed: u64,
+    events: Bell,
     max_packet_size: u32,
     response_prefix: Option<TopicName>,
 }
@@ -97,6 +99,7 @@ impl ClientBuilder {
             custom: None,
             backoff: BackoffLimits::default(),
             seed: fastrand::u64(..),
+            events: Bell::new(),
             max_packet_size: 16 * 1024 * 1024,
             response_prefix: None,
         };
@@ -258,6 +261,26 @@ impl ClientBuilder {
         self
     }
 
+    /// What will happen to the client, from its beginning on. To be asked for before it is started;
+    /// [`Client::events`] begins where it is called.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = ohmqtt_broker::Broker::builder().listen("mqtt://127.0.0.1:0").start().await?;
+    /// use ohmqtt_client::{Client, Event};
+    ///
+    /// let builder = Client::builder(broker.url());
+    /// let mut events = builder.events();
+    /// let client = builder.start()?;
+    /// assert!(matches!(events.recv().await, Some(Event::Connected { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events(&self) -> Events {
+        self.events.listen()
+    }
+
     /// Makes the waits between attempts repeatable.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -340,7 +363,13 @@ impl ClientBuilder {
             store.restore(&handle)?;
         }
         let address = address.unwrap_or_default();
-        Ok(Client::spawn(&runtime, handle, address, settings))
+        Ok(Client::spawn(
+            &runtime,
+            handle,
+            address,
+            settings,
+            self.events,
+        ))
     }
 }
 

@@ -371,3 +371,17 @@ async fn a_client_may_be_closed_at_any_moment_of_its_connecting() {
     }
     server.abort();
 }
+
+/// The server chose the name of the session, so nobody could ever go on with it.
+#[tokio::test]
+async fn a_session_without_a_name_of_its_own_ends_with_its_client() {
+    let script = Script::start().await;
+    for (id, expiry) in [("", Some(0)), ("mine", None)] {
+        let (client, mut conn) = script.pair_of(script.client().client_id(id)).await;
+        let closing = tokio::spawn(async move { client.close(Duration::MAX).await });
+        let goodbye = conn.goodbye().await;
+        assert_eq!(goodbye.properties.session_expiry_interval(), expiry, "{id}");
+        drop(conn);
+        soon(closing).await.unwrap();
+    }
+}

@@ -59,8 +59,9 @@ async fn refuse(script: &Script, reason: ReasonCode, properties: ConnAckProperti
 #[tokio::test]
 async fn connections_and_their_ends_are_told_in_order_and_then_no_more() {
     let script = Script::start().await;
-    let client = script.client().start().unwrap();
-    let mut events = client.events();
+    let builder = script.client();
+    let mut events = builder.events();
+    let client = builder.start().unwrap();
     let url = script.url();
     drop(script.accept().await);
     assert_eq!(connected(&mut events).await, (url.clone(), false));
@@ -72,7 +73,7 @@ async fn connections_and_their_ends_are_told_in_order_and_then_no_more() {
     let conn = script.resume().await;
     assert_eq!(connected(&mut events).await, (url, true));
     close(&client, conn).await;
-    assert!(soon(events.recv()).await.is_none());
+    the_end(&mut events).await;
     assert!(events.try_recv().is_none());
     // There is nothing to hear of a client that has closed.
     assert!(soon(client.events().recv()).await.is_none());
@@ -97,7 +98,7 @@ async fn a_server_that_says_why_is_quoted() {
     let (error, retry_in) = disconnected(&mut events).await;
     assert_eq!(error.reason_code(), Some(ReasonCode::SessionTakenOver));
     assert_eq!(retry_in, None);
-    assert!(soon(events.recv()).await.is_none());
+    the_end(&mut events).await;
 }
 
 #[tokio::test]
@@ -125,7 +126,7 @@ async fn each_refusal_is_told_and_the_last_says_that_it_is_the_last() {
     let (error, retry_in) = failed(&mut events).await;
     assert_eq!(error.reason_code(), Some(ReasonCode::NotAuthorized));
     assert_eq!(retry_in, None);
-    assert!(soon(events.recv()).await.is_none());
+    the_end(&mut events).await;
 }
 
 #[tokio::test]
@@ -203,6 +204,13 @@ async fn a_lost_session_is_told_with_what_it_may_cost() {
     disconnected(&mut events).await;
     let _conn = script.accept().await;
     assert_eq!(lost(&mut events).await, (0, 0, 0));
+}
+
+/// The last event, and nothing behind it.
+async fn the_end(events: &mut Events) {
+    let last = event(events).await;
+    assert!(matches!(last, Event::Closed { .. }), "{last:?}");
+    assert!(soon(events.recv()).await.is_none());
 }
 
 /// What the server refused, by the next event.
@@ -292,8 +300,8 @@ async fn each_listener_hears_all_from_when_it_began() {
     let conn = script.resume().await;
     assert_eq!(connected(&mut early).await, connected(&mut late).await);
     close(&client, conn).await;
-    assert!(soon(early.recv()).await.is_none());
-    assert!(soon(late.recv()).await.is_none());
+    the_end(&mut early).await;
+    the_end(&mut late).await;
 }
 
 #[tokio::test]
@@ -329,16 +337,18 @@ async fn events_do_not_keep_the_client() {
     drop(client);
     conn.goodbye().await;
     drop(conn);
-    assert!(soon(events.recv()).await.is_none());
+    the_end(&mut events).await;
 }
 
 #[tokio::test]
 async fn the_blocking_client_tells_the_same() {
     let script = Script::start().await;
     let builder = script.client();
+    let (listens, listening) = tokio::sync::oneshot::channel();
     let listen = tokio::task::spawn_blocking(move || {
         let client = blocking::Client::start(builder).unwrap();
         let mut events = client.events();
+        listens.send(()).unwrap();
         let mut told = Vec::new();
         for _ in 0..3 {
             told.push(events.recv_timeout(PATIENCE).expect("an event"));
@@ -349,6 +359,7 @@ async fn the_blocking_client_tells_the_same() {
         told.extend(events);
         told
     });
+    listening.await.unwrap();
     drop(script.accept().await);
     let mut conn = script.resume().await;
     conn.goodbye().await;
@@ -370,6 +381,7 @@ async fn the_blocking_client_tells_the_same() {
                     session_present: true,
                     ..
                 },
+                Event::Closed { .. },
             ]
         ),
         "{told:?}"

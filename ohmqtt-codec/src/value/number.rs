@@ -20,6 +20,13 @@ pub enum Qos {
     ExactlyOnce = 2,
 }
 
+/// `QoS 1`, and so on.
+impl fmt::Display for Qos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "QoS {}", u8::from(*self))
+    }
+}
+
 impl From<Qos> for u8 {
     fn from(qos: Qos) -> Self {
         qos as u8

@@ -131,6 +131,14 @@ impl TryFrom<&str> for TopicName {
     }
 }
 
+impl TryFrom<&String> for TopicName {
+    type Error = InvalidTopic;
+
+    fn try_from(text: &String) -> Result<Self, InvalidTopic> {
+        Self::try_from(text.as_str())
+    }
+}
+
 impl TryFrom<MqttString> for TopicName {
     type Error = InvalidTopic;
 
