@@ -4,7 +4,8 @@
 //!
 //! With `--store FILE` it keeps sessions, queued and retained messages in that file: a name that ends in `.redb` (feature `redb`) or in
 //! `.sqlite` (feature `sqlite`). With `--fast` a power cut may take the last moments of it. With `--identity CHAIN KEY`, two files of
-//! PEM, it shows that certificate where TLS is spoken (features `tls`, `quic`). With `--insecure-allow-anonymous` the addresses may be
+//! PEM, it shows that certificate where TLS is spoken (features `tls`, `quic`). With `--passwords FILE` (feature `passwords`) it lets in the
+//! users of a file that `mosquitto_passwd` writes, from other machines too; with `--acl FILE` it allows what Mosquitto's rules in it allow. With `--insecure-allow-anonymous` the addresses may be
 //! ones that other machines reach.
 
 use std::error::Error;
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ohmqtt_broker::{Broker, Durability, ListenOptions, Store, StoreError};
+use ohmqtt_broker::{Broker, Builder, Durability, ListenOptions, Store, StoreError};
 
 /// What opens a file.
 type Open = fn(&Path) -> Result<Box<dyn Store>, StoreError>;
@@ -50,6 +51,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
             "--insecure-allow-anonymous" => builder = builder.insecure_allow_anonymous(),
             "--store" => store = Some(open(&arguments.next().ok_or("--store needs a file")?)?),
             "--fast" => durability = Durability::Fast,
+            "--passwords" => {
+                let file = arguments.next().ok_or("--passwords needs a file")?;
+                builder = passwords(builder, file)?;
+            }
+            "--acl" => builder = builder.acl(arguments.next().ok_or("--acl needs a file")?),
             "--identity" => {
                 let files = arguments.next().zip(arguments.next());
                 let (chain, key) = files.ok_or("--identity needs two files")?;
@@ -82,6 +88,20 @@ fn open(file: &str) -> Result<Box<dyn Store>, Box<dyn Error>> {
         return Err(format!("{file}: no store for this ending; built with: {known} (see the features redb and sqlite)").into());
     };
     Ok(open(path)?)
+}
+
+#[cfg(feature = "passwords")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the same with and without the feature"
+)]
+fn passwords(builder: Builder, file: String) -> Result<Builder, Box<dyn Error>> {
+    Ok(builder.passwords(file))
+}
+
+#[cfg(not(feature = "passwords"))]
+fn passwords(_: Builder, _: String) -> Result<Builder, Box<dyn Error>> {
+    Err("--passwords: built without it (see the feature passwords)".into())
 }
 
 #[cfg(feature = "tls-no-provider")]

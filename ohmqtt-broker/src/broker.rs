@@ -1,5 +1,6 @@
 //! The handle that users hold, and the task behind it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::core::{Core, State};
-use crate::listener::{Anonymous, accept_all};
+use crate::listener::accept_all;
 use crate::session::Sessions;
-use crate::{Builder, Metrics};
+use crate::{Builder, FileError, Metrics};
 
 /// How long a broker whose handle was dropped waits for its clients to go.
 const DROP_DEADLINE: Duration = Duration::from_secs(5);
@@ -35,13 +36,13 @@ impl Broker {
         Builder::new()
     }
 
-    pub(crate) fn run(core: Arc<Core>, listeners: Vec<Box<dyn Listen>>, who: Anonymous) -> Self {
+    pub(crate) fn run(core: Arc<Core>, listeners: Vec<Box<dyn Listen>>) -> Self {
         let urls = listeners
             .iter()
             .map(|listener| listener.local().to_string());
         let urls = urls.collect();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(supervise(Arc::clone(&core), listeners, who, stopped));
+        let task = tokio::spawn(supervise(Arc::clone(&core), listeners, stopped));
         Self {
             urls,
             core,
@@ -95,6 +96,23 @@ impl Broker {
         true
     }
 
+    /// Reads the files of [`passwords`](Builder::passwords) and [`acl`](Builder::acl) again. Clients that are connected stay, with the
+    /// rights that the files give from now on.
+    ///
+    /// # Errors
+    /// A file that cannot be used, with the line that is wrong. Then all holds that held before, of the other file too.
+    ///
+    /// Cancel safety: when the future is dropped the files may be taken or not, both or neither.
+    pub async fn reload_access(&self) -> Result<(), FileError> {
+        let access = Arc::clone(&self.core.access);
+        let reading = tokio::task::spawn_blocking(move || access.reload());
+        // It ends with the runtime, or with a panic that has been printed.
+        reading.await.unwrap_or_else(|error| {
+            let (path, error) = (PathBuf::new(), error.into());
+            Err(FileError::Io { path, error })
+        })
+    }
+
     /// Stops: no new connection is taken, clients are told Server shutting down (0x8B), and after `deadline` those who are still
     /// there are cut off. Returns when all connections have ended and all that was to be stored is stored, safe against a power cut, and
     /// the store is closed. What is in memory alone is gone with it; wills are not published, but those that wait for their delay in a
@@ -112,12 +130,11 @@ impl Broker {
 async fn supervise(
     core: Arc<Core>,
     listeners: Vec<Box<dyn Listen>>,
-    who: Anonymous,
     stop: oneshot::Receiver<Duration>,
 ) {
     let mut tasks = JoinSet::new();
     for listener in listeners {
-        tasks.spawn(accept_all(Arc::clone(&core), listener, who));
+        tasks.spawn(accept_all(Arc::clone(&core), listener));
     }
     let timers = Arc::clone(&core);
     tasks.spawn(async move { timers.run_timers().await });

@@ -8,8 +8,8 @@ use ohmqtt_driver::StoreLinks;
 use ohmqtt_store::{Durability, Store, StoreError, Writer};
 use ohmqtt_transport::{Endpoint, Listen, ListenOptions, Scheme, TransportError, listen_with};
 
+use crate::access::{Access, FileError, Settings};
 use crate::core::Core;
-use crate::listener::Anonymous;
 use crate::store::restore;
 use crate::{Broker, Limits};
 
@@ -19,7 +19,7 @@ pub struct Builder {
     places: Vec<Place>,
     limits: Limits,
     response_information: Option<String>,
-    anonymous: Anonymous,
+    pub(crate) settings: Settings,
     store: Option<(Box<dyn Store>, Durability)>,
 }
 
@@ -44,8 +44,8 @@ pub enum StartError {
     Listen(#[source] TransportError),
     /// The address can be reached from other machines, and everybody there could do anything.
     #[error(
-        "{url} can be reached from other machines, and clients are not asked who they are: listen at 127.0.0.1, or say \
-         insecure_allow_anonymous()"
+        "{url} can be reached from other machines, and clients are not asked who they are: listen at 127.0.0.1, ask them, as by \
+         passwords(), or say insecure_allow_anonymous()"
     )]
     AnonymousBeyondLoopback {
         /// The address.
@@ -54,6 +54,9 @@ pub enum StartError {
     /// The response information is no text that a packet can hold.
     #[error("the response information has a null character or more than 65,535 bytes")]
     ResponseInformation,
+    /// A file that says who may do what cannot be used.
+    #[error("{0}")]
+    Access(#[source] FileError),
     /// What the store has could not be read back. It is as it was.
     #[error("{0}")]
     Store(#[source] StoreError),
@@ -68,14 +71,15 @@ impl Builder {
             places: Vec::new(),
             limits: Limits::default(),
             response_information: None,
-            anonymous: Anonymous::Loopback,
+            settings: Settings::default(),
             store: None,
         }
     }
 
     /// Adds an address to listen at, as a URL: `mqtt://127.0.0.1:1883`. With port 0 a free one is taken: [`Broker::urls`] tells it.
     ///
-    /// Without [`insecure_allow_anonymous`](Self::insecure_allow_anonymous) it is to be a loopback address or `localhost`.
+    /// It is to be a loopback address or `localhost`, unless clients are asked who they are, as by [`authenticate`](Self::authenticate), or
+    /// [`insecure_allow_anonymous`](Self::insecure_allow_anonymous) is said.
     pub fn listen(self, url: impl Into<String>) -> Self {
         self.listen_with(url, ListenOptions::new())
     }
@@ -118,12 +122,6 @@ impl Builder {
     /// What clients that ask for Response Information (section 3.2.2.3.15) are told: what their response topics are to begin with.
     pub fn response_information(mut self, prefix: impl Into<String>) -> Self {
         self.response_information = Some(prefix.into());
-        self
-    }
-
-    /// Lets anybody who reaches an address connect, publish and subscribe to everything, from other machines too.
-    pub fn insecure_allow_anonymous(mut self) -> Self {
-        self.anonymous = Anonymous::Anywhere;
         self
     }
 
@@ -184,31 +182,37 @@ impl Builder {
                 }
             };
             let endpoint: Endpoint = url.parse().map_err(StartError::Url)?;
-            if self.anonymous == Anonymous::Loopback && !is_loopback(&endpoint) {
+            if !self.settings.is_for_others() && !is_loopback(&endpoint) {
                 let url = endpoint.to_string();
                 return Err(StartError::AnonymousBeyondLoopback { url });
             }
             let listener = listen_with(&endpoint, *options).await;
             listeners.push(listener.map_err(StartError::Listen)?);
         }
+        let settings = self.settings;
+        let reading = tokio::task::spawn_blocking(move || settings.open());
+        // It ends with the runtime, or with a panic that has been printed.
+        let access = reading.await.map_err(|_| StartError::NoRuntime)?;
+        let access = access.map_err(StartError::Access)?;
         let core = match self.store {
-            None => Core::new(self.limits, None),
-            Some((store, durability)) => restored(self.limits, store, durability).await?,
+            None => Core::new(self.limits, access, None),
+            Some((store, durability)) => restored(self.limits, access, store, durability).await?,
         };
         core.lock().response_information = information;
-        Ok(Broker::run(core, listeners, self.anonymous))
+        Ok(Broker::run(core, listeners))
     }
 }
 
 /// A broker's state as the store has it.
 async fn restored(
     limits: Limits,
+    access: Access,
     store: Box<dyn Store>,
     durability: Durability,
 ) -> Result<Arc<Core>, StartError> {
     let reading = tokio::task::spawn_blocking(move || {
         let links = StoreLinks::new(Writer::spawn(store, durability)?);
-        let core = Core::new(limits, Some(links));
+        let core = Core::new(limits, access, Some(links));
         restore(&core)?;
         Ok(core)
     });
@@ -233,7 +237,7 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("places", &self.places)
             .field("limits", &self.limits)
-            .field("anonymous", &self.anonymous)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

@@ -1,21 +1,25 @@
 //! One connection: the task that serves it, and what becomes of each event its session tells.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use ohmqtt_codec::{
-    ConnAckProperties, Connect, PacketId, Qos, ReasonCode, ReasonCodes, Subscribe, SubscriptionId,
-    SubscriptionOptions, TopicFilter, Unsubscribe,
+    Binary, ConnAckProperties, Connect, Disconnect, MqttString, PacketId, Qos, ReasonCode,
+    ReasonCodes, Subscribe, SubscriptionId, SubscriptionOptions, TopicFilter, Unsubscribe,
 };
-use ohmqtt_driver::{Driver, Handle, StoreLink};
+use ohmqtt_driver::{Cell, Driver, Handle, StoreLink};
 use ohmqtt_session::{
     Instant, Message, OutboxLimits, Overflow, Receipt, ServerConfig, ServerEvent, ServerSession,
     Subscription, Window,
 };
 use ohmqtt_store::StoreError;
-use ohmqtt_transport::Accepted;
+use ohmqtt_transport::{Accepted, Peer, PeerAddress};
 
+use crate::access::{Login, Said, User, Way, converse};
 use crate::connections::ConnectionId;
 use crate::core::{Asking, Client, Core, State};
 use crate::limits::{Limits, WhenFull};
@@ -24,8 +28,8 @@ use crate::session::SessionKey;
 use crate::store::reason_of;
 use crate::traffic::Counted;
 
-/// Takes an accepted connection and serves it in a task of its own.
-pub(crate) fn spawn(core: &Arc<Core>, accepted: Accepted) {
+/// Takes an accepted connection and serves it in a task of its own. `listener` is where it came to.
+pub(crate) fn spawn(core: &Arc<Core>, accepted: Accepted, listener: &Arc<str>) {
     let mut state = core.lock();
     let config = session_config(&core.limits, state.store.is_some());
     let handle = Handle::new(ServerSession::new(core.clock.now(), config), core.clock);
@@ -40,7 +44,10 @@ pub(crate) fn spawn(core: &Arc<Core>, accepted: Accepted) {
         link: Arc::default(),
         owed: Arc::default(),
         id,
-        client: None,
+        listener: Arc::clone(listener),
+        peer: OnceLock::new(),
+        said: Cell::new(None),
+        client: OnceLock::new(),
     };
     let timeout = core.limits.connect_timeout;
     // The task waits for the lock that is held here before it does anything with its place among the connections.
@@ -75,7 +82,8 @@ pub(crate) fn session_config(limits: &Limits, durable: bool) -> ServerConfig {
     config
 }
 
-async fn serve(mut connection: Connection, accepted: Accepted, timeout: Duration) {
+async fn serve(connection: Connection, accepted: Accepted, timeout: Duration) {
+    let connection = Arc::new(connection);
     let place = Place {
         core: Arc::clone(&connection.core),
         id: connection.id,
@@ -85,16 +93,33 @@ async fn serve(mut connection: Connection, accepted: Accepted, timeout: Duration
     let handle = connection.handle.clone();
     let link = Arc::clone(&connection.link);
     let owed = Arc::clone(&connection.owed);
-    let on_event = move |event| connection.handle(event);
+    let events = Arc::clone(&connection);
+    let on_event = move |event| events.handle(event);
     let mut driver = Driver::with_store_later(handle, link, limits, on_event);
     driver.wait_for_room(owed);
     let mut running = Running { driver, place };
     let address = accepted.address;
     match tokio::time::timeout(timeout, accepted.handshake).await {
-        Ok(Ok((stream, _peer))) => {
+        Ok(Ok((stream, peer))) => {
             tracing::debug!(%address, "connection");
             let counted = Counted::new(stream, traffic);
-            let ended = running.driver.run(Box::new(counted)).await;
+            // There is one handshake.
+            let _ = connection.peer.set(peer);
+            let deadline = tokio::time::Instant::now() + timeout;
+            let mut asking = pin!(converse(&connection, deadline, timeout));
+            let mut serving = pin!(running.driver.run(Box::new(counted)));
+            let asks = connection.core.access.asks();
+            let ended = poll_fn(|cx| {
+                if let Poll::Ready(ended) = serving.as_mut().poll(cx) {
+                    return Poll::Ready(ended);
+                }
+                if asks {
+                    // It never ends; its answers wake the driver.
+                    let Poll::Pending = asking.as_mut().poll(cx);
+                }
+                Poll::Pending
+            });
+            let ended = ended.await;
             tracing::debug!(%address, error = ended.err().map(tracing::field::display), "connection ended");
         }
         Ok(Err(error)) => tracing::debug!(%address, %error, "handshake failed"),
@@ -134,7 +159,7 @@ impl<F: FnMut(ServerEvent)> Drop for Running<F> {
 }
 
 /// What the events of a connection act on.
-struct Connection {
+pub(crate) struct Connection {
     core: Arc<Core>,
     handle: Handle<ServerSession>,
     /// The way to the store, once it is known whose session this is.
@@ -142,15 +167,24 @@ struct Connection {
     /// How many requests of this connection the store is busy with. While that is behind, no more of them are read.
     owed: Arc<AtomicUsize>,
     id: ConnectionId,
+    /// The URL of the listener it came to.
+    listener: Arc<str>,
+    /// Known when the handshakes below MQTT are done.
+    peer: OnceLock<Peer>,
+    /// What the client said that somebody is to be asked about.
+    pub(crate) said: Cell<Option<Said>>,
     /// Who it is, once CONNECT is accepted.
-    client: Option<Client>,
+    client: OnceLock<Client>,
 }
 
 impl Connection {
-    fn handle(&mut self, event: ServerEvent) {
+    fn handle(&self, event: ServerEvent) {
         match event {
             ServerEvent::Connect(_) if self.redirects() => {}
-            ServerEvent::Connect(connect) => self.handle_connect(&connect),
+            ServerEvent::Connect(connect) => self.handle_connect(connect),
+            ServerEvent::Authenticate { data } => {
+                self.said.update(|said| *said = Some(Said::Auth(data)));
+            }
             ServerEvent::Message { message, receipt } => self.handle_message(&message, receipt),
             ServerEvent::Subscribe(subscribe) => self.handle_subscribe(&subscribe),
             ServerEvent::Unsubscribe(unsubscribe) => self.handle_unsubscribe(&unsubscribe),
@@ -159,13 +193,13 @@ impl Connection {
                 will,
                 session_expiry_interval,
             } => {
-                let Some(client) = self.client.take() else {
+                let Some(client) = self.client.get() else {
                     return;
                 };
                 tracing::debug!(client = %client.id, %cause, "client disconnected");
                 self.core.with(|state, now| {
                     let will = will.as_deref();
-                    state.disconnected(now, self.id, &client, will, session_expiry_interval);
+                    state.disconnected(now, self.id, client, will, session_expiry_interval);
                 });
             }
             // Deliveries have no ticket, because nobody here waits for them.
@@ -185,11 +219,33 @@ impl Connection {
         true
     }
 
-    fn handle_connect(&mut self, connect: &Connect) {
+    fn handle_connect(&self, connect: Box<Connect>) {
+        let access = &self.core.access;
+        let way = self.peer.get().ok_or(ReasonCode::UnspecifiedError);
+        match way.and_then(|peer| access.way(&connect, peer)) {
+            Ok(Way::Known(user)) => self.admit(&connect, user, None),
+            Ok(way) => self
+                .said
+                .update(|said| *said = Some(Said::Connect(connect, way))),
+            Err(reason) => self.refuse(&connect, reason, None),
+        }
+    }
+
+    /// What is known of the client that asks to connect.
+    pub(crate) fn login(&self, connect: &Connect) -> Login {
+        let peer = self.peer.get().cloned();
+        let peer = peer.unwrap_or_else(|| Peer::new(PeerAddress::Local));
+        Login::new(connect, peer, Arc::clone(&self.listener))
+    }
+
+    /// It is known who asks to connect. `data` is what a method of authentication says at the end.
+    pub(crate) fn admit(&self, connect: &Connect, user: User, data: Option<Binary>) {
         let asking = Asking {
             connection: self.id,
             handle: &self.handle,
             link: &self.link,
+            user,
+            data,
         };
         let result = self.core.with_then(
             |state, now| match state.connect(now, &asking, connect) {
@@ -204,26 +260,57 @@ impl Connection {
         );
         match result {
             Ok(client) => {
-                tracing::debug!(client = %client.id, "client connected");
-                self.client = Some(client);
+                tracing::debug!(client = %client.id, user = client.user.name(), "client connected");
+                // It connects once.
+                let _ = self.client.set(client);
             }
-            Err(reason) => {
-                // [MQTT-3.1.4-6] The session ends the connection behind this, and takes nothing more.
-                tracing::debug!(client = %connect.client_id, %reason, "client refused");
-                self.handle
-                    .with(|session, _| session.refuse(reason, ConnAckProperties::default()));
-            }
+            Err(reason) => self.refuse(connect, reason, None),
         }
     }
 
+    /// Refuses the client that asks to connect. `data` is what a method of authentication says of it.
+    pub(crate) fn refuse(&self, connect: &Connect, reason: ReasonCode, data: Option<Binary>) {
+        tracing::debug!(client = %connect.client_id, %reason, "client refused");
+        let mut properties = ConnAckProperties::default();
+        let method = connect.properties.authentication_method();
+        if let (Some(Ok(method)), Some(data)) = (method.map(MqttString::try_from), data) {
+            properties.set_authentication(&method, Some(&data));
+        }
+        // [MQTT-3.1.4-6] The session ends the connection behind this, and takes nothing more.
+        self.handle
+            .with(|session, _| session.refuse(reason, properties));
+    }
+
+    /// A method of authentication asks the client for more.
+    pub(crate) fn challenge(&self, data: Option<&Binary>) {
+        self.handle.with(|session, _| session.authenticate(data));
+    }
+
+    /// The client has authenticated itself again: as the user it was, or not at all.
+    pub(crate) fn admit_again(&self, user: &User, data: Option<&Binary>) {
+        if self.client.get().is_some_and(|client| client.user == *user) {
+            self.handle.with(|session, _| session.authenticated(data));
+        } else {
+            self.expel();
+        }
+    }
+
+    /// The client has not authenticated itself again.
+    pub(crate) fn expel(&self) {
+        // [MQTT-4.12.1-2] That ends the connection.
+        let disconnect = Disconnect::new(ReasonCode::NotAuthorized);
+        self.handle
+            .with(|session, _| session.disconnect(disconnect));
+    }
+
     fn handle_message(&self, message: &Message, receipt: Option<Receipt>) {
-        let Some(client) = &self.client else {
+        let Some(client) = self.client.get() else {
             return;
         };
         let session = client.session;
         self.change(
             |state, now| {
-                let reason = state.publish(now, &client.id, message);
+                let reason = state.publish(now, client, message);
                 let receipt = receipt?;
                 // That the message has come is stored in one step with what becomes of it, so that it comes once: the session holds PUBREC
                 // back until then. Who has no stored session is answered when the message is.
@@ -308,7 +395,7 @@ impl Connection {
 
     /// The client, unless its session has gone to another connection: then what came over this one is nobody's word any more.
     fn current(&self) -> Option<&Client> {
-        let client = self.client.as_ref()?;
+        let client = self.client.get()?;
         let state = self.core.lock();
         let entry = state.sessions.get(client.session)?;
         (entry.connection == Some(self.id)).then_some(client)

@@ -5,12 +5,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ohmqtt_codec::{ConnAckProperties, Connect, MqttString, ReasonCode, Will};
+use ohmqtt_codec::{Binary, ConnAckProperties, Connect, MqttString, ReasonCode, Will};
 use ohmqtt_driver::{Clock, Handle, StoreLink, StoreLinks};
 use ohmqtt_session::{Accept, Instant, ServerSession};
 use ohmqtt_store::{Prefix, StoreError};
 use tokio::sync::Notify;
 
+use crate::access::{Access, Action, User};
 use crate::connections::{ConnectionId, Connections};
 use crate::identifier::Identifiers;
 use crate::limits::{Limits, levels};
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
     pub(crate) traffic: Arc<Traffic>,
+    pub(crate) access: Arc<Access>,
     state: Mutex<State>,
     /// Something is due earlier than before.
     pub(crate) earlier: Notify,
@@ -39,6 +41,7 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) limits: Limits,
+    pub(crate) access: Arc<Access>,
     pub(crate) connections: Connections,
     pub(crate) sessions: Sessions,
     pub(crate) tree: Tree,
@@ -63,6 +66,7 @@ pub(crate) struct State {
 pub(crate) struct Client {
     pub(crate) session: SessionKey,
     pub(crate) id: MqttString,
+    pub(crate) user: User,
 }
 
 /// What a client that asks to connect is served with.
@@ -71,6 +75,9 @@ pub(crate) struct Asking<'a> {
     pub(crate) handle: &'a Handle<ServerSession>,
     /// Where the driver looks for the way to the store.
     pub(crate) link: &'a OnceLock<StoreLink>,
+    pub(crate) user: User,
+    /// What its method of authentication says at the end.
+    pub(crate) data: Option<Binary>,
 }
 
 /// What a client that may connect is told once its new session is stored.
@@ -85,9 +92,10 @@ pub(crate) struct Begun {
 const MAX_CLIENT_ID: usize = 1024;
 
 impl Core {
-    pub(crate) fn new(limits: Limits, store: Option<StoreLinks>) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits, access: Access, store: Option<StoreLinks>) -> Arc<Self> {
         let clock = Clock::new();
         let traffic = Arc::new(Traffic::default());
+        let access = Arc::new(access);
         Arc::new(Self {
             state: Mutex::new(State {
                 connections: Connections::default(),
@@ -104,7 +112,9 @@ impl Core {
                 elsewhere: None,
                 closing: false,
                 limits: limits.clone(),
+                access: Arc::clone(&access),
             }),
+            access,
             limits,
             clock,
             traffic,
@@ -169,6 +179,13 @@ impl State {
             MqttString::try_from(bytes::Bytes::copy_from_slice(connect.client_id.as_bytes()))
                 .map_err(|_| ReasonCode::ClientIdentifierNotValid)?
         };
+        self.check_rights(&id, &asking.user, connect)?;
+        if let Some(method) = connect.properties.authentication_method()
+            && let Ok(method) = MqttString::try_from(method)
+        {
+            // [MQTT-4.12.0-5] The session sees to the method's name.
+            properties.set_authentication(&method, asking.data.as_ref());
+        }
         let asked = connect.properties.session_expiry_interval().unwrap_or(0);
         let granted = self.grant(asked);
         if granted != asked {
@@ -177,6 +194,7 @@ impl State {
         }
         // [MQTT-3.1.3-2] The identifier names the session.
         let old = self.sessions.of_client(&id);
+        self.check_owner(old, &asking.user)?;
         self.check_room(old)?;
         let resumed = old.filter(|key| !connect.clean_start && self.is_kept(*key));
         let link = match (resumed.and_then(|key| self.sessions.get(key)), &self.store) {
@@ -191,11 +209,12 @@ impl State {
         self.connections.promote(connection);
         if let Some(session) = resumed {
             let accept = Accept {
-                session: self.take_over(session, connection, handle, granted),
+                session: self.take_over(session, asking, granted),
                 properties,
             };
             handle.with(|server, now| server.accept(now, accept));
-            return Ok((Client { session, id }, None));
+            let user = asking.user.clone();
+            return Ok((Client { session, id, user }, None));
         }
         if let Some(key) = old {
             self.end_session(now, key);
@@ -206,10 +225,12 @@ impl State {
             // Nor is anything left of an earlier one.
             self.unsaved.end(&id);
         }
-        let begun = Entry::begin(id.clone(), handle.clone(), connection, link, granted);
+        let user = asking.user.clone();
+        let mut begun = Entry::begin(id.clone(), handle.clone(), connection, link, granted);
+        begun.user = user.clone();
         let session = self.sessions.insert(begun);
         self.touch(session);
-        let client = Client { session, id };
+        let client = Client { session, id, user };
         let begun = Begun {
             client: client.clone(),
             connection,
@@ -271,10 +292,6 @@ impl State {
         if !self.connections.is_half_open(connection) {
             return Err(ReasonCode::ServerBusy);
         }
-        // [MQTT-4.12.0-1] No authentication method is supported but the one without a name.
-        if connect.properties.authentication_method().is_some() {
-            return Err(ReasonCode::BadAuthenticationMethod);
-        }
         // [MQTT-3.1.3-5] [MQTT-3.1.3-8] An identifier of any characters is accepted, to a length; others are refused.
         if connect.client_id.len() > MAX_CLIENT_ID {
             return Err(ReasonCode::ClientIdentifierNotValid);
@@ -285,6 +302,36 @@ impl State {
             }
             Some(will) if is_reserved(will.topic.as_bytes()) => Err(ReasonCode::NotAuthorized),
             _ => Ok(()),
+        }
+    }
+
+    /// What depends on who the client is.
+    fn check_rights(
+        &self,
+        id: &MqttString,
+        user: &User,
+        connect: &Connect,
+    ) -> Result<(), ReasonCode> {
+        let will = connect.will.as_ref().map(|will| Action::Will {
+            topic: will.topic.as_str(),
+            qos: will.qos,
+            retain: will.retain,
+        });
+        let mut actions = [Action::Connect].into_iter().chain(will);
+        if actions.all(|action| self.access.allows(id, user, &action)) {
+            Ok(())
+        } else {
+            Err(ReasonCode::NotAuthorized)
+        }
+    }
+
+    /// Whether a session may become this user's.
+    fn check_owner(&self, old: Option<SessionKey>, user: &User) -> Result<(), ReasonCode> {
+        let entry = old.and_then(|key| self.sessions.get(key));
+        if entry.is_none_or(|entry| entry.user.name().is_none() || entry.user == *user) {
+            Ok(())
+        } else {
+            Err(ReasonCode::NotAuthorized)
         }
     }
 
@@ -314,16 +361,16 @@ impl State {
     fn take_over(
         &mut self,
         key: SessionKey,
-        connection: ConnectionId,
-        handle: &Handle<ServerSession>,
+        asking: &Asking<'_>,
         granted: u32,
     ) -> Option<ohmqtt_session::Flows> {
         let entry = self.sessions.get_mut(key)?;
         let flows = entry
             .handle
             .with(|old, _| old.take_flows(ReasonCode::SessionTakenOver));
-        entry.handle = handle.clone();
-        let old = entry.connection.replace(connection);
+        entry.handle = asking.handle.clone();
+        entry.user = asking.user.clone();
+        let old = entry.connection.replace(asking.connection);
         // [MQTT-3.1.3-9] The client is back before the Will Delay Interval has passed: its will is not published.
         entry.set_will(None);
         entry.keep(granted, None);
@@ -354,7 +401,7 @@ impl State {
             // [MQTT-3.1.2-8] If the session has ended, the will is published whatever its delay; if it goes on over another
             // connection, only one that was not to be delayed is.
             if let Some(will) = will.filter(|_| ended || delay == 0) {
-                self.publish_will(now, &client.id, &will);
+                self.publish_will(now, &client.id, &client.user, &will);
             }
             return;
         };
@@ -394,11 +441,11 @@ impl State {
                 continue;
             }
             let will = entry.set_will(None);
-            let client_id = entry.client_id.clone();
+            let (client_id, user) = (entry.client_id.clone(), entry.user.clone());
             self.sessions.schedule(key);
             self.touch(key);
             if let Some((_, will)) = will {
-                self.publish_will(now, &client_id, &will);
+                self.publish_will(now, &client_id, &user, &will);
             }
         }
     }
@@ -420,6 +467,7 @@ impl State {
         };
         let Entry {
             client_id,
+            user,
             handle,
             connection,
             filters,
@@ -441,7 +489,7 @@ impl State {
         }
         // [MQTT-3.1.2-8] A will that was delayed is published when the session ends.
         if let Some((_, will)) = will {
-            self.publish_will(now, &client_id, &will);
+            self.publish_will(now, &client_id, &user, &will);
         }
     }
 

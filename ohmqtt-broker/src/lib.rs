@@ -20,9 +20,14 @@
 //!
 //! With a [store](Builder::store) sessions, queued and retained messages survive the process, however it ends.
 //!
-//! What it does not: without a store all it holds is in memory and goes with the process; it asks no client who it is, and so listens at loopback
-//! addresses only, unless told otherwise; it is one node, and knows no other.
+//! Who may do what: unless told otherwise nobody is asked who it is, and so it listens at loopback addresses only. It asks by a
+//! [file of passwords](Builder::passwords), by the [certificates](Builder::certificate_users) of clients, by a
+//! [way of your own](Builder::authenticate) or a [method](Builder::enhanced) of enhanced authentication, and allows what an
+//! [ACL file](Builder::acl) or [something of your own](Builder::authorize) allows.
+//!
+//! What it does not: without a store all it holds is in memory and goes with the process; it is one node, and knows no other.
 
+mod access;
 mod broker;
 mod builder;
 mod connection;
@@ -42,16 +47,26 @@ mod traffic;
 mod tree;
 mod will;
 
+#[cfg(feature = "passwords")]
+pub use access::PasswordFile;
+#[cfg(feature = "scram")]
+pub use access::ScramSha256;
+pub use access::{
+    Action, AuthStep, Authenticate, Authorize, EnhancedAuthenticate, Exchange, FileError, Login,
+    Principal, User,
+};
 pub use broker::Broker;
 pub use builder::{Builder, StartError};
 pub use limits::{Limits, WhenFull};
+pub use ohmqtt_codec::{Qos, ReasonCode};
 #[cfg(feature = "redb")]
 pub use ohmqtt_store::RedbStore;
 #[cfg(feature = "sqlite")]
 pub use ohmqtt_store::SqliteStore;
 pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};
 pub use ohmqtt_transport::{
-    Accepted, Endpoint, Handshake, Listen, ListenOptions, Peer, PeerAddress, TransportError,
+    Accepted, BoxFuture, Endpoint, Handshake, Listen, ListenOptions, Peer, PeerAddress,
+    TransportError,
 };
 #[cfg(feature = "tls-no-provider")]
 pub use ohmqtt_transport::{Certificates, Identity, RustlsServerConfig};

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use ohmqtt_codec::{TopicFilter, TopicName};
+use ohmqtt_codec::{MqttString, TopicFilter, TopicName};
 use ohmqtt_session::{Instant, Message};
 use ohmqtt_topics::{NodeId, ROOT, Trie, Vacant, first_level};
 
+use crate::access::User;
 use crate::deadlines::Deadlines;
 use crate::limits::{Limits, cost};
 
@@ -29,6 +30,13 @@ struct Slot {
     stored: Option<Box<Kept>>,
 }
 
+/// Who published what is retained.
+#[derive(Clone, Debug)]
+pub(crate) struct Publisher {
+    pub(crate) client_id: MqttString,
+    pub(crate) user: User,
+}
+
 /// What a topic has behind a change that the store has not answered yet.
 #[derive(Debug)]
 pub(crate) struct Change {
@@ -42,11 +50,20 @@ struct Kept {
     since: Instant,
     expires: Option<Instant>,
     cost: usize,
+    /// `None`: it is not known, and nobody is asked about it.
+    publisher: Option<Publisher>,
 }
 
 /// The broker keeps as many retained messages as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
+
+impl Change {
+    /// Who published what the topic has behind it.
+    pub(crate) fn publisher(&self) -> Option<&Publisher> {
+        self.kept.as_ref()?.publisher.as_ref()
+    }
+}
 
 impl Vacant for Slot {
     fn is_vacant(&self) -> bool {
@@ -93,16 +110,25 @@ impl Retained {
             since,
             expires: expires(since, message),
             cost,
+            publisher: None,
         };
         self.put(at, Some(Box::new(kept)));
         Ok(())
     }
 
     /// The same for a store that is to keep it too: what becomes of that is to be told by [`settle`](Self::settle).
-    pub(crate) fn change(&mut self, since: Instant, message: &Message) -> Result<Change, Full> {
+    pub(crate) fn change(
+        &mut self,
+        since: Instant,
+        message: &Message,
+        publisher: Option<Publisher>,
+    ) -> Result<Change, Full> {
         let topic = message.topic.as_bytes();
         let before = self.trie.find(topic).and_then(|at| self.kept(at)).cloned();
         self.set(since, message)?;
+        if let Some(publisher) = publisher {
+            self.set_publisher(topic, publisher);
+        }
         let at = self.trie.insert(topic).ok_or(Full)?;
         let slot = self.trie.value_mut(at).ok_or(Full)?;
         if slot.unanswered == 0 {
@@ -113,6 +139,14 @@ impl Retained {
             topic: message.topic.clone(),
             kept: slot.kept.clone(),
         })
+    }
+
+    /// Notes who published what is retained on a topic, if anything is.
+    pub(crate) fn set_publisher(&mut self, topic: &[u8], publisher: Publisher) {
+        let slot = self.trie.find(topic).and_then(|at| self.trie.value_mut(at));
+        if let Some(kept) = slot.and_then(|slot| slot.kept.as_mut()) {
+            kept.publisher = Some(publisher);
+        }
     }
 
     /// The store has made a change, or has not. The answers come in the order of the changes. When the last one of a topic was not made,
@@ -148,6 +182,12 @@ impl Retained {
             self.expiring.insert(expires, at);
         }
         slot.kept = Some(kept);
+    }
+
+    /// Who published what is retained on a topic, if that is known.
+    pub(crate) fn publisher(&self, topic: &[u8]) -> Option<&Publisher> {
+        let at = self.trie.find(topic)?;
+        self.kept(at)?.publisher.as_ref()
     }
 
     /// Visits the messages whose topics this filter matches, with the time they were kept taken off their Message Expiry Interval.
@@ -350,8 +390,8 @@ mod tests {
         let check = |stored: [bool; 3], want: &str| {
             let mut retained = retained(|_| {});
             retained.set(NOW, &message("a", "0")).unwrap();
-            let changes =
-                ["1", "", "3"].map(|payload| retained.change(NOW, &message("a", payload)).unwrap());
+            let changes = ["1", "", "3"]
+                .map(|payload| retained.change(NOW, &message("a", payload), None).unwrap());
             for (change, is_stored) in changes.into_iter().zip(stored) {
                 retained.settle(change, is_stored);
             }

@@ -2,12 +2,14 @@
 
 use ohmqtt_codec::{
     MqttString, Qos, ReasonCode, RetainHandling, SubscriptionId, SubscriptionOptions, TopicFilter,
+    TopicName,
 };
 use ohmqtt_session::{Instant, Message, Receipt, Routed, ServerSession, Subscription};
 
-use crate::core::{State, is_reserved};
+use crate::access::{Access, Action, User};
+use crate::core::{Client, State, is_reserved};
 use crate::limits::levels;
-use crate::retained::Full;
+use crate::retained::{Full, Publisher, Retained};
 use crate::session::{Delivered, Entry, Pressure, Routable, SessionKey, Sessions};
 use crate::store::record;
 use crate::tree::Group;
@@ -18,7 +20,7 @@ impl State {
     pub(crate) fn publish(
         &mut self,
         now: Instant,
-        publisher: &MqttString,
+        publisher: &Client,
         message: &Message,
     ) -> ReasonCode {
         self.survey.note_published();
@@ -29,13 +31,20 @@ impl State {
         if is_reserved(topic) {
             return ReasonCode::NotAuthorized;
         }
+        if !self.may_publish(&publisher.id, &publisher.user, message, Saying::Publish) {
+            return ReasonCode::NotAuthorized;
+        }
         // [MQTT-3.3.1-8] Without the retain flag nothing is retained or replaced.
-        if message.retain && self.retain(now, message).is_err() {
+        if message.retain
+            && self
+                .retain(now, &publisher.id, &publisher.user, message)
+                .is_err()
+        {
             tracing::debug!(topic = %message.topic, "retained messages are full");
             return ReasonCode::QuotaExceeded;
         }
         let routable = Routable::read(message, Routed::Published);
-        match self.route(now, publisher, message, routable) {
+        match self.route(now, &publisher.id, message, routable) {
             Way::Matched => ReasonCode::Success,
             Way::Unmatched => ReasonCode::NoMatchingSubscribers,
             Way::Blocked => ReasonCode::QuotaExceeded,
@@ -43,16 +52,30 @@ impl State {
     }
 
     /// Keeps a message as the one of its topic, or none when it is empty.
-    fn retain(&mut self, now: Instant, message: &Message) -> Result<(), Full> {
+    fn retain(
+        &mut self,
+        now: Instant,
+        client_id: &MqttString,
+        user: &User,
+        message: &Message,
+    ) -> Result<(), Full> {
+        // Always: what is retained may outlast a broker that asks nobody.
+        let publisher = Publisher {
+            client_id: client_id.clone(),
+            user: user.clone(),
+        };
         if self.store.is_none() {
-            return self.retained.set(now, message);
+            self.retained.set(now, message)?;
+            let topic = message.topic.as_bytes();
+            self.retained.set_publisher(topic, publisher);
+            return Ok(());
         }
         let value = if message.payload.is_empty() {
             None
         } else {
             Some(record::message_value(now, message).ok_or(Full)?)
         };
-        let change = self.retained.change(now, message)?;
+        let change = self.retained.change(now, message, Some(publisher))?;
         self.unsaved
             .retain(&message.topic, value.as_deref(), change);
         Ok(())
@@ -78,11 +101,17 @@ impl State {
     /// Publishes a will.
     ///
     // [MQTT-3.1.2-8] [MQTT-3.1.2-10] Once, and then it is gone.
-    pub(crate) fn publish_will(&mut self, now: Instant, publisher: &MqttString, will: &Message) {
-        if self.closing {
+    pub(crate) fn publish_will(
+        &mut self,
+        now: Instant,
+        publisher: &MqttString,
+        user: &User,
+        will: &Message,
+    ) {
+        if self.closing || !self.may_publish(publisher, user, will, Saying::Will) {
             return;
         }
-        if will.retain && self.retain(now, will).is_err() {
+        if will.retain && self.retain(now, publisher, user, will).is_err() {
             tracing::debug!(topic = %will.topic, "retained messages are full; a will is not retained");
         }
         let routable = Routable::kept(will, Routed::Published);
@@ -98,6 +127,24 @@ impl State {
             when_full: self.limits.when_full,
             is_full: self.survey.is_full(self.limits.queued_bytes),
         }
+    }
+
+    fn may_publish(
+        &self,
+        publisher: &MqttString,
+        user: &User,
+        message: &Message,
+        saying: Saying,
+    ) -> bool {
+        if !self.access.authorizes() {
+            return true;
+        }
+        let (topic, qos, retain) = (message.topic.as_str(), message.qos, message.retain);
+        let action = match saying {
+            Saying::Publish => Action::Publish { topic, qos, retain },
+            Saying::Will => Action::Will { topic, qos, retain },
+        };
+        self.access.allows(publisher, user, &action)
     }
 
     /// Gives a message to every session it matches.
@@ -122,6 +169,9 @@ impl State {
             let Some(entry) = self.sessions.get(*key) else {
                 continue;
             };
+            if !entry.may_get(&self.access, &message.topic) {
+                continue;
+            }
             let routable = routable.for_client(own == Some(*key));
             let delivered = if more.is_empty() {
                 entry.deliver(std::slice::from_ref(first), routable)
@@ -141,7 +191,7 @@ impl State {
                 // [MQTT-3.3.4-5] A copy of its own, with the identifier of this subscription.
                 routable.for_client(false);
                 let (taker, delivered) =
-                    deliver_to_one(group, &self.sessions, message.qos, &mut routable);
+                    deliver_to_one(group, &self.sessions, &self.access, message, &mut routable);
                 way = way.max(delivered.into());
                 self.survey.note_delivery(delivered, message);
                 if let Some((key, entry)) = taker {
@@ -188,7 +238,9 @@ impl State {
         };
         self.unsaved.touch(key, entry);
         for (filter, options) in filters {
-            if entry.takes(filter, &self.limits).is_ok() {
+            if entry.takes(filter, &self.limits).is_ok()
+                && entry.may_subscribe(&self.access, filter, options.qos)
+            {
                 let options = *options;
                 let subscription = Subscription {
                     options,
@@ -225,6 +277,9 @@ impl State {
             .sessions
             .get_mut(key)
             .ok_or(ReasonCode::UnspecifiedError)?;
+        if !entry.may_subscribe(&self.access, filter, subscription.options.qos) {
+            return Err(ReasonCode::NotAuthorized);
+        }
         let taken = entry.takes(filter, &self.limits);
         if taken == Err(ReasonCode::QuotaExceeded) && entry.link.is_some() {
             // It was to be granted when the store was asked for it; others came first.
@@ -250,15 +305,22 @@ impl State {
             return;
         };
         self.unsaved.touch(key, entry);
-        let survey = &mut self.survey;
+        let (survey, access) = (&mut self.survey, &self.access);
         let mut deliver = |message: &Message| {
+            if !entry.may_get(access, &message.topic) {
+                return;
+            }
             let routable = Routable::kept(message, Routed::Retained);
             let delivered = entry.deliver(&[subscription], &mut routable.under(pressure));
             survey.note_delivery(delivered, message);
         };
         self.sys.visit(filter, &mut deliver);
-        self.retained
-            .visit(now, filter, |message| deliver(&message));
+        let retained = &self.retained;
+        retained.visit(now, filter, |message| {
+            if may_be_retained(retained, access, &message.topic) {
+                deliver(&message);
+            }
+        });
     }
 
     /// Removes a subscription; tells whether there was one.
@@ -308,6 +370,23 @@ fn granted(qos: Qos) -> ReasonCode {
     }
 }
 
+/// Whether the one who published what is retained there may still do that.
+fn may_be_retained(retained: &Retained, access: &Access, topic: &TopicName) -> bool {
+    let publisher = retained.publisher(topic.as_bytes());
+    let publisher = publisher.filter(|_| access.authorizes());
+    publisher.is_none_or(|Publisher { client_id, user }| {
+        let topic = topic.as_str();
+        access.allows(client_id, user, &Action::Retained { topic })
+    })
+}
+
+/// How a client publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Saying {
+    Publish,
+    Will,
+}
+
 /// What became of a message, for its publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Way {
@@ -333,7 +412,8 @@ impl From<Delivered> for Way {
 fn deliver_to_one<'a>(
     group: &mut Group,
     sessions: &'a Sessions,
-    qos: Qos,
+    access: &Access,
+    published: &Message,
     message: &mut Routable<'_>,
 ) -> (Option<(SessionKey, &'a Entry)>, Delivered) {
     let members = group.members.len();
@@ -346,8 +426,8 @@ fn deliver_to_one<'a>(
                 continue;
             };
             let takes = entry.connection.is_some() == connected
-                && (connected || qos.min(subscription.options.qos) > Qos::AtMostOnce);
-            if !takes {
+                && (connected || published.qos.min(subscription.options.qos) > Qos::AtMostOnce);
+            if !takes || !entry.may_get(access, &published.topic) {
                 continue;
             }
             match entry.deliver(&[subscription], message) {

@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{Disconnect, MqttString, Qos, ReasonCode, TopicFilter};
+use ohmqtt_codec::{Disconnect, MqttString, Qos, ReasonCode, TopicFilter, TopicName};
 use ohmqtt_driver::{Handle, StoreLink};
 use ohmqtt_session::{
     AliasPolicy, Instant, Message, PublishError, PublishOptions, Routed, ServerSession, Session,
     Subscription, Ticket,
 };
 
+use crate::access::{Access, Action, User};
 use crate::connections::ConnectionId;
 use crate::deadlines::Deadlines;
 use crate::limits::{Limits, WhenFull, cost, levels};
@@ -42,6 +43,8 @@ pub(crate) struct Sessions {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) client_id: MqttString,
+    /// Whose it is.
+    pub(crate) user: User,
     /// The session of the connection, or of the last one.
     pub(crate) handle: Handle<ServerSession>,
     /// The connection, while there is one.
@@ -237,6 +240,7 @@ impl Entry {
     ) -> Self {
         Self {
             client_id,
+            user: User::anonymous(),
             handle,
             connection: Some(connection),
             is_accepted: false,
@@ -261,6 +265,7 @@ impl Entry {
     ) -> Self {
         Self {
             client_id,
+            user: User::anonymous(),
             handle,
             connection: None,
             is_accepted: true,
@@ -315,6 +320,24 @@ impl Entry {
                 Delivered::No
             }
         })
+    }
+
+    /// Whether messages on this topic may be given to the client.
+    pub(crate) fn may_get(&self, access: &Access, topic: &TopicName) -> bool {
+        let action = || Action::Deliver {
+            topic: topic.as_str(),
+        };
+        !access.authorizes() || access.allows(&self.client_id, &self.user, &action())
+    }
+
+    /// Whether the client may subscribe to this filter.
+    pub(crate) fn may_subscribe(&self, access: &Access, filter: &TopicFilter, qos: Qos) -> bool {
+        let filter = filter.as_str();
+        access.allows(
+            &self.client_id,
+            &self.user,
+            &Action::Subscribe { filter, qos },
+        )
     }
 
     /// Whether a subscription to this filter may be added: `true` for one that is new.

@@ -203,7 +203,7 @@ mod tests {
 
     /// A broker with the sessions of so many absent clients, each subscribed to `t`.
     fn resting(count: usize, limits: Limits) -> Arc<Core> {
-        let core = Core::new(limits, None);
+        let core = Core::new(limits, crate::access::Access::default(), None);
         core.with(|state, now| {
             for n in 0..count {
                 let config = ServerConfig::default();
@@ -239,7 +239,12 @@ mod tests {
         if let Some(expiry) = expiry {
             message.properties.set_message_expiry_interval(expiry);
         }
-        core.with(|state, now| state.publish(now, &MqttString::default(), &message));
+        let publisher = crate::core::Client {
+            session: SessionKey::numbered(0),
+            id: MqttString::default(),
+            user: crate::access::User::anonymous(),
+        };
+        core.with(|state, now| state.publish(now, &publisher, &message));
     }
 
     fn queued(core: &Arc<Core>) -> usize {

@@ -4,6 +4,8 @@
 //! place of a session  0x00                 format (1 byte)  interval, expiry (postcard)
 //! place of a session  0x01  filter         format (1 byte)  options, identifier (postcard)
 //! place of a session  0x02                 format (1 byte)  QoS, time (postcard)  PUBLISH at QoS 0: a will, and when it is to be published
+//! place of a session  0x03                 format (1 byte)  the user it belongs to, if that has a name (postcard)
+//! 'p'  topic                               format (1 byte)  Client Identifier and user who published what is retained (postcard)
 //! 'r'  topic                               format (1 byte)  QoS, time (postcard)  PUBLISH at QoS 0
 //! ```
 //!
@@ -11,7 +13,7 @@
 
 use std::fmt::Display;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use ohmqtt_codec::{
     Delivery, EncodeBuf, Limits, MqttString, Packet, PublishTopic, Qos, RetainHandling,
     SubscriptionId, SubscriptionOptions, TopicFilter, TopicName, decode,
@@ -21,6 +23,9 @@ use ohmqtt_store::{Prefix, StoreError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::access::User;
+use crate::retained::Publisher;
+
 /// The format that is written, and the newest that can be read.
 const FORMAT: u8 = 1;
 
@@ -28,11 +33,15 @@ const FORMAT: u8 = 1;
 pub(crate) const SESSION: u8 = 0;
 pub(crate) const SUBSCRIPTION: u8 = 1;
 pub(crate) const WILL: u8 = 2;
+pub(crate) const OWNER: u8 = 3;
 /// The kinds from this one on are the flows' records.
 pub(crate) const FLOWS: u8 = 8;
 
 /// The first byte of the keys of retained messages.
 pub(crate) const RETAINED: u8 = b'r';
+
+/// The first byte of the keys of who published them.
+pub(crate) const PUBLISHER: u8 = b'p';
 
 /// How long a session is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +81,41 @@ struct MessageRecord {
     qos: u8,
     /// Microseconds since the Unix epoch.
     at: u64,
+}
+
+pub(crate) fn owner_key(prefix: &Prefix) -> Vec<u8> {
+    prefix.attachment(OWNER, b"")
+}
+
+/// `None`: there is nothing to be said of a user without a name.
+pub(crate) fn owner_value(user: &User) -> Option<Vec<u8>> {
+    user.name().map(|name| write(&name))
+}
+
+pub(crate) fn read_owner(client_id: &MqttString, value: &[u8]) -> Result<User, StoreError> {
+    let name = || format!("the user of session \"{client_id}\"");
+    let (user, rest) = read::<String>(&name, value)?;
+    nothing_follows(&name, rest)?;
+    Ok(User::named(user))
+}
+
+pub(crate) fn publisher_key(topic: &TopicName) -> Vec<u8> {
+    [&[PUBLISHER], topic.as_bytes()].concat()
+}
+
+pub(crate) fn publisher_value(publisher: &Publisher) -> Vec<u8> {
+    write(&(publisher.client_id.as_str(), publisher.user.name()))
+}
+
+/// Reads who published what is retained on a topic.
+pub(crate) fn read_publisher(key: &[u8], value: &[u8]) -> Result<(Bytes, Publisher), StoreError> {
+    let topic = Bytes::copy_from_slice(key.get(1..).unwrap_or_default());
+    let name = || format!("who published on \"{}\"", topic.escape_ascii());
+    let ((client_id, user), rest) = read::<(String, Option<String>)>(&name, value)?;
+    nothing_follows(&name, rest)?;
+    let client_id = MqttString::try_from(client_id).map_err(|error| damaged(&name, error))?;
+    let user = user.map_or_else(User::anonymous, User::named);
+    Ok((topic, Publisher { client_id, user }))
 }
 
 pub(crate) fn kept_key(prefix: &Prefix) -> Vec<u8> {
@@ -122,7 +166,7 @@ pub(crate) fn read_subscription(
 ) -> Result<(TopicFilter, Subscription), StoreError> {
     let shown = filter.escape_ascii();
     let name = || format!("subscription \"{shown}\" of session \"{client_id}\"");
-    let filter = TopicFilter::try_from(bytes::Bytes::copy_from_slice(filter));
+    let filter = TopicFilter::try_from(Bytes::copy_from_slice(filter));
     let filter = filter.map_err(|error| damaged(&name, error))?;
     let (record, rest) = read::<SubscriptionRecord>(&name, value)?;
     nothing_follows(&name, rest)?;

@@ -10,6 +10,7 @@ use ohmqtt_session::{Flows, Instant, Message, ServerSession, Subscription};
 use ohmqtt_store::{Prefix, StoreError};
 
 use super::record::{self, Kept};
+use crate::access::User;
 use crate::connection::session_config;
 use crate::core::{Core, State};
 use crate::retained::expires;
@@ -29,7 +30,10 @@ pub(crate) fn restore(core: &Arc<Core>) -> Result<(), StoreError> {
     let Some(links) = core.lock().store.clone() else {
         return Ok(());
     };
-    core.with(|state, now| restore_retained(state, now, &links))?;
+    core.with(|state, now| {
+        restore_retained(state, now, &links)?;
+        restore_publishers(state, &links)
+    })?;
     let mut reading = Reading {
         core,
         links: &links,
@@ -40,15 +44,30 @@ pub(crate) fn restore(core: &Arc<Core>) -> Result<(), StoreError> {
     reading.finish()?;
     let ended = reading.ended;
     core.with(|state, now| {
-        for (client_id, will) in ended {
+        for (client_id, user, will) in ended {
             state.unsaved.end(&client_id);
             // [MQTT-3.1.2-8] The end of a session is time for its will, whatever its delay.
             if let Some(will) = will {
-                state.publish_will(now, &client_id, &will);
+                state.publish_will(now, &client_id, &user, &will);
             }
         }
     });
     Ok(())
+}
+
+fn restore_publishers(state: &mut State, links: &StoreLinks) -> Result<(), StoreError> {
+    let mut from = vec![record::PUBLISHER];
+    loop {
+        let records = scan(links, from, &[record::PUBLISHER])?;
+        let Some((last, _)) = records.last() else {
+            return Ok(());
+        };
+        from = [last, &[0][..]].concat();
+        for (key, value) in &records {
+            let (topic, publisher) = record::read_publisher(key, value)?;
+            state.retained.set_publisher(&topic, publisher);
+        }
+    }
 }
 
 fn restore_retained(state: &mut State, now: Instant, links: &StoreLinks) -> Result<(), StoreError> {
@@ -80,7 +99,7 @@ struct Reading<'a> {
     links: &'a StoreLinks,
     session: Option<Session>,
     /// Clients whose sessions have ended meanwhile, with their wills: for when all who may subscribe to those are there again.
-    ended: Vec<(MqttString, Option<Message>)>,
+    ended: Vec<(MqttString, User, Option<Message>)>,
 }
 
 struct Session {
@@ -88,6 +107,7 @@ struct Session {
     prefix: Prefix,
     kept: Option<Kept>,
     will: Option<(Instant, Message)>,
+    user: User,
     subscriptions: Vec<(TopicFilter, Subscription)>,
 }
 
@@ -131,11 +151,15 @@ impl Reading<'_> {
             prefix,
             kept: None,
             will: None,
+            user: User::anonymous(),
             subscriptions: Vec::new(),
         });
         match rest.split_first() {
             Some((&record::SESSION, [])) => {
                 session.kept = Some(record::read_kept(&session.client_id, value)?);
+            }
+            Some((&record::OWNER, [])) => {
+                session.user = record::read_owner(&session.client_id, value)?;
             }
             Some((&record::SUBSCRIPTION, filter)) => {
                 let subscription = record::read_subscription(&session.client_id, filter, value)?;
@@ -165,7 +189,7 @@ impl Reading<'_> {
         let Some(kept) = kept.filter(|kept| kept.expires.is_none_or(|at| at > now)) else {
             tracing::debug!(client = %session.client_id, "a session has ended while the broker was not there");
             let will = session.will.map(|(_, will)| will);
-            self.ended.push((session.client_id, will));
+            self.ended.push((session.client_id, session.user, will));
             return Ok(());
         };
         let config = session_config(&self.core.limits, true);
@@ -177,6 +201,7 @@ impl Reading<'_> {
         entry.has_stored_will = session.will.is_some();
         // One that is due is published when the broker runs.
         entry.set_will(session.will);
+        entry.user = session.user;
         self.core.with(|state, _| {
             let key = state.sessions.insert(entry);
             for (filter, subscription) in &session.subscriptions {

@@ -62,12 +62,17 @@ impl Unsaved {
             Some(value) => self.batch.put(&record::retained_key(topic), value),
             None => self.release(topic),
         }
+        if let Some(publisher) = change.publisher() {
+            let value = record::publisher_value(publisher);
+            self.batch.put(&record::publisher_key(topic), &value);
+        }
         self.retained.push(change);
     }
 
     /// What was retained on a topic has expired.
     pub(crate) fn release(&mut self, topic: &TopicName) {
         self.batch.delete(&record::retained_key(topic));
+        self.batch.delete(&record::publisher_key(topic));
     }
 }
 
@@ -215,6 +220,9 @@ impl State {
                     batch.delete(&record::will_key(link.prefix()));
                 }
                 entry.has_stored_will = will.is_some();
+                if let Some(value) = record::owner_value(&entry.user) {
+                    batch.put(&record::owner_key(link.prefix()), &value);
+                }
                 saving.push(key);
             }
             parts.push((link, entry.handle.clone()));

@@ -1,5 +1,6 @@
 //! The broker as scripted clients see it: raw packets over TCP.
 
+mod access;
 mod bounds;
 mod client;
 mod connecting;
@@ -17,3 +18,9 @@ mod storing;
 mod subscriptions;
 mod violations;
 mod wills;
+
+#[cfg(feature = "tls")]
+#[path = "../../../ohmqtt-client/tests/it/support/certs.rs"]
+mod certs;
+#[path = "../../../ohmqtt-client/tests/it/support/log.rs"]
+mod log;
