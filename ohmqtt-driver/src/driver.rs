@@ -132,9 +132,10 @@ where
         self.handle.with(S::handle_connected);
         let result = poll_fn(|cx| self.poll_stream(cx, &mut stream)).await;
         self.disconnected();
-        // What ends by the other side's word or without one needs no care.
-        if result.is_ok() && self.said_goodbye {
-            let mut closing = pin!(close(stream));
+        // Of what ends by an error there is nothing left to end. Who has said goodbye to us is not waited for, but gets the end that its
+        // transport has: in TLS, the one that tells it from a cut.
+        if result.is_ok() {
+            let mut closing = pin!(close(stream, self.said_goodbye));
             poll_fn(|cx| {
                 self.poll_idle(cx);
                 closing.as_mut().poll(cx)
@@ -421,13 +422,13 @@ fn poll_packets<S: Session>(session: &mut S, now: Instant, write: &mut EncodeBuf
     is_ending && any
 }
 
-/// Ends a stream in order: what was written arrives, and the other side's end is awaited for a while, because to drop a stream with
-/// bytes unread may take back what was sent.
-async fn close(mut stream: Box<dyn Transport>) {
+/// Ends a stream in order. If `waits`, what was written arrives, and the other side's end is awaited for a while, because to drop a
+/// stream with bytes unread may take back what was sent.
+async fn close(mut stream: Box<dyn Transport>, waits: bool) {
     let ended = async {
         stream.shutdown().await?;
         let mut rest = [0; 1024];
-        while stream.read(&mut rest).await? > 0 {}
+        while waits && stream.read(&mut rest).await? > 0 {}
         io::Result::Ok(())
     };
     // Whatever comes of it, the stream is dropped.

@@ -1,5 +1,7 @@
 //! The end of a connection: what was said before it arrives, and nobody waits for ever.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ohmqtt_codec::{Disconnect, Packet, Qos, ReasonCode};
@@ -7,7 +9,7 @@ use ohmqtt_session::{ClientEvent, ClientSession, DisconnectCause, ServerEvent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;
 
-use crate::support::{Raw, Side, pair, settle};
+use crate::support::{Faults, Faulty, Raw, Side, pair, settle};
 
 fn goodbye() -> Disconnect {
     Disconnect::new(ReasonCode::NORMAL_DISCONNECTION)
@@ -153,8 +155,10 @@ async fn what_was_sent_last_is_not_taken_back_by_what_was_not_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_has_said_goodbye_is_not_waited_for() {
+async fn a_peer_that_has_said_goodbye_gets_an_orderly_end_and_is_not_waited_for() {
     let (near, far) = duplex(1024);
+    let near = Faulty::new(near, Faults::default());
+    let seen = Arc::clone(&near.seen);
     let mut client = Side::client(near);
     let mut raw = Raw::new(far);
     raw.accept().await;
@@ -164,5 +168,6 @@ async fn a_peer_that_has_said_goodbye_is_not_waited_for() {
     raw.send(Packet::Disconnect(shutting_down)).await;
     client.end().await.unwrap();
     assert!(before.elapsed() < Duration::from_millis(10));
+    assert!(seen.ended.load(Ordering::SeqCst));
     assert_eq!(raw.next().await, None);
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -310,6 +310,8 @@ pub(crate) struct Seen {
     pub(crate) written: AtomicUsize,
     /// The number of pieces of each write.
     pub(crate) writes: Mutex<Vec<usize>>,
+    /// It was ended in order.
+    pub(crate) ended: AtomicBool,
 }
 
 /// A stream that counts and fails.
@@ -393,6 +395,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Faulty<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.seen.ended.store(true, Ordering::SeqCst);
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
