@@ -46,7 +46,7 @@ const TARGET: usize = 57;
 /// How many messages are under way at once.
 const AT_ONCE: u64 = 32;
 
-fn filter(n: usize) -> String {
+pub(crate) fn filter(n: usize) -> String {
     format!("site/{n}/temperature")
 }
 
@@ -54,7 +54,7 @@ fn topic() -> TopicName {
     TopicName::new(filter(TARGET)).expect("a topic")
 }
 
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     let mut builder = Builder::new_current_thread();
     builder.enable_all().build().expect("a runtime")
 }
@@ -65,7 +65,7 @@ fn batches(n: u64) -> impl Iterator<Item = u64> {
     starts.map(move |start| AT_ONCE.min(n - start))
 }
 
-fn tree<const N: usize>() -> Run {
+pub(crate) fn tree<const N: usize>() -> Run {
     let mut tree = FilterTree::<Vec<usize>>::new();
     for n in 0..N {
         let filter = TopicFilter::new(filter(n)).expect("a filter");
@@ -226,7 +226,7 @@ fn answers(read: &mut BytesMut, identifiers: bool, message: &mut Publish) -> Byt
     bytes(&answers)
 }
 
-fn bytes(packets: &[Packet]) -> Bytes {
+pub(crate) fn bytes(packets: &[Packet]) -> Bytes {
     let mut out = EncodeBuf::new();
     for packet in packets {
         packet.encode(&mut out).expect("small packets");
@@ -235,7 +235,7 @@ fn bytes(packets: &[Packet]) -> Bytes {
 }
 
 /// A client of bare packets that subscribes, and publishes to itself.
-fn broker<const N: usize>() -> Run {
+pub(crate) fn broker<const N: usize>() -> Run {
     let runtime = runtime();
     let (broker, mut stream) = runtime.block_on(subscribed(N)).expect("a broker");
     // It comes back as it went: QoS 0, no retain, no properties.
@@ -302,7 +302,7 @@ async fn subscribed(count: usize) -> Result<(Broker, TcpStream)> {
 }
 
 /// Sends a packet and waits for the answer.
-async fn ask(
+pub(crate) async fn ask(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     read: &mut BytesMut,
     packet: Packet,

@@ -10,6 +10,8 @@ pub mod codec;
 pub mod dispatch;
 #[cfg(feature = "durable")]
 pub mod durable;
+#[cfg(feature = "dispatch")]
+pub mod router;
 #[cfg(feature = "transport")]
 pub mod transport;
 

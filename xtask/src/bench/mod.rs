@@ -1,4 +1,4 @@
-//! `cargo xtask bench codec|backlog|dispatch|store|transport`: the benches whose figures can be judged, one file each.
+//! `cargo xtask bench codec|backlog|dispatch|router|store|transport`: the benches whose figures can be judged, one file each.
 //!
 //! What is timed for its own sake is criterion's, in the crate `ohmqtt-benches`; here are counts, ratios within one run, and memory,
 //! with their goals.
@@ -7,6 +7,7 @@ mod backlog;
 mod codec;
 mod dispatch;
 mod figures;
+mod router;
 mod store;
 mod transport;
 
@@ -23,7 +24,7 @@ struct Asked {
     messages: Option<u64>,
 }
 
-/// `cargo xtask bench codec [--check] | backlog [--messages N] | dispatch | store | transport`.
+/// `cargo xtask bench codec [--check] | backlog [--messages N] | dispatch | router | store | transport`.
 pub(crate) fn run(args: &mut Parser) -> Result {
     let mut what = None;
     let mut asked = Asked::default();
@@ -37,11 +38,12 @@ pub(crate) fn run(args: &mut Parser) -> Result {
             other => return Err(other.unexpected().into()),
         }
     }
-    let known = "codec, backlog, dispatch, store, transport";
+    let known = "codec, backlog, dispatch, router, store, transport";
     match what.as_ref().map(|what| what.to_string_lossy()).as_deref() {
         Some("codec") => codec::run(asked.check),
         Some("backlog") => backlog::run(&asked),
         Some("dispatch") => dispatch::run(asked.check),
+        Some("router") => router::run(asked.check),
         Some("store") => store::run(asked.check),
         Some("transport") => transport::run(asked.check),
         Some(what) => Err(Error::Usage(format!(
