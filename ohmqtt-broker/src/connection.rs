@@ -1,8 +1,9 @@
 //! One connection: the task that serves it, and what becomes of each event its session tells.
 
 use std::future::{Future, poll_fn};
+use std::num::NonZeroU32;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -43,6 +44,7 @@ pub(crate) fn spawn(core: &Arc<Core>, accepted: Accepted, listener: &Arc<str>) {
         handle: handle.clone(),
         link: Arc::default(),
         owed: Arc::default(),
+        packet_size: Arc::new(before_connect(&core.limits).get().into()),
         id,
         listener: Arc::clone(listener),
         peer: OnceLock::new(),
@@ -53,6 +55,11 @@ pub(crate) fn spawn(core: &Arc<Core>, accepted: Accepted, listener: &Arc<str>) {
     // The task waits for the lock that is held here before it does anything with its place among the connections.
     let task = tokio::spawn(serve(connection, accepted, timeout));
     state.connections.insert(id, task.abort_handle(), handle);
+}
+
+/// The largest packet of a connection that has no client.
+fn before_connect(limits: &Limits) -> NonZeroU32 {
+    limits.connect_packet_size.min(limits.packet_size)
 }
 
 /// Of what waits for a client, so much is in memory when there is a store: there are many clients.
@@ -88,7 +95,8 @@ async fn serve(connection: Connection, accepted: Accepted, timeout: Duration) {
         core: Arc::clone(&connection.core),
         id: connection.id,
     };
-    let limits = ohmqtt_codec::Limits::new(place.core.limits.packet_size.get());
+    let limits = ohmqtt_codec::Limits::default();
+    let packet_size = Arc::clone(&connection.packet_size);
     let traffic = Arc::clone(&place.core.traffic);
     let handle = connection.handle.clone();
     let link = Arc::clone(&connection.link);
@@ -97,6 +105,7 @@ async fn serve(connection: Connection, accepted: Accepted, timeout: Duration) {
     let on_event = move |event| events.handle(event);
     let mut driver = Driver::with_store_later(handle, link, limits, on_event);
     driver.wait_for_room(owed);
+    driver.bound_packets(packet_size);
     let mut running = Running { driver, place };
     let address = accepted.address;
     match tokio::time::timeout(timeout, accepted.handshake).await {
@@ -166,6 +175,8 @@ pub(crate) struct Connection {
     link: Arc<OnceLock<StoreLink>>,
     /// How many requests of this connection the store is busy with. While that is behind, no more of them are read.
     owed: Arc<AtomicUsize>,
+    /// The largest packet that is read, in bytes.
+    packet_size: Arc<AtomicU32>,
     id: ConnectionId,
     /// The URL of the listener it came to.
     listener: Arc<str>,
@@ -248,9 +259,12 @@ impl Connection {
             data,
         };
         let result = self.core.with_then(
-            |state, now| match state.connect(now, &asking, connect) {
-                Ok((client, begun)) => (Ok(client), begun),
-                Err(reason) => (Err(reason), None),
+            |state, now| {
+                let result = check_will(&state.limits, connect);
+                match result.and_then(|()| state.connect(now, &asking, connect)) {
+                    Ok((client, begun)) => (Ok(client), begun),
+                    Err(reason) => (Err(reason), None),
+                }
             },
             |state, _, begun, stored| {
                 if let Some(begun) = begun {
@@ -261,6 +275,8 @@ impl Connection {
         match result {
             Ok(client) => {
                 tracing::debug!(client = %client.id, user = client.user.name(), "client connected");
+                let packet_size = self.core.limits.packet_size.get();
+                self.packet_size.store(packet_size, Ordering::Relaxed);
                 // It connects once.
                 let _ = self.client.set(client);
             }
@@ -310,7 +326,13 @@ impl Connection {
         let session = client.session;
         self.change(
             |state, now| {
-                let reason = state.publish(now, client, message);
+                let properties = &message.properties;
+                let (bytes, user) = (properties.as_bytes(), properties.user_properties());
+                let reason = if state.limits.allow_properties(bytes, user) {
+                    state.publish(now, client, message)
+                } else {
+                    ReasonCode::QuotaExceeded
+                };
                 let receipt = receipt?;
                 // That the message has come is stored in one step with what becomes of it, so that it comes once: the session holds PUBREC
                 // back until then. Who has no stored session is answered when the message is.
@@ -400,6 +422,14 @@ impl Connection {
         let entry = state.sessions.get(client.session)?;
         (entry.connection == Some(self.id)).then_some(client)
     }
+}
+
+/// Whether the will of a client has no more properties than it may.
+fn check_will(limits: &Limits, connect: &Connect) -> Result<(), ReasonCode> {
+    let properties = connect.will.as_ref().map(|will| &will.properties);
+    let allowed = properties
+        .is_none_or(|will| limits.allow_properties(will.as_bytes(), will.user_properties()));
+    allowed.then_some(()).ok_or(ReasonCode::QuotaExceeded)
 }
 
 /// A SUBSCRIBE whose subscriptions are being stored.

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 /// How much a broker holds and waits for. The defaults suit a small site; each may be changed.
 ///
+/// Most bounds are for one client, so that who exceeds one hurts itself: what a broker holds altogether is at most what one may hold,
+/// times the number of sessions or connections. A broker that strangers reach wants both smaller. Connections take open files: their
+/// number, those half open included, belongs below what the system gives a process (`ulimit -n`).
+///
 /// ```
 /// let mut limits = ohmqtt_broker::Limits::default();
 /// limits.connections = 100;
@@ -20,8 +24,15 @@ pub struct Limits {
     pub half_open: usize,
     /// How long the handshakes below MQTT may take, and after them the CONNECT.
     pub connect_timeout: Duration,
+    /// The largest CONNECT, in bytes, where that is less than `packet_size`: no more does a connection hold that has not said who it is.
+    /// A larger one ends its connection by its header.
+    pub connect_packet_size: NonZeroU32,
     /// The largest packet a client may send, in bytes. Told in CONNACK; a larger one is refused by its header with Packet too large (0x95).
     pub packet_size: NonZeroU32,
+    /// User properties of a message or a will. One with more is refused with Quota exceeded (0x97).
+    pub user_properties: usize,
+    /// All properties of a message or a will, in bytes. One with more is refused with Quota exceeded (0x97).
+    pub property_bytes: usize,
     /// Unacknowledged QoS 1 and 2 messages of a client. Told in CONNACK.
     pub receive_maximum: NonZeroU16,
     /// Topic aliases of a client; each may hold a topic of up to 65,535 bytes. Told in CONNACK.
@@ -75,15 +86,18 @@ pub enum WhenFull {
 }
 
 impl Default for Limits {
-    /// 10,000 connections, 1,024 of them half open for at most 10 seconds; packets of 2 MiB; 20,000 sessions with 10,000 subscriptions
-    /// (8 MiB) and 65,536 queued messages (64 MiB) each, 1 GiB for all; 50,000 retained messages (32 MiB), which all fit into an empty
-    /// queue; topics of 128 levels; 16 aliases; `$SYS` every 10 seconds.
+    /// 10,000 connections, 1,024 of them half open for at most 10 seconds; packets of 2 MiB, a CONNECT of 64 KiB; 1,000 user properties,
+    /// 256 KiB of properties; 20,000 sessions with 10,000 subscriptions (8 MiB) and 65,536 queued messages (64 MiB) each, 1 GiB for all;
+    /// 50,000 retained messages (32 MiB), which all fit into an empty queue; topics of 128 levels; 16 aliases; `$SYS` every 10 seconds.
     fn default() -> Self {
         Self {
             connections: 10_000,
             half_open: 1024,
             connect_timeout: Duration::from_secs(10),
+            connect_packet_size: NonZeroU32::MIN.saturating_add((64 << 10) - 1),
             packet_size: NonZeroU32::MIN.saturating_add((2 << 20) - 1),
+            user_properties: 1000,
+            property_bytes: 256 << 10,
             receive_maximum: NonZeroU16::MIN.saturating_add(1023),
             topic_aliases: 16,
             topic_levels: 128,
@@ -100,6 +114,23 @@ impl Default for Limits {
             retained_bytes: 32 << 20,
             sys_interval: Some(Duration::from_secs(10)),
         }
+    }
+}
+
+/// What one user property takes at least, in bytes: its identifier and the lengths of its two strings.
+const USER_PROPERTY: usize = 5;
+
+impl Limits {
+    /// Whether a message may have these properties: so many bytes, and of them these user properties.
+    pub(crate) fn allow_properties<'a>(
+        &self,
+        bytes: &[u8],
+        user_properties: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> bool {
+        bytes.len() <= self.property_bytes
+            // In few bytes there are few: those are not counted.
+            && (bytes.len() / USER_PROPERTY <= self.user_properties
+                || user_properties.count() <= self.user_properties)
     }
 }
 

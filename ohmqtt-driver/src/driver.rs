@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -43,7 +43,8 @@ pub struct Driver<S: Session, F> {
     owed: Arc<AtomicUsize>,
     /// It is so now.
     deaf: bool,
-    limits: Limits,
+    /// The largest packet that is read, in bytes.
+    packet_size: Arc<AtomicU32>,
     on_event: F,
     events: Vec<S::Event>,
     read: BytesMut,
@@ -95,7 +96,7 @@ where
             store,
             owed: Arc::default(),
             deaf: false,
-            limits,
+            packet_size: Arc::new(limits.max_packet_size.into()),
             on_event,
             events: Vec::new(),
             read: BytesMut::new(),
@@ -113,6 +114,13 @@ where
     /// above 0: what others store for this peer and have not answered yet. So the peer waits, instead of what it sends.
     pub fn wait_for_room(&mut self, owed: Arc<AtomicUsize>) {
         self.owed = owed;
+    }
+
+    /// From now on the largest packet that is read has so many bytes, in place of what the limits say: a peer that nobody knows yet is
+    /// given less room than one that was let in. What is put there counts from the next packet on, and within a turn of the driver none
+    /// follows one whose event may change it.
+    pub fn bound_packets(&mut self, size: Arc<AtomicU32>) {
+        self.packet_size = size;
     }
 
     /// Runs the session over this stream until the stream ends or the session asks for its end. The error is that of the stream, if it
@@ -283,11 +291,12 @@ where
         if connected {
             self.said_goodbye |= poll_packets(session, now, &mut self.write);
         }
+        let limits = Limits::new(self.packet_size.load(Ordering::Relaxed));
         let mut budget = PACKETS_PER_LOCK;
         let mut reads = self.read.is_empty();
         while listens && budget > 0 && session.is_ready() && !reads {
             budget -= 1;
-            match decode(&mut self.read, &self.limits) {
+            match decode(&mut self.read, &limits) {
                 Ok(Some(packet)) => session.handle_packet(now, packet),
                 Ok(None) => reads = true,
                 Err(error) => {
