@@ -9,6 +9,7 @@ use ohmqtt_transport::Listen;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::connections::Who;
 use crate::core::{Core, State};
 use crate::listener::accept_all;
 use crate::session::Sessions;
@@ -16,6 +17,9 @@ use crate::{Builder, FileError, Metrics};
 
 /// How long a broker whose handle was dropped waits for its clients to go.
 const DROP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How soon a broker that stops looks again whether a client has what is under way.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A running broker.
 ///
@@ -113,10 +117,11 @@ impl Broker {
         })
     }
 
-    /// Stops: no new connection is taken, clients are told Server shutting down (0x8B), and after `deadline` those who are still
-    /// there are cut off. Returns when all connections have ended and all that was to be stored is stored, safe against a power cut, and
-    /// the store is closed. What is in memory alone is gone with it; wills are not published, but those that wait for their delay in a
-    /// store are by the next broker with it.
+    /// Stops: no new connection is taken, and each client is told Server shutting down (0x8B) once what is under way between it and the
+    /// broker is acknowledged: the messages it has published, and those queued for it unless a store keeps them. After half of `deadline`
+    /// the others are told as well; after `deadline` those who are still there are cut off. Returns when all connections have ended and
+    /// all that was to be stored is stored, safe against a power cut, and the store is closed. What is in memory alone is gone with it;
+    /// wills are not published, but those that wait for their delay in a store are by the next broker with it.
     ///
     /// Cancel safety: when the future is dropped, stopping goes on in the background.
     pub async fn shutdown(self, deadline: Duration) {
@@ -140,30 +145,54 @@ async fn supervise(
     tasks.spawn(async move { timers.run_timers().await });
     let deadline = stop.await.unwrap_or(DROP_DEADLINE);
     tasks.shutdown().await;
+    let end = tokio::time::Instant::now() + deadline;
     {
         let mut state = core.lock();
         state.closing = true;
-        let mut disconnect = Disconnect::new(ReasonCode::ServerShuttingDown);
-        if let Some(server) = &state.elsewhere {
-            disconnect = Disconnect::new(ReasonCode::UseAnotherServer);
-            let mut properties = DisconnectProperties::default();
-            properties.set_server_reference(server);
-            disconnect.properties = properties;
-        }
-        state.connections.disconnect_all(&disconnect);
+        state.connections.abort_others();
     }
+    tell_to_go(&core, deadline / 2).await;
     let idle = async {
         while !core.lock().connections.is_empty() {
             core.idle.notified().await;
         }
     };
-    if tokio::time::timeout(deadline, idle).await.is_err() {
+    if tokio::time::timeout_at(end, idle).await.is_err() {
         core.lock().connections.abort_all();
         while !core.lock().connections.is_empty() {
             core.idle.notified().await;
         }
     }
     close_store(&core).await;
+}
+
+/// Tells each client to go when nothing is under way with it any more, and after so long the others.
+async fn tell_to_go(core: &Core, patience: Duration) {
+    let tell = |who| {
+        let state = core.lock();
+        state.connections.disconnect(who, &last_word(&state))
+    };
+    let settled = async {
+        while !tell(Who::Settled) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    if tokio::time::timeout(patience, settled).await.is_err() {
+        tell(Who::All);
+    }
+}
+
+/// What clients are told when the broker stops.
+fn last_word(state: &State) -> Disconnect {
+    let Some(server) = &state.elsewhere else {
+        return Disconnect::new(ReasonCode::ServerShuttingDown);
+    };
+    let mut properties = DisconnectProperties::default();
+    properties.set_server_reference(server);
+    Disconnect {
+        reason: ReasonCode::UseAnotherServer,
+        properties,
+    }
 }
 
 /// Ends the use of the store, when no connection is left that could use it.

@@ -17,6 +17,8 @@ pub(crate) struct Connections {
     open: HashMap<ConnectionId, Connection>,
     /// Those no client stands behind: not yet, or not any more. The oldest make room for new ones.
     half_open: BTreeSet<ConnectionId>,
+    /// How many have a client. What was cut to make room and has not ended yet is neither.
+    clients: usize,
     /// The most clients there were at once.
     most_clients: usize,
     last: u64,
@@ -26,6 +28,15 @@ pub(crate) struct Connections {
 struct Connection {
     task: AbortHandle,
     session: Handle<ServerSession>,
+    is_client: bool,
+}
+
+/// Which clients are told to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Those with whom nothing is under way that would be lost.
+    Settled,
+    All,
 }
 
 impl Connections {
@@ -55,12 +66,17 @@ impl Connections {
         session: Handle<ServerSession>,
     ) {
         self.half_open.insert(id);
-        self.open.insert(id, Connection { task, session });
+        let connection = Connection {
+            task,
+            session,
+            is_client: false,
+        };
+        self.open.insert(id, connection);
     }
 
     /// How many have a client.
     pub(crate) fn clients(&self) -> usize {
-        self.open.len() - self.half_open.len()
+        self.clients
     }
 
     /// The most there were at once.
@@ -75,39 +91,56 @@ impl Connections {
 
     /// The connection has a client now.
     pub(crate) fn promote(&mut self, id: ConnectionId) {
-        self.half_open.remove(&id);
-        self.most_clients = self.most_clients.max(self.clients());
+        if let Some(connection) = self.open.get_mut(&id)
+            && self.half_open.remove(&id)
+        {
+            connection.is_client = true;
+            self.clients += 1;
+            self.most_clients = self.most_clients.max(self.clients);
+        }
     }
 
     /// The connection has lost its client to another one, and is about to end.
     pub(crate) fn demote(&mut self, id: ConnectionId) {
-        if self.open.contains_key(&id) {
+        if let Some(connection) = self.open.get_mut(&id) {
             self.half_open.insert(id);
+            self.clients -= usize::from(std::mem::take(&mut connection.is_client));
         }
     }
 
     /// The task of this connection is at its end.
     pub(crate) fn remove(&mut self, id: ConnectionId) {
         self.half_open.remove(&id);
-        self.open.remove(&id);
+        if let Some(connection) = self.open.remove(&id) {
+            self.clients -= usize::from(connection.is_client);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Ends all in order: clients are told, the others are cut.
-    pub(crate) fn disconnect_all(&mut self, disconnect: &Disconnect) {
-        for (id, connection) in &self.open {
-            if self.half_open.contains(id) {
-                connection.task.abort();
+    /// Ends those that have no client.
+    pub(crate) fn abort_others(&self) {
+        for connection in self.open.values().filter(|open| !open.is_client) {
+            connection.task.abort();
+        }
+    }
+
+    /// Tells these clients to go, behind the answers that are ready for them. True when all are told.
+    pub(crate) fn disconnect(&self, who: Who, disconnect: &Disconnect) -> bool {
+        let mut all = true;
+        for connection in self.open.values().filter(|open| open.is_client) {
+            if who == Who::Settled && connection.session.read(is_unsettled) {
+                all = false;
             } else {
                 let disconnect = disconnect.clone();
                 connection
                     .session
-                    .with(|session, _| session.disconnect(disconnect));
+                    .with(|session, _| session.finish(disconnect));
             }
         }
+        all
     }
 
     /// Ends all at once.
@@ -116,4 +149,11 @@ impl Connections {
             connection.task.abort();
         }
     }
+}
+
+/// Whether the end of the broker would take something with it that the client or the broker is about to acknowledge. What a store keeps
+/// comes again.
+fn is_unsettled(session: &ServerSession) -> bool {
+    let waits = session.queued().0 > 0 && !session.is_durable();
+    session.is_connected() && (waits || session.unacknowledged() > 0)
 }

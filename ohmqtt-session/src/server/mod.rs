@@ -403,6 +403,18 @@ impl ServerSession {
         self.end(disconnect, cause);
     }
 
+    /// Ends the connection with a DISCONNECT, behind the answers that are ready to leave; what the client or the store would still have to
+    /// say is not awaited. Before a client is accepted it ends at once.
+    pub fn finish(&mut self, disconnect: Disconnect) {
+        if self.phase != Phase::Connected {
+            return self.disconnect(disconnect);
+        }
+        let disconnect = direction::lawful(Role::Server, disconnect);
+        let cause = DisconnectCause::ByUs(disconnect.reason);
+        let connection = &mut self.exchange.connection;
+        connection.finish(Some(Packet::Disconnect(disconnect)), cause);
+    }
+
     /// Takes the client's flows away: the connection ends with `reason`, and a new connection goes on with them.
     ///
     /// Messages that came on the old connection, those whose events still wait here too, are acknowledged at the session that has the
