@@ -1,4 +1,5 @@
-//! A broker at the addresses given as arguments, until Ctrl-C.
+//! A broker at the addresses given as arguments, until Ctrl-C or a signal asks it to stop. Each address is printed on a line of its own, with
+//! the port that was chosen where 0 was asked for.
 //!
 //! `cargo run --release -p ohmqtt-broker --features redb --example broker -- mqtt://127.0.0.1:1883 --store broker.redb`
 //!
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ohmqtt_broker::{Broker, Builder, Durability, ListenOptions, Store, StoreError};
+use ohmqtt_broker::{Broker, Builder, Durability, ListenOptions, StartError, Store, StoreError};
 
 /// What opens a file.
 type Open = fn(&Path) -> Result<Box<dyn Store>, StoreError>;
@@ -61,6 +62,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
                 let (chain, key) = files.ok_or("--identity needs two files")?;
                 options = identity(&chain, &key)?;
             }
+            unknown if unknown.starts_with('-') => {
+                return Err(format!("{unknown}: no such option").into());
+            }
             _ => urls.push(argument),
         }
     }
@@ -70,13 +74,40 @@ async fn run() -> Result<(), Box<dyn Error>> {
     if let Some(store) = store {
         builder = builder.store(store, durability);
     }
-    let broker = builder.start().await?;
+    let broker = builder.start().await.map_err(|error| match error {
+        StartError::AnonymousBeyondLoopback { url } => format!("{url} can be reached from other machines, and clients are not asked who they are: listen at 127.0.0.1, or say --insecure-allow-anonymous").into(),
+        other => Box::<dyn Error>::from(other),
+    })?;
+    // Whoever reads an address may ask for the end at once.
+    let stop = asked_to_stop()?;
     for url in broker.urls() {
         println!("{url}");
     }
-    tokio::signal::ctrl_c().await?;
+    stop.await;
     broker.shutdown(Duration::from_secs(5)).await;
     Ok(())
+}
+
+/// Waits for Ctrl-C, or for what a service manager says, from the call on.
+#[cfg(unix)]
+fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(windows)]
+fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
 }
 
 fn open(file: &str) -> Result<Box<dyn Store>, Box<dyn Error>> {

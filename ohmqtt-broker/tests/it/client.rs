@@ -11,6 +11,7 @@ use ohmqtt_codec::{
     SubscriptionId, SubscriptionOptions, TopicFilter, TopicName, Unsubscribe, UnsubscribeFilters,
     UnsubscribeProperties, Will, decode,
 };
+use ohmqtt_transport::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -32,7 +33,7 @@ pub(crate) async fn broker_with(change: impl FnOnce(&mut Limits)) -> Broker {
 }
 
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Transport>,
     read: BytesMut,
     /// Packets that came while another one was waited for.
     aside: VecDeque<Packet>,
@@ -42,9 +43,19 @@ pub(crate) struct Client {
 impl Client {
     /// A connection without CONNECT.
     pub(crate) async fn open(broker: &Broker) -> Self {
-        let address = broker.url().strip_prefix("mqtt://").unwrap();
+        Self::open_at(broker.url()).await
+    }
+
+    /// The same by the URL of a broker.
+    pub(crate) async fn open_at(url: &str) -> Self {
+        let address = url.strip_prefix("mqtt://").unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(Box::new(stream))
+    }
+
+    /// The same over a stream of another kind.
+    pub(crate) fn over(stream: Box<dyn Transport>) -> Self {
         Self {
             stream,
             read: BytesMut::new(),
@@ -69,9 +80,15 @@ impl Client {
 
     pub(crate) async fn connect_with(broker: &Broker, connect: Connect) -> (Self, ConnAck) {
         let mut client = Self::open(broker).await;
-        client.send(Packet::Connect(connect.into())).await;
-        match client.receive().await {
-            Packet::ConnAck(connack) => (client, *connack),
+        let connack = client.say_connect(connect).await;
+        (client, connack)
+    }
+
+    /// Says CONNECT, and gives the answer.
+    pub(crate) async fn say_connect(&mut self, connect: Connect) -> ConnAck {
+        self.send(Packet::Connect(connect.into())).await;
+        match self.receive().await {
+            Packet::ConnAck(connack) => *connack,
             other => panic!("{other:?}"),
         }
     }
@@ -83,7 +100,19 @@ impl Client {
     }
 
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
+        self.try_send(bytes).await.unwrap();
+    }
+
+    /// The same where the broker may have ended the stream.
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    /// Asserts that the broker has not ended the stream.
+    pub(crate) async fn is_open(&mut self) {
+        let ended = timeout(Duration::ZERO, self.stream.read_buf(&mut self.read));
+        assert!(ended.await.is_err());
     }
 
     /// The next packet; `None` when the stream has ended.

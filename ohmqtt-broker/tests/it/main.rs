@@ -5,8 +5,10 @@ mod bounds;
 mod client;
 mod connecting;
 mod disk;
+mod draining;
 mod examples;
 mod forwarding;
+mod hostile;
 mod lifecycle;
 mod operation;
 mod persistence;
@@ -16,6 +18,8 @@ mod sessions;
 mod shared;
 mod storing;
 mod subscriptions;
+#[cfg(all(unix, feature = "quic", feature = "unix", feature = "ws"))]
+mod transports;
 mod violations;
 mod wills;
 
