@@ -16,7 +16,8 @@
 //! ```
 //!
 //! What it does: QoS 0 to 2, sessions that outlive their connections, take-over, wildcards, shared subscriptions, retained messages,
-//! wills with delay, subscription identifiers, topic aliases and flow control. Everything it holds has a bound: see [`Limits`].
+//! wills with delay, subscription identifiers, topic aliases and flow control. Everything it holds has a bound: see [`Limits`]. A client
+//! that floods, or sends what no client may, hurts itself.
 //!
 //! With a [store](Builder::store) sessions, queued and retained messages survive the process, however it ends.
 //!
@@ -25,7 +26,15 @@
 //! [way of your own](Builder::authenticate) or a [method](Builder::enhanced) of enhanced authentication, and allows what an
 //! [ACL file](Builder::acl) or [something of your own](Builder::authorize) allows.
 //!
-//! What it does not: without a store all it holds is in memory and goes with the process; it is one node, and knows no other.
+//! What it does not: without a store all it holds is in memory and goes with the process.
+//!
+//! # Scope
+//!
+//! One node, and it knows no other: all sessions and subscriptions are in one process, and while that is down nobody is served. One lock
+//! guards the routing of messages, so that more cores carry more connections, not more routing. Where one machine is not enough, for the
+//! load or because it may fail, use a clustered broker, such as EMQX or RMQTT. Programs stay as they are: `ohmqtt-client` speaks
+//! to any broker of MQTT 5.0, and with shared subscriptions (`$share/workers/jobs/#`) several of them share one stream of messages, there
+//! as here.
 
 mod access;
 mod broker;
