@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::connections::Who;
 use crate::core::{Core, State};
+use crate::faults::Seam;
 use crate::listener::accept_all;
 use crate::session::Sessions;
 use crate::{Builder, FileError, Metrics};
@@ -32,6 +33,11 @@ pub struct Broker {
     core: Arc<Core>,
     stop: oneshot::Sender<Duration>,
     task: JoinHandle<()>,
+    #[cfg_attr(
+        not(feature = "faults"),
+        expect(dead_code, reason = "without the feature nothing comes in there")
+    )]
+    pub(crate) seam: Seam,
 }
 
 impl Broker {
@@ -40,7 +46,7 @@ impl Broker {
         Builder::new()
     }
 
-    pub(crate) fn run(core: Arc<Core>, listeners: Vec<Box<dyn Listen>>) -> Self {
+    pub(crate) fn run(core: Arc<Core>, listeners: Vec<Box<dyn Listen>>, seam: Seam) -> Self {
         let urls = listeners
             .iter()
             .map(|listener| listener.local().to_string());
@@ -52,6 +58,7 @@ impl Broker {
             core,
             stop,
             task,
+            seam,
         }
     }
 

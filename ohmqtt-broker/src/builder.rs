@@ -10,6 +10,7 @@ use ohmqtt_transport::{Endpoint, Listen, ListenOptions, Scheme, TransportError, 
 
 use crate::access::{Access, FileError, Settings};
 use crate::core::Core;
+use crate::faults::Seam;
 use crate::store::restore;
 use crate::{Broker, Limits};
 
@@ -189,6 +190,7 @@ impl Builder {
             let listener = listen_with(&endpoint, *options).await;
             listeners.push(listener.map_err(StartError::Listen)?);
         }
+        let seam = Seam::new();
         let settings = self.settings;
         let reading = tokio::task::spawn_blocking(move || settings.open());
         // It ends with the runtime, or with a panic that has been printed.
@@ -196,10 +198,13 @@ impl Builder {
         let access = access.map_err(StartError::Access)?;
         let core = match self.store {
             None => Core::new(self.limits, access, None),
-            Some((store, durability)) => restored(self.limits, access, store, durability).await?,
+            Some((store, durability)) => {
+                restored(self.limits, access, seam.store(store), durability).await?
+            }
         };
         core.lock().response_information = information;
-        Ok(Broker::run(core, listeners))
+        let listeners = seam.listeners(&core, listeners);
+        Ok(Broker::run(core, listeners, seam))
     }
 }
 

@@ -461,7 +461,7 @@ impl State {
     }
 
     /// Ends a session: its subscriptions go, its queue goes, its connection ends if there is one, its will is published.
-    fn end_session(&mut self, now: Instant, key: SessionKey) {
+    pub(crate) fn end_session(&mut self, now: Instant, key: SessionKey) {
         let Some(entry) = self.sessions.remove(key) else {
             return;
         };

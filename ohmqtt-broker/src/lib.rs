@@ -21,6 +21,9 @@
 //!
 //! With a [store](Builder::store) sessions, queued and retained messages survive the process, however it ends.
 //!
+//! For tests of what uses a broker, the feature `faults` adds `Broker::faults()`: switches that cut, delay, withhold, refuse and forget, and
+//! records of what each client sent.
+//!
 //! Who may do what: unless told otherwise nobody is asked who it is, and so it listens at loopback addresses only. It asks by a
 //! [file of passwords](Builder::passwords), by the [certificates](Builder::certificate_users) of clients, by a
 //! [way of your own](Builder::authenticate) or a [method](Builder::enhanced) of enhanced authentication, and allows what an
@@ -43,6 +46,11 @@ mod connection;
 mod connections;
 mod core;
 mod deadlines;
+#[cfg(feature = "faults")]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+#[path = "faults/none.rs"]
+mod faults;
 mod identifier;
 mod limits;
 mod listener;

@@ -1,4 +1,4 @@
-//! The broker as scripted clients see it: raw packets over TCP.
+//! The broker as scripted clients see it: raw packets over TCP; and its fault switches, as our own client sees them.
 
 mod access;
 mod bounds;
@@ -7,6 +7,8 @@ mod connecting;
 mod disk;
 mod draining;
 mod examples;
+#[cfg(feature = "faults")]
+mod faults;
 mod forwarding;
 mod hostile;
 mod lifecycle;
