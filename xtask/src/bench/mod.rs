@@ -1,9 +1,10 @@
-//! `cargo xtask bench codec|backlog|dispatch|router|store|transport`: the benches whose figures can be judged, one file each.
+//! `cargo xtask bench codec|backlog|broker|dispatch|router|store|transport`: the benches whose figures can be judged, one file each.
 //!
 //! What is timed for its own sake is criterion's, in the crate `ohmqtt-benches`; here are counts, ratios within one run, and memory,
 //! with their goals.
 
 mod backlog;
+mod broker;
 mod codec;
 mod dispatch;
 mod figures;
@@ -24,7 +25,7 @@ struct Asked {
     messages: Option<u64>,
 }
 
-/// `cargo xtask bench codec [--check] | backlog [--messages N] | dispatch | router | store | transport`.
+/// `cargo xtask bench codec [--check] | backlog [--messages N] | broker | dispatch | router | store | transport`.
 pub(crate) fn run(args: &mut Parser) -> Result {
     let mut what = None;
     let mut asked = Asked::default();
@@ -38,10 +39,11 @@ pub(crate) fn run(args: &mut Parser) -> Result {
             other => return Err(other.unexpected().into()),
         }
     }
-    let known = "codec, backlog, dispatch, router, store, transport";
+    let known = "codec, backlog, broker, dispatch, router, store, transport";
     match what.as_ref().map(|what| what.to_string_lossy()).as_deref() {
         Some("codec") => codec::run(asked.check),
         Some("backlog") => backlog::run(&asked),
+        Some("broker") => broker::run(asked.check),
         Some("dispatch") => dispatch::run(asked.check),
         Some("router") => router::run(asked.check),
         Some("store") => store::run(asked.check),
