@@ -11,7 +11,9 @@ use crate::client::{Client, connect, resuming, topic, will};
 
 async fn denying(what: &[&str]) -> (Broker, Denied) {
     let denied = Denied::default();
-    what.iter().for_each(|what| denied.deny(what));
+    for what in what {
+        denied.deny(what);
+    }
     let broker = builder().authorize(denied.clone()).start().await.unwrap();
     (broker, denied)
 }
