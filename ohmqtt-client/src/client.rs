@@ -326,8 +326,9 @@ impl Client {
         self.end_by(timeout, None).await
     }
 
-    /// As [`close`](Self::close), with a DISCONNECT of your own (section 3.14): [`DisconnectWithWillMessage`](crate::ReasonCode::DisconnectWithWillMessage) has the server
-    /// publish the will, a Session Expiry Interval of 0 ends the session. Of several, the first counts.
+    /// As [`close`](Self::close), with a DISCONNECT of your own (section 3.14):
+    /// [`DisconnectWithWillMessage`](crate::ReasonCode::DisconnectWithWillMessage) has the server publish the will, a Session Expiry
+    /// Interval of 0 ends the session. Of several, the first counts.
     ///
     /// Cancel safety: once polled, the client closes also when the future is dropped.
     pub async fn close_with(&self, timeout: Duration, disconnect: Disconnect) -> Closed {
