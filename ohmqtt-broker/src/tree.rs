@@ -145,47 +145,6 @@ mod tests {
         matches.each.iter().map(|(key, _)| key.number()).collect()
     }
 
-    fn check(filters: &[&str], topic: &str, want: &[u64]) {
-        let mut tree = Tree::new();
-        for (key, text) in (0..).zip(filters) {
-            tree.subscribe(&filter(text), SessionKey::numbered(key), subscription());
-        }
-        assert_eq!(found(&tree, topic), want, "{topic}");
-        for (key, text) in (0..).zip(filters) {
-            tree.unsubscribe(&filter(text), SessionKey::numbered(key));
-        }
-        assert_eq!(found(&tree, topic), [0; 0]);
-        assert!(tree.filters.is_empty());
-    }
-
-    /// [MQTT-4.7.2-1] [MQTT-4.7.3-4] A leading wildcard is not for `$`, and levels are compared byte by byte.
-    #[test]
-    fn filters_match_level_by_level() {
-        let filters = [
-            "a/b", "a/+", "a/#", "+/b", "#", "+", "a/b/#", "A/b", "a/b/+", "/a/b",
-        ];
-        check(&filters, "a/b", &[0, 1, 2, 3, 4, 6]);
-        check(&filters, "a", &[2, 4, 5]);
-        check(&filters, "a/", &[1, 2, 4]);
-        check(&filters, "/a/b", &[4, 9]);
-        check(
-            &["#", "+/x", "$a/x", "$a/#", "$a/+", "+"],
-            "$a/x",
-            &[2, 3, 4],
-        );
-        check(&["#", "+", "/#", "/+", "+/+"], "/", &[0, 2, 3, 4]);
-    }
-
-    #[test]
-    fn a_topic_of_65_000_levels_is_matched_without_recursion() {
-        let deep = "/".repeat(65_000);
-        check(
-            &["#", &deep, &format!("{deep}/#"), "+/#", &deep[1..]],
-            &deep,
-            &[0, 1, 2, 3],
-        );
-    }
-
     #[test]
     fn a_group_goes_with_its_last_member() {
         let mut tree = Tree::new();

@@ -49,7 +49,12 @@ pub(super) const CHECKS: &[Check] = &[
         &["3.1.3-8"],
         |bench| {
             let mut wire = bench.open("c")?;
-            let connack = wire.connect(&Connect::new("x".repeat(65_535)))?;
+            wire.send(Connect::new("x".repeat(65_535)).bytes());
+            // A server may say why it refuses, and need not.
+            let Some(connack) = wire.answer()? else {
+                return Ok(());
+            };
+            same("a CONNACK", &connack.kind, &CONNACK)?;
             if connack.reason == 0 {
                 return wire.nothing();
             }
