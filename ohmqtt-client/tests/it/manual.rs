@@ -33,6 +33,14 @@ async fn manual(script: &Script, filter: &str) -> (Client, Conn, Subscription) {
     (client, conn, inbox)
 }
 
+/// A second stream of the messages on `a/b`, which acknowledges by itself.
+async fn beside(client: &Client, conn: &mut Conn) -> Subscription {
+    let inbox = client.subscribe("a/b").send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    inbox
+}
+
 /// All orders of the numbers below `n`.
 fn orders(n: usize) -> Vec<Vec<usize>> {
     let Some(last) = n.checked_sub(1) else {
@@ -193,9 +201,7 @@ async fn a_message_is_dropped_with_the_last_of_its_clones() {
 async fn a_stream_that_acknowledges_by_itself_does_not_speak_for_one_that_does_not() {
     let script = Script::start().await;
     let (client, mut conn, mut by_hand) = manual(&script, "a/#").await;
-    let mut by_itself = client.subscribe("a/b").send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
+    let mut by_itself = beside(&client, &mut conn).await;
     for number in 1..=2 {
         conn.deliver("a/b", "x", ONE, number).await;
     }
@@ -216,9 +222,7 @@ async fn a_stream_that_acknowledges_by_itself_does_not_speak_for_one_that_does_n
 async fn a_word_by_hand_does_not_speak_for_streams_that_have_not_read() {
     let script = Script::start().await;
     let (client, mut conn, mut by_hand) = manual(&script, "a/#").await;
-    let mut by_itself = client.subscribe("a/b").send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
+    let mut by_itself = beside(&client, &mut conn).await;
     conn.deliver("a/b", "x", ONE, 1).await;
     let message = next(&mut by_hand).await;
     message.ack();
@@ -232,9 +236,7 @@ async fn a_word_by_hand_does_not_speak_for_streams_that_have_not_read() {
 async fn a_message_dropped_by_hand_is_not_acknowledged_by_another_stream() {
     let script = Script::start().await;
     let (client, mut conn, mut by_hand) = manual(&script, "a/#").await;
-    let mut by_itself = client.subscribe("a/b").send().unwrap();
-    let subscribe = conn.subscribe().await;
-    conn.grant(&subscribe).await;
+    let mut by_itself = beside(&client, &mut conn).await;
     conn.deliver("a/b", "x", ONE, 1).await;
     drop(next(&mut by_hand).await);
     drop(next(&mut by_itself).await);
