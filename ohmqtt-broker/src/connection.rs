@@ -356,11 +356,17 @@ impl Connection {
         let Some(client) = self.current() else {
             return;
         };
+        let maximum = self.core.limits.maximum_qos;
+        // [MQTT-3.2.2-10] Any QoS may be asked for; more than the maximum is not granted.
+        let up_to = |(filter, mut options): (TopicFilter, SubscriptionOptions)| {
+            options.qos = options.qos.min(maximum);
+            (filter, options)
+        };
         let asked = Subscribing {
             handle: self.handle.clone(),
             session: client.session,
             packet_id: subscribe.packet_id,
-            filters: subscribe.filters.iter().collect(),
+            filters: subscribe.filters.iter().map(up_to).collect(),
             identifier: subscribe.properties.subscription_identifier(),
         };
         self.change(

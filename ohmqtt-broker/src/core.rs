@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::access::{Access, Action, User};
 use crate::connections::{ConnectionId, Connections};
 use crate::identifier::Identifiers;
-use crate::limits::{Limits, levels};
+use crate::limits::Limits;
 use crate::retained::Retained;
 use crate::session::{Entry, SessionKey, Sessions};
 use crate::store::Unsaved;
@@ -157,6 +157,7 @@ impl State {
         let (connection, handle) = (asking.connection, asking.handle);
         self.check(connection, connect)?;
         let mut properties = ConnAckProperties::default();
+        self.limits.tell(&mut properties);
         // [MQTT-3.1.2-28] The session tells it only to who asked.
         if let Some(information) = &self.response_information {
             properties.set_response_information(information);
@@ -280,9 +281,8 @@ impl State {
         }
     }
 
-    /// What does not depend on who the client is. Wills of any QoS, retained or not, are supported.
+    /// What does not depend on who the client is.
     ///
-    // [MQTT-3.2.2-12] [MQTT-3.2.2-13] No will is refused for its QoS or its retain flag, because none is beyond this broker.
     // [MQTT-3.1.4-2] [MQTT-4.12.0-4] A CONNECT that fails here is refused, and the session ends the connection.
     fn check(&self, connection: ConnectionId, connect: &Connect) -> Result<(), ReasonCode> {
         if self.closing {
@@ -296,13 +296,14 @@ impl State {
         if connect.client_id.len() > MAX_CLIENT_ID {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
-        match &connect.will {
-            Some(will) if levels(will.topic.as_bytes()) > self.limits.topic_levels => {
-                Err(ReasonCode::TopicNameInvalid)
-            }
-            Some(will) if is_reserved(will.topic.as_bytes()) => Err(ReasonCode::NotAuthorized),
-            _ => Ok(()),
+        let Some(will) = &connect.will else {
+            return Ok(());
+        };
+        self.limits.check_will(will)?;
+        if is_reserved(will.topic.as_bytes()) {
+            return Err(ReasonCode::NotAuthorized);
         }
+        Ok(())
     }
 
     /// What depends on who the client is.

@@ -3,6 +3,8 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
+use ohmqtt_codec::{ConnAckProperties, Qos, ReasonCode, Will};
+
 /// How much a broker holds and waits for. The defaults suit a small site; each may be changed.
 ///
 /// Most bounds are for one client, so that who exceeds one hurts itself: what a broker holds altogether is at most what one may hold,
@@ -66,6 +68,19 @@ pub struct Limits {
     pub retained: usize,
     /// What they may take, in bytes: each counts its packet and 128 for every level of its topic.
     pub retained_bytes: usize,
+    /// The highest QoS clients may publish with. Told in CONNACK; a message above it ends its connection with `QoS` not supported (0x9B), a
+    /// will above it is refused with that, and of a subscription that asks for more this much is granted.
+    pub maximum_qos: Qos,
+    /// Whether messages are retained. If not, CONNACK says so, a retained message ends its connection with Retain not supported (0x9A), and a
+    /// retained will is refused with that. What a store has retained is kept there, and not delivered.
+    pub retain_available: bool,
+    /// Whether subscriptions may have wildcards. If not, CONNACK says so, and one ends its connection with 0xA2. Those that a kept session
+    /// has stay.
+    pub wildcard_subscription_available: bool,
+    /// The same of shared subscriptions, with 0x9E.
+    pub shared_subscription_available: bool,
+    /// The same of Subscription Identifiers, with 0xA1.
+    pub subscription_identifier_available: bool,
     /// How often the topics below `$SYS/broker` are published. `None`: never, and there are none.
     pub sys_interval: Option<Duration>,
 }
@@ -88,7 +103,8 @@ pub enum WhenFull {
 impl Default for Limits {
     /// 10,000 connections, 1,024 of them half open for at most 10 seconds; packets of 2 MiB, a CONNECT of 64 KiB; 1,000 user properties,
     /// 256 KiB of properties; 20,000 sessions with 10,000 subscriptions (8 MiB) and 65,536 queued messages (64 MiB) each, 1 GiB for all;
-    /// 50,000 retained messages (32 MiB), which all fit into an empty queue; topics of 128 levels; 16 aliases; `$SYS` every 10 seconds.
+    /// 50,000 retained messages (32 MiB), which all fit into an empty queue; topics of 128 levels; 16 aliases; all of MQTT; `$SYS` every
+    /// 10 seconds.
     fn default() -> Self {
         Self {
             connections: 10_000,
@@ -112,6 +128,11 @@ impl Default for Limits {
             queued_bytes: 1 << 30,
             retained: 50_000,
             retained_bytes: 32 << 20,
+            maximum_qos: Qos::ExactlyOnce,
+            retain_available: true,
+            wildcard_subscription_available: true,
+            shared_subscription_available: true,
+            subscription_identifier_available: true,
             sys_interval: Some(Duration::from_secs(10)),
         }
     }
@@ -121,6 +142,42 @@ impl Default for Limits {
 const USER_PROPERTY: usize = 5;
 
 impl Limits {
+    /// Tells a client what is not to be had here. The session upholds it from there on.
+    ///
+    // [MQTT-3.2.2-9] A Maximum QoS below 2 is told.
+    pub(crate) fn tell(&self, properties: &mut ConnAckProperties) {
+        if self.maximum_qos < Qos::ExactlyOnce {
+            properties.set_maximum_qos(self.maximum_qos);
+        }
+        if !self.retain_available {
+            properties.set_retain_available(false);
+        }
+        if !self.wildcard_subscription_available {
+            properties.set_wildcard_subscription_available(false);
+        }
+        if !self.shared_subscription_available {
+            properties.set_shared_subscription_available(false);
+        }
+        if !self.subscription_identifier_available {
+            properties.set_subscription_identifier_available(false);
+        }
+    }
+
+    /// Whether a will may be as it is, its properties aside.
+    pub(crate) fn check_will(&self, will: &Will) -> Result<(), ReasonCode> {
+        // [MQTT-3.2.2-12] [MQTT-3.2.2-13] Before anything becomes of the CONNECT.
+        if will.qos > self.maximum_qos {
+            return Err(ReasonCode::QosNotSupported);
+        }
+        if will.retain && !self.retain_available {
+            return Err(ReasonCode::RetainNotSupported);
+        }
+        if levels(will.topic.as_bytes()) > self.topic_levels {
+            return Err(ReasonCode::TopicNameInvalid);
+        }
+        Ok(())
+    }
+
     /// Whether a message may have these properties: so many bytes, and of them these user properties.
     pub(crate) fn allow_properties<'a>(
         &self,

@@ -111,7 +111,10 @@ impl State {
         if self.closing || !self.may_publish(publisher, user, will, Saying::Will) {
             return;
         }
-        if will.retain && self.retain(now, publisher, user, will).is_err() {
+        if will.retain
+            && self.limits.retain_available
+            && self.retain(now, publisher, user, will).is_err()
+        {
             tracing::debug!(topic = %will.topic, "retained messages are full; a will is not retained");
         }
         let routable = Routable::kept(will, Routed::Published);
@@ -315,6 +318,9 @@ impl State {
             survey.note_delivery(delivered, message);
         };
         self.sys.visit(filter, &mut deliver);
+        if !self.limits.retain_available {
+            return;
+        }
         let retained = &self.retained;
         retained.visit(now, filter, |message| {
             if may_be_retained(retained, access, &message.topic) {
@@ -361,7 +367,7 @@ fn wanted(filter: &TopicFilter, options: SubscriptionOptions, is_new: bool) -> R
     }
 }
 
-// [MQTT-3.8.4-7] What was asked for is granted: every QoS is supported, [MQTT-3.2.2-9] [MQTT-3.2.2-10] and no lower Maximum is told.
+// [MQTT-3.8.4-7] What was asked for is granted, up to the Maximum QoS.
 fn granted(qos: Qos) -> ReasonCode {
     match qos {
         Qos::AtMostOnce => ReasonCode::GRANTED_QOS_0,

@@ -55,6 +55,15 @@ pub enum ProtocolError {
     /// RETAIN, though this server said it keeps nothing.
     #[error("a retained message, which this server said it does not support")]
     RetainNotSupported,
+    /// A subscription with wildcards, though this server said it has none.
+    #[error("a wildcard subscription, which this server said it does not support")]
+    WildcardsNotSupported,
+    /// A shared subscription, though this server said it has none.
+    #[error("a shared subscription, which this server said it does not support")]
+    SharedNotSupported,
+    /// A Subscription Identifier, though this server said it has none.
+    #[error("a subscription identifier, which this server said it does not support")]
+    IdentifiersNotSupported,
     /// A field that only the other role may send.
     #[error("{packet} with {field}, which only the other side may send")]
     WrongDirection {
@@ -87,6 +96,9 @@ impl ProtocolError {
             Self::TopicAliasInvalid { .. } => ReasonCode::TopicAliasInvalid,
             Self::QosNotSupported { .. } => ReasonCode::QosNotSupported,
             Self::RetainNotSupported => ReasonCode::RetainNotSupported,
+            Self::WildcardsNotSupported => ReasonCode::WildcardSubscriptionsNotSupported,
+            Self::SharedNotSupported => ReasonCode::SharedSubscriptionsNotSupported,
+            Self::IdentifiersNotSupported => ReasonCode::SubscriptionIdentifiersNotSupported,
             Self::Unexpected { .. }
             | Self::UnexpectedAck { .. }
             | Self::TopicAliasUnknown { .. }

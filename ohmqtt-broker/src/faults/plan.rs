@@ -27,7 +27,7 @@ pub enum After {
 
 /// What a client is told in CONNACK instead of what the broker says there. What is `None` stays as the broker says it.
 ///
-/// It is only told: the broker itself takes what it takes otherwise, so that a client which does not keep to it is found by
+/// It is only told: the broker itself takes what it takes otherwise ([`Limits`](crate::Limits) make it keep to it), so that a client which does not keep to it is found by
 /// [`sent_by`](super::Faults::sent_by).
 ///
 /// ```

@@ -12,6 +12,7 @@ mod faults;
 mod forwarding;
 mod hostile;
 mod lifecycle;
+mod offered;
 mod operation;
 mod persistence;
 mod qos;

@@ -58,7 +58,8 @@ pub struct Accept {
     /// The client's old session, from its last connection or from a store. The CONNECT's Clean Start decides whether it is used. While it
     /// is not [open](Flows::is_open) it is read first, and nothing is said to the client.
     pub session: Option<Flows>,
-    /// What else CONNACK says: an assigned identifier, what is available. The session adds its own limits.
+    /// What else CONNACK says: an assigned identifier, the Maximum QoS, what is available. The session adds its own limits, and upholds
+    /// what is said here: a client that uses what is not available is disconnected.
     pub properties: ConnAckProperties,
 }
 

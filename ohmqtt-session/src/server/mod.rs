@@ -71,9 +71,30 @@ struct Client {
     reauthenticating: bool,
     problem_information: bool,
     response_information: bool,
-    /// What was offered to it.
+    offered: Offered,
+}
+
+/// What a client was told it may use.
+#[derive(Debug)]
+struct Offered {
     maximum_qos: Qos,
-    retain_available: bool,
+    retain: bool,
+    wildcards: bool,
+    shared: bool,
+    identifiers: bool,
+}
+
+impl Offered {
+    /// What is not mentioned is offered.
+    fn by(told: &ConnAckProperties) -> Self {
+        Self {
+            maximum_qos: told.maximum_qos().unwrap_or(Qos::ExactlyOnce),
+            retain: told.retain_available().unwrap_or(true),
+            wildcards: told.wildcard_subscription_available().unwrap_or(true),
+            shared: told.shared_subscription_available().unwrap_or(true),
+            identifiers: told.subscription_identifier_available().unwrap_or(true),
+        }
+    }
 }
 
 impl Default for Client {
@@ -88,8 +109,7 @@ impl Default for Client {
             reauthenticating: false,
             problem_information: true,
             response_information: false,
-            maximum_qos: Qos::ExactlyOnce,
-            retain_available: true,
+            offered: Offered::by(&ConnAckProperties::default()),
         }
     }
 }
@@ -242,11 +262,11 @@ impl ServerSession {
 
     // [MQTT-3.2.2-12] [MQTT-3.2.2-13] A will that could not be published as it asks is refused with its CONNECT.
     fn refuses_will(&self, offered: &ConnAckProperties) -> Option<ReasonCode> {
-        let will = self.client.will.as_ref()?;
-        if will.qos > offered.maximum_qos().unwrap_or(Qos::ExactlyOnce) {
+        let (will, offered) = (self.client.will.as_ref()?, Offered::by(offered));
+        if will.qos > offered.maximum_qos {
             return Some(ReasonCode::QosNotSupported);
         }
-        let refused = will.retain && !offered.retain_available().unwrap_or(true);
+        let refused = will.retain && !offered.retain;
         refused.then_some(ReasonCode::RetainNotSupported)
     }
 
@@ -264,8 +284,7 @@ impl ServerSession {
             self.client.session_expiry_interval = interval;
         }
         // [MQTT-3.2.2-9] What is not offered is told, and then not taken.
-        self.client.maximum_qos = told.maximum_qos().unwrap_or(Qos::ExactlyOnce);
-        self.client.retain_available = told.retain_available().unwrap_or(true);
+        self.client.offered = Offered::by(told);
     }
 
     fn announce_limits(&self, properties: &mut ConnAckProperties) {

@@ -1,7 +1,9 @@
 //! What a server session makes of each packet.
 
 use alloc::boxed::Box;
-use ohmqtt_codec::{Connect, Disconnect, MqttString, Packet, PacketType, Publish, ReasonCode};
+use ohmqtt_codec::{
+    Connect, Disconnect, MqttString, Packet, PacketType, Publish, ReasonCode, Subscribe,
+};
 
 use super::{Client, Phase, ServerEvent, ServerSession};
 use crate::connection::{PeerLimits, unexpected};
@@ -54,12 +56,7 @@ impl ServerSession {
                 Ok(())
             }
             Packet::PubComp(ack) => self.exchange.handle_pubcomp(ack),
-            Packet::Subscribe(subscribe) => {
-                self.exchange
-                    .events
-                    .push_back(ServerEvent::Subscribe(subscribe));
-                Ok(())
-            }
+            Packet::Subscribe(subscribe) => self.handle_subscribe(subscribe),
             Packet::Unsubscribe(unsubscribe) => {
                 self.exchange
                     .events
@@ -94,11 +91,11 @@ impl ServerSession {
                 field: "Subscription Identifier",
             });
         }
-        if publish.delivery.qos() > self.client.maximum_qos {
-            let maximum = self.client.maximum_qos;
+        let maximum = self.client.offered.maximum_qos;
+        if publish.delivery.qos() > maximum {
             return Err(ProtocolError::QosNotSupported { maximum });
         }
-        if publish.retain && !self.client.retain_available {
+        if publish.retain && !self.client.offered.retain {
             return Err(ProtocolError::RetainNotSupported);
         }
         if let Some(Incoming { message, receipt }) = self.exchange.handle_publish(publish)? {
@@ -106,6 +103,29 @@ impl ServerSession {
                 .events
                 .push_back(ServerEvent::Message { message, receipt });
         }
+        Ok(())
+    }
+
+    /// What CONNACK says there is none of is a protocol error (sections 3.2.2.3.11 to 13). A QoS above the maximum is none: less is granted.
+    fn handle_subscribe(&mut self, subscribe: Subscribe) -> Result<(), ProtocolError> {
+        let offered = &self.client.offered;
+        let identifier = subscribe.properties.subscription_identifier();
+        if identifier.is_some() && !offered.identifiers {
+            return Err(ProtocolError::IdentifiersNotSupported);
+        }
+        if !(offered.shared && offered.wildcards) {
+            for (filter, _) in subscribe.filters.iter() {
+                if filter.is_shared() && !offered.shared {
+                    return Err(ProtocolError::SharedNotSupported);
+                }
+                if filter.has_wildcards() && !offered.wildcards {
+                    return Err(ProtocolError::WildcardsNotSupported);
+                }
+            }
+        }
+        self.exchange
+            .events
+            .push_back(ServerEvent::Subscribe(subscribe));
         Ok(())
     }
 

@@ -190,6 +190,55 @@ fn what_connack_says_is_not_available_is_not_taken() {
         ),
         ["DISCONNECT 0x9A"]
     );
+    for (available, filter, want) in [
+        (
+            offering(|it| it.set_wildcard_subscription_available(false)),
+            "a/+",
+            "DISCONNECT 0xA2",
+        ),
+        (
+            offering(|it| it.set_shared_subscription_available(false)),
+            "$share/g/a",
+            "DISCONNECT 0x9E",
+        ),
+    ] {
+        // What follows a filter that is taken is looked at too.
+        assert_eq!(violated(available, subscribe(1, &["a", filter])), [want]);
+    }
+    let Packet::Subscribe(mut identified) = subscribe(1, &["a"]) else {
+        unreachable!()
+    };
+    identified
+        .properties
+        .set_subscription_identifier(SubscriptionId::new(1).unwrap());
+    assert_eq!(
+        violated(
+            offering(|it| it.set_subscription_identifier_available(false)),
+            Packet::Subscribe(identified)
+        ),
+        ["DISCONNECT 0xA1"]
+    );
+}
+
+/// [MQTT-3.2.2-10] A SUBSCRIBE of any QoS is taken whatever the Maximum QoS, and what is available is.
+#[test]
+fn what_connack_does_not_deny_is_taken() {
+    for accept in [
+        offering(|it| it.set_maximum_qos(QOS0)),
+        offering(|it| it.set_wildcard_subscription_available(false)),
+        offering(|it| it.set_shared_subscription_available(false)),
+        offering(|it| it.set_subscription_identifier_available(false)),
+    ] {
+        let filter = match accept.properties.wildcard_subscription_available() {
+            Some(false) => "$share/g/a",
+            _ => "a/+",
+        };
+        let mut script = requested(connect());
+        script.session.accept(START, accept);
+        script.sent();
+        script.receive(subscribe(1, &[filter]));
+        assert_eq!(script.events().len(), 1, "{filter}");
+    }
 }
 
 #[test]
