@@ -191,7 +191,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
 
     /// The next packet that may leave now. `flowing`: the handshake is done, and messages may go.
     pub(crate) fn poll_packet(&mut self, now: Instant, flowing: bool) -> Option<Packet> {
-        if let Some(packet) = self.poll_queued(now) {
+        if let Some(packet) = self.poll_queued(now, flowing) {
             return Some(packet);
         }
         if !flowing || !self.connection.is_open() {
@@ -218,7 +218,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
                 .waits_for_quota(&connection.peer)
                 .then(|| connection.quota_full_since.unwrap_or(now));
             // A message that was given up may have left a PUBREL to send.
-            return self.poll_queued(now);
+            return self.poll_queued(now, flowing);
         };
         connection.last_sent = now;
         if publish.delivery.packet_id().is_some() {
@@ -228,7 +228,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
     }
 
     /// The next packet that waits for nothing but the store.
-    fn poll_queued(&mut self, now: Instant) -> Option<Packet> {
+    fn poll_queued(&mut self, now: Instant, flowing: bool) -> Option<Packet> {
         let Self {
             flows, connection, ..
         } = self;
@@ -244,6 +244,8 @@ impl<E: From<FlowEvent>> Exchange<E> {
             // [MQTT-3.1.2-24] [MQTT-3.2.2-15] Such a packet is not sent: what has to be answered cannot be.
             let reason = ReasonCode::PacketTooLarge;
             let last = match packet {
+                // [MQTT-3.14.0-1] Before a CONNACK there is no DISCONNECT: an AUTH that is too large ends the connection in silence.
+                _ if !flowing => None,
                 Packet::ConnAck(_) => None,
                 _ => Some(Packet::Disconnect(Disconnect::new(reason))),
             };

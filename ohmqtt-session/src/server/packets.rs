@@ -154,3 +154,138 @@ impl ServerSession {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use ohmqtt_codec::{
+        Ack, AckProperties, Auth, AuthProperties, ConnAck, ConnAckProperties, ConnectProperties,
+        DisconnectProperties, PacketId, PublishProperties, ReasonCodes, SubAck, SubAckProperties,
+        TopicName,
+    };
+
+    use super::*;
+    use crate::{Accept, Instant, ServerConfig, Session};
+
+    fn text(text: &str) -> MqttString {
+        MqttString::try_from(text).unwrap()
+    }
+
+    macro_rules! told {
+        ($properties:ty, $tells:expr) => {{
+            let mut properties = <$properties>::default();
+            if $tells {
+                properties.set_reason_string(&text("because"));
+                properties.add_user_property(&text("name"), &text("value"));
+            }
+            properties
+        }};
+    }
+
+    /// Every packet of a server that may tell more than a code, telling it or not.
+    fn packets(acks_tell: bool, others_tell: bool) -> Vec<Packet> {
+        let packet_id = PacketId::new(1).unwrap();
+        let ack = || {
+            let mut ack = Ack::with_reason(packet_id, ReasonCode::UnspecifiedError);
+            ack.properties = told!(AckProperties, acks_tell);
+            ack
+        };
+        let suback = || SubAck {
+            packet_id,
+            properties: told!(SubAckProperties, acks_tell),
+            codes: ReasonCodes::new(ReasonCode::UnspecifiedError),
+        };
+        let mut publish = Publish::new(TopicName::new("t").unwrap(), "x");
+        publish.properties = PublishProperties::default();
+        if others_tell {
+            let properties = &mut publish.properties;
+            properties.add_user_property(&text("name"), &text("value"));
+        }
+        let mut disconnect = Disconnect::new(ReasonCode::ServerBusy);
+        disconnect.properties = told!(DisconnectProperties, others_tell);
+        let connack = ConnAck {
+            session_present: false,
+            reason: ReasonCode::Success,
+            properties: told!(ConnAckProperties, others_tell),
+        };
+        vec![
+            Packet::ConnAck(connack.into()),
+            Packet::Publish(publish),
+            Packet::PubAck(ack()),
+            Packet::PubRec(ack()),
+            Packet::PubRel(ack()),
+            Packet::PubComp(ack()),
+            Packet::SubAck(suback()),
+            Packet::UnsubAck(suback()),
+            Packet::Auth(Auth {
+                reason: ReasonCode::ContinueAuthentication,
+                properties: told!(AuthProperties, acks_tell),
+            }),
+            Packet::Disconnect(disconnect),
+        ]
+    }
+
+    fn connect(properties: ConnectProperties) -> Packet {
+        let connect = Connect {
+            client_id: text("c"),
+            clean_start: true,
+            keep_alive: 0,
+            properties,
+            will: None,
+            user_name: None,
+            password: None,
+        };
+        Packet::Connect(connect.into())
+    }
+
+    /// [MQTT-3.14.0-1] [MQTT-3.1.2-24] No DISCONNECT comes before a CONNACK.
+    #[test]
+    fn an_auth_that_is_too_large_before_connack_ends_the_connection_without_a_word() {
+        let now = Instant::default();
+        for (size, want) in [(13, true), (12, false)] {
+            let mut session = ServerSession::new(now, ServerConfig::default());
+            session.handle_connected(now);
+            let mut properties = ConnectProperties::default();
+            properties.set_authentication(&text("method"), None);
+            properties.set_maximum_packet_size(core::num::NonZeroU32::new(size).unwrap());
+            session.handle_packet(now, connect(properties));
+            let mut properties = AuthProperties::default();
+            properties.set_authentication(&text("method"), None);
+            session
+                .exchange
+                .connection
+                .control
+                .push_back(Packet::Auth(Auth {
+                    reason: ReasonCode::ContinueAuthentication,
+                    properties,
+                }));
+            let sent = session.poll_packet(now);
+            assert_eq!(matches!(sent, Some(Packet::Auth(_))), want, "{sent:?}");
+            assert_eq!(sent.is_some(), want);
+            assert_eq!(session.poll_close(), !want);
+        }
+    }
+
+    /// [MQTT-3.1.2-29] Who wants none gets Reason String and User Properties with PUBLISH, CONNACK and DISCONNECT alone; who wants it, or
+    /// does not say, with every packet.
+    #[test]
+    fn problem_information_stands_where_the_client_wants_it() {
+        for (said, wants) in [(None, true), (Some(true), true), (Some(false), false)] {
+            let now = Instant::default();
+            let mut session = ServerSession::new(now, ServerConfig::default());
+            session.handle_connected(now);
+            let mut properties = ConnectProperties::default();
+            if let Some(said) = said {
+                properties.set_request_problem_information(said);
+            }
+            session.handle_packet(now, connect(properties));
+            session.accept(now, Accept::default());
+            assert!(matches!(session.poll_packet(now), Some(Packet::ConnAck(_))));
+            for (packet, want) in packets(true, true).into_iter().zip(packets(wants, true)) {
+                session.exchange.connection.control.push_back(packet);
+                assert_eq!(session.poll_packet(now), Some(want), "{said:?}");
+            }
+        }
+    }
+}
