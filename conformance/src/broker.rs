@@ -1,4 +1,6 @@
-//! The servers under test, each at free ports and with its defaults: ours in this process, Mosquitto in one of its own.
+//! The servers under test, each at free ports: ours in this process, Mosquitto in processes of its own. What they have beside their
+//! defaults stands here: one of each kind is told to take no QoS 2 and to retain nothing, and one of ours has a method of enhanced
+//! authentication.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -8,6 +10,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
+use bytes::Bytes;
+use ohmqtt_broker::{
+    AuthStep, BoxFuture, Broker, EnhancedAuthenticate, Exchange, Limits, Login, Qos, ReasonCode,
+    User,
+};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -22,7 +29,7 @@ const PORTS: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Ours {
     runtime: Runtime,
-    broker: Option<ohmqtt_broker::Broker>,
+    brokers: Vec<Broker>,
     pub(crate) addresses: Addresses,
 }
 
@@ -30,25 +37,22 @@ impl Ours {
     /// Starts it.
     pub(crate) fn start() -> Result<Self> {
         let runtime = Runtime::new()?;
-        let builder = ohmqtt_broker::Broker::builder()
-            .listen("mqtt://127.0.0.1:0")
-            .listen("ws://127.0.0.1:0");
-        let broker = runtime.block_on(builder.start())?;
-        let address = |scheme: &str| -> Result<SocketAddr> {
-            let urls = broker.urls();
-            let mut places = urls.iter().filter_map(|url| {
-                let place = url.strip_prefix(scheme)?;
-                place.split('/').next()?.parse().ok()
-            });
-            places.next().ok_or_else(|| scheme.into())
-        };
+        let mut limits = Limits::default();
+        limits.maximum_qos = Qos::AtLeastOnce;
+        limits.retain_available = false;
+        let builder = || Broker::builder().listen("mqtt://127.0.0.1:0");
+        let broker = runtime.block_on(builder().listen("ws://127.0.0.1:0").start())?;
+        let limited = runtime.block_on(builder().limits(limits).start())?;
+        let asking = runtime.block_on(builder().enhanced(Watchword).start())?;
         let addresses = Addresses {
-            tcp: address("mqtt://")?,
-            ws: address("ws://")?,
+            tcp: address(&broker, "mqtt://")?,
+            ws: address(&broker, "ws://")?,
+            limited: address(&limited, "mqtt://")?,
+            asking: address(&asking, "mqtt://")?,
         };
         Ok(Self {
             runtime,
-            broker: Some(broker),
+            brokers: vec![broker, limited, asking],
             addresses,
         })
     }
@@ -56,18 +60,68 @@ impl Ours {
 
 impl Drop for Ours {
     fn drop(&mut self) {
-        if let Some(broker) = self.broker.take() {
+        for broker in self.brokers.drain(..) {
             self.runtime
                 .block_on(broker.shutdown(Duration::from_secs(1)));
         }
     }
 }
 
+/// Where a broker of ours listens with this scheme.
+fn address(broker: &Broker, scheme: &str) -> Result<SocketAddr> {
+    let urls = broker.urls();
+    let mut places = urls.iter().filter_map(|url| {
+        let place = url.strip_prefix(scheme)?;
+        place.split('/').next()?.parse().ok()
+    });
+    places.next().ok_or_else(|| scheme.into())
+}
+
+/// The method of enhanced authentication that one of ours has: whatever the client says first, it is asked for [`ANSWER`].
+pub(crate) const WATCHWORD: &str = "WATCHWORD";
+/// What that server asks.
+pub(crate) const CHALLENGE: &str = "flash";
+/// What a client is to answer.
+pub(crate) const ANSWER: &str = "thunder";
+
+struct Watchword;
+
+struct Asked(bool);
+
+impl EnhancedAuthenticate for Watchword {
+    fn method(&self) -> &str {
+        WATCHWORD
+    }
+
+    fn begin(&self) -> Box<dyn Exchange> {
+        Box::new(Asked(false))
+    }
+}
+
+impl Exchange for Asked {
+    fn step<'a>(&'a mut self, _: &'a Login, data: Option<Bytes>) -> BoxFuture<'a, AuthStep> {
+        let was_asked = std::mem::replace(&mut self.0, true);
+        let step = match data {
+            _ if !was_asked => AuthStep::More {
+                data: Some(CHALLENGE.into()),
+            },
+            Some(word) if word == ANSWER => AuthStep::Accept {
+                user: User::named("friend"),
+                data: None,
+            },
+            _ => AuthStep::Refuse {
+                reason: ReasonCode::NotAuthorized,
+                data: None,
+            },
+        };
+        Box::pin(std::future::ready(step))
+    }
+}
+
 /// Mosquitto, which is killed with this value.
 #[derive(Debug)]
 pub(crate) struct Mosquitto {
-    process: Child,
-    _folder: TempDir,
+    _processes: [Daemon; 2],
     pub(crate) addresses: Addresses,
     /// As its log says: `mosquitto version 2.0.11 starting`.
     pub(crate) version: String,
@@ -76,18 +130,41 @@ pub(crate) struct Mosquitto {
 impl Mosquitto {
     /// Starts it.
     pub(crate) fn start() -> Result<Self> {
+        let (plain, tcp, ws, version) = Daemon::start("")?;
+        let (limited, limited_at, _, _) = Daemon::start("max_qos 1\nretain_available false\n")?;
+        Ok(Self {
+            _processes: [plain, limited],
+            addresses: Addresses {
+                tcp,
+                ws,
+                limited: limited_at,
+                // Without a plugin it has no method.
+                asking: tcp,
+            },
+            version,
+        })
+    }
+}
+
+/// A process of Mosquitto.
+#[derive(Debug)]
+struct Daemon {
+    process: Child,
+    _folder: TempDir,
+}
+
+impl Daemon {
+    /// Starts one with these lines about its TCP listener; where it listens, and its version.
+    fn start(about: &str) -> Result<(Self, SocketAddr, SocketAddr, String)> {
         let folder = TempDir::new()?;
         for _ in 0..PORTS {
-            let addresses = Addresses {
-                tcp: free()?,
-                ws: free()?,
-            };
+            let (at, web) = (free()?, free()?);
             let conf = folder.path().join("mosquitto.conf");
-            let (tcp, ws) = (addresses.tcp.port(), addresses.ws.port());
+            let (tcp, ws) = (at.port(), web.port());
             // Started as root it would become another user.
             let said = format!(
                 "per_listener_settings false\nuser root\nallow_anonymous true\npersistence false\n\
-                 set_tcp_nodelay true\nlog_dest stderr\nlistener {tcp} 127.0.0.1\n\
+                 set_tcp_nodelay true\nlog_dest stderr\nlistener {tcp} 127.0.0.1\n{about}\
                  listener {ws} 127.0.0.1\nprotocol websockets\n"
             );
             fs::write(&conf, said)?;
@@ -111,12 +188,11 @@ impl Mosquitto {
             if is_running {
                 // It is to find somebody who reads its log until it ends.
                 std::thread::spawn(move || lines.for_each(drop));
-                return Ok(Self {
+                let daemon = Self {
                     process,
                     _folder: folder,
-                    addresses,
-                    version,
-                });
+                };
+                return Ok((daemon, at, web, version));
             }
             process.wait()?;
         }
@@ -124,7 +200,7 @@ impl Mosquitto {
     }
 }
 
-impl Drop for Mosquitto {
+impl Drop for Daemon {
     fn drop(&mut self) {
         // There is nobody left to tell.
         let _ = self.process.kill();

@@ -65,6 +65,10 @@ pub(crate) const fn scene(
 pub(crate) struct Addresses {
     pub(crate) tcp: SocketAddr,
     pub(crate) ws: SocketAddr,
+    /// Another server of the same kind, told to take no QoS 2 and to retain nothing.
+    pub(crate) limited: SocketAddr,
+    /// One that has the method [`WATCHWORD`](crate::broker::WATCHWORD), where its kind can have any.
+    pub(crate) asking: SocketAddr,
 }
 
 /// What a check has: a server, names that no other check has, and what was said so far.
@@ -94,6 +98,16 @@ impl Bench {
             Run::Denied(cases) => bench.each(cases, Self::guest, denied),
         };
         outcome.map_err(|fault| (fault, bench.script.take()))
+    }
+
+    /// From here on the check is about the server with limits.
+    pub(crate) fn go_to_limited(&mut self) {
+        self.addresses.tcp = self.addresses.limited;
+    }
+
+    /// From here on it is about the one with a method of enhanced authentication.
+    pub(crate) fn go_to_asking(&mut self) {
+        self.addresses.tcp = self.addresses.asking;
     }
 
     fn guest(&mut self) -> Outcome<Wire> {

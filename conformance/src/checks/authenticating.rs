@@ -1,8 +1,11 @@
-//! Enhanced authentication, as a server that has no method answers it.
+//! Enhanced authentication, as a server that has no method answers it, and as one does that has one.
 
-use crate::bytes::{AUTH, Connect, block, packet, property};
-use crate::check::{Check, Run, case, scene};
-use crate::fault::{holds, same};
+use crate::broker::{ANSWER, CHALLENGE, WATCHWORD};
+use crate::bytes::{AUTH, CONNACK, Connect, block, packet, property};
+use crate::check::{Bench, Check, Run, case, scene};
+use crate::fault::{Outcome, holds, same};
+use crate::packet::Packet;
+use crate::wire::Wire;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -58,4 +61,80 @@ pub(super) const CHECKS: &[Check] = &[
             wire.refused().map(|_| ())
         },
     ),
+    scene(
+        "a server that asks for more says Continue authentication, and the method stands in all that it says",
+        &["4.12.0-2", "4.12.0-5"],
+        |bench| {
+            let mut wire = asked(bench)?;
+            let connack = wire.expect(CONNACK)?;
+            same("the reason of CONNACK", &connack.reason, &0)?;
+            has_method(&connack)?;
+            // And when the client authenticates again.
+            wire.send(auth(0x19, "again"));
+            answer(&mut wire)?;
+            let done = wire.expect(AUTH)?;
+            same("the reason of the last AUTH", &done.reason, &0)?;
+            has_method(&done)?;
+            wire.nothing()
+        },
+    ),
+    scene(
+        "an AUTH fits into the client's Maximum Packet Size, or does not come",
+        &["3.15.2-2", "3.15.2-3", "3.14.0-1"],
+        |bench| {
+            bench.go_to_asking();
+            // Four bytes, the method's twelve and the challenge's eight.
+            for size in [5, 12, 23, 24, 25, 48] {
+                let method = property::text(0x15, WATCHWORD);
+                let connect = bench.who("c").size(size).with(&method);
+                let mut wire = bench.open("c")?;
+                wire.send(connect.bytes());
+                if size < 24 {
+                    // No DISCONNECT before a CONNACK either.
+                    wire.turned_away()?;
+                } else {
+                    let length = wire.expect(AUTH)?.bytes.len();
+                    holds(length <= size.into(), "an AUTH that fits", length)?;
+                }
+            }
+            Ok(())
+        },
+    ),
 ];
+
+/// A client that was asked for its word and has given it.
+fn asked(bench: &mut Bench) -> Outcome<Wire> {
+    bench.go_to_asking();
+    let method = property::text(0x15, WATCHWORD);
+    let mut wire = bench.open("c")?;
+    wire.send(bench.who("c").with(&method).bytes());
+    answer(&mut wire)?;
+    Ok(wire)
+}
+
+/// The server asks, and is answered.
+fn answer(wire: &mut Wire) -> Outcome {
+    let asks = wire.expect(AUTH)?;
+    same("the reason of AUTH", &asks.reason, &0x18)?;
+    same(
+        "the challenge",
+        &asks.property(0x16),
+        &Some(CHALLENGE.as_bytes()),
+    )?;
+    has_method(&asks)?;
+    wire.send(auth(0x18, ANSWER));
+    Ok(())
+}
+
+fn has_method(packet: &Packet) -> Outcome {
+    same(
+        "its method",
+        &packet.property(0x15),
+        &Some(WATCHWORD.as_bytes()),
+    )
+}
+
+fn auth(reason: u8, data: &str) -> Vec<u8> {
+    let said = [property::text(0x15, WATCHWORD), property::text(0x16, data)].concat();
+    packet(AUTH << 4, &[&[reason], &block(&said)])
+}

@@ -8,6 +8,7 @@ mod ending;
 mod flags;
 mod flow;
 mod forwarding;
+mod limited;
 mod limits;
 mod properties;
 mod publish_form;
@@ -38,6 +39,7 @@ pub(crate) fn all() -> Vec<Check> {
         flags::CHECKS,
         flow::CHECKS,
         forwarding::CHECKS,
+        limited::CHECKS,
         limits::CHECKS,
         properties::CHECKS,
         publish_form::CHECKS,
