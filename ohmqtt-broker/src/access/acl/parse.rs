@@ -35,8 +35,15 @@ pub(super) fn rules(path: &Path, text: &str) -> Result<Rules, FileError> {
             }
             "pattern" => rules.all.push(rule(rest, true).map_err(wrong)?),
             other => {
+                // What is not a word may be a secret: of a file of passwords that was given in this one's place.
+                let is_word = other.bytes().all(|byte| byte.is_ascii_alphabetic());
+                let what = if is_word {
+                    format!("'{other}'")
+                } else {
+                    "this".to_owned()
+                };
                 let problem =
-                    format!("'{other}' is not a rule: one begins with user, topic or pattern");
+                    format!("{what} is not a rule: one begins with user, topic or pattern");
                 return Err(wrong(problem));
             }
         }

@@ -165,6 +165,10 @@ fn a_rule_that_is_none_is_named_with_its_line() {
     };
     check("user", "no name behind 'user'");
     check(
+        "alice:$7$101$c2FsdA==$aGFzaA==",
+        "this is not a rule: one begins with user, topic or pattern",
+    );
+    check(
         "topics a",
         "'topics' is not a rule: one begins with user, topic or pattern",
     );

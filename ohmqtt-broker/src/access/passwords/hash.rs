@@ -25,6 +25,15 @@ pub(super) enum Hash {
 /// The bytes of SHA-512.
 const LEN: usize = 64;
 
+/// What one password may cost to look at. A line above is a slip or somebody's trap: each attempt to connect would take the processor for
+/// long, or more memory than there is.
+const MAX_ROUNDS: u32 = 1_000_000;
+/// Of Argon2: 256 MiB, in KiB; it is in use once for each password that is looked at.
+const MAX_MEMORY: u32 = 256 * 1024;
+/// How often Argon2 goes over its memory.
+const MAX_PASSES: u32 = 16;
+const MAX_LANES: u32 = 16;
+
 impl Hash {
     /// Reads one. The error says what is wrong, and nothing of what is there: it may be a password.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -36,7 +45,9 @@ impl Hash {
                     .parse()
                     .ok()
                     .filter(|rounds| *rounds > 0)
-                    .ok_or("its rounds are no number")?,
+                    .ok_or("its rounds are no number")
+                    .map_err(str::to_owned)
+                    .and_then(|rounds| at_most("its rounds", rounds, MAX_ROUNDS))?,
                 salt: base64(salt)?,
                 hash: digest(hash)?,
             }),
@@ -70,7 +81,10 @@ impl Hash {
 
 fn argon2(text: &str) -> Result<Hash, String> {
     let hash = PasswordHash::new(text).map_err(|error| error.to_string())?;
-    Params::try_from(&hash).map_err(|error| error.to_string())?;
+    let params = Params::try_from(&hash).map_err(|error| error.to_string())?;
+    at_most("the KiB of its memory (m)", params.m_cost(), MAX_MEMORY)?;
+    at_most("its passes (t)", params.t_cost(), MAX_PASSES)?;
+    at_most("its lanes (p)", params.p_cost(), MAX_LANES)?;
     if !["argon2d", "argon2i", "argon2id"].contains(&hash.algorithm.as_str())
         || hash.salt.is_none()
         || hash.hash.is_none()
@@ -78,6 +92,15 @@ fn argon2(text: &str) -> Result<Hash, String> {
         return Err("its hash of Argon2 is not whole".to_owned());
     }
     Ok(Hash::Argon2(hash.into()))
+}
+
+fn at_most(what: &str, cost: u32, limit: u32) -> Result<u32, String> {
+    if cost <= limit {
+        return Ok(cost);
+    }
+    Err(format!(
+        "{what} are {cost}, and at most {limit} are taken: hash the password anew"
+    ))
 }
 
 fn digest(text: &str) -> Result<Vec<u8>, String> {

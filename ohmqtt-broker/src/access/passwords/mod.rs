@@ -41,7 +41,8 @@ impl Builder {
     ///
     /// A line is `NAME:HASH`, with a hash as `mosquitto_passwd` writes it (`$7$`, and the older `$6$`) or one of Argon2 as a PHC string
     /// (`$argon2id$...`), which [`PasswordFile`] writes. Passwords are looked at on threads of their own, as many at once as half the
-    /// processors. A user who is not in the file costs as much as the first one in it, so let all hashes be of one kind.
+    /// processors. A line that would make that cost too much is an error: above 1,000,000 rounds of `$7$`, or above 256 MiB, 16 passes or 16
+    /// lanes of Argon2. A user who is not in the file costs as much as the first one in it, so let all hashes be of one kind.
     ///
     /// ```
     /// use ohmqtt_broker::{Broker, PasswordFile};

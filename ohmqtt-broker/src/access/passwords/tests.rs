@@ -74,6 +74,44 @@ fn a_line_that_is_none_is_named_and_shows_no_secret() {
     assert!(read("dave:$argon2id$v=19$m=1,t=0,p=1$c2FsdHlzYWx0$c2FsdHlzYWx0").is_err());
 }
 
+#[test]
+fn a_hash_that_costs_too_much_to_look_at_is_not_taken() {
+    let check = |hash: &str, want: Option<&str>| {
+        let read = read(&format!("{ALICE}\ndave:{hash}"));
+        let error = read.err().map(|error| error.to_string());
+        let want = want.map(|want| {
+            format!("passwords:2: user 'dave': {want} are taken: hash the password anew")
+        });
+        assert_eq!(error, want, "{hash}");
+    };
+    let argon2 = |costs: &str| {
+        format!("$argon2id$v=19${costs}$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4")
+    };
+    check(&argon2("m=262144,t=16,p=16"), None);
+    check(
+        &argon2("m=262145,t=2,p=1"),
+        Some("the KiB of its memory (m) are 262145, and at most 262144"),
+    );
+    check(
+        &argon2("m=4294967295,t=1,p=1"),
+        Some("the KiB of its memory (m) are 4294967295, and at most 262144"),
+    );
+    check(
+        &argon2("m=64,t=17,p=1"),
+        Some("its passes (t) are 17, and at most 16"),
+    );
+    check(
+        &argon2("m=256,t=1,p=17"),
+        Some("its lanes (p) are 17, and at most 16"),
+    );
+    let hash = ALICE.rsplit('$').next().unwrap();
+    check(&format!("$7$1000000$c2FsdA==${hash}"), None);
+    check(
+        &format!("$7$1000001$c2FsdA==${hash}"),
+        Some("its rounds are 1000001, and at most 1000000"),
+    );
+}
+
 /// The hash of somebody else is looked at, and nobody is let in by it.
 #[test]
 fn who_is_not_known_costs_what_the_first_costs() {
