@@ -224,6 +224,9 @@ pub enum LostMessage {
     /// The outbox was full, and a newer message on its topic took its place.
     #[error("the outbox was full, and a newer message on the same topic took this one's place")]
     Replaced,
+    /// Its receiver may not have it any more.
+    #[error("the receiver has lost the right to get the message")]
+    Withdrawn,
     /// The store could not keep it.
     #[error("the store could not keep the message")]
     StoreFailed,

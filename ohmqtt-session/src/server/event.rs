@@ -55,6 +55,9 @@ pub enum ServerEvent {
         /// What became of it.
         why: LostMessage,
     },
+    /// Messages that were [in doubt](crate::ServerSession::doubt_unsent) have come from the store. Answer with `settle_doubts` for the
+    /// topics of `doubted_topics`; until then they are not sent.
+    Doubts,
     /// The connection ended. Comes once for each connection.
     Disconnected {
         /// Why.

@@ -7,11 +7,12 @@ mod packets;
 mod session;
 
 use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::num::NonZeroU16;
 use core::time::Duration;
 use ohmqtt_codec::{
     ConnAck, ConnAckProperties, Disconnect, MqttString, Packet, PacketId, PacketType, Qos,
-    ReasonCode, ReasonCodes, SubAck, SubAckProperties, Will,
+    ReasonCode, ReasonCodes, SubAck, SubAckProperties, TopicName, Will,
 };
 
 pub use self::config::{Accept, Routed, ServerConfig, Subscription};
@@ -188,6 +189,29 @@ impl ServerSession {
         // [MQTT-3.3.2-5] What has expired before its delivery began is deleted.
         sender.give_up_over(log, now, &mut |_| {});
         self.queued() != before
+    }
+
+    /// The client's rights have changed: whether it may have what waits for it unsent is to be asked again. Ask about
+    /// [`doubted_topics`](Self::doubted_topics) next, and give the answers to [`settle_doubts`](Self::settle_doubts).
+    ///
+    /// Until then none of QoS 1 and 2 is sent. What lies in a store alone is asked about when its turn comes: then
+    /// [`ServerEvent::Doubts`] is told. What was sent before and not acknowledged goes again whatever the rights are.
+    pub fn doubt_unsent(&mut self) {
+        if self.holds_flows && self.exchange.flows.is_open() {
+            self.exchange.flows.sender.outbox.doubt();
+        }
+    }
+
+    /// The topics of the messages in memory that are in doubt.
+    pub fn doubted_topics(&self) -> BTreeSet<TopicName> {
+        self.exchange.flows.sender.outbox.doubted_topics()
+    }
+
+    /// Answers which of these topics the client may have messages of: those in doubt go, or are given up. They are counted, and make no
+    /// events. One whose topic is not among these stays in doubt.
+    pub fn settle_doubts(&mut self, allowed: &BTreeMap<TopicName, bool>) {
+        let Flows { sender, log, .. } = &mut self.exchange.flows;
+        sender.settle_doubts(log, allowed, &mut |_| {});
     }
 
     /// Messages of QoS 1 and 2 that were sent on this connection and are not acknowledged.

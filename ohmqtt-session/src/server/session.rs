@@ -133,6 +133,9 @@ impl Session for ServerSession {
     fn handle_loaded(&mut self, now: Instant, loaded: Loaded) {
         let was_open = self.exchange.flows.is_open();
         self.exchange.handle_loaded(now, loaded);
+        if was_open && self.exchange.flows.sender.outbox.has_doubts() {
+            self.exchange.events.push_back(ServerEvent::Doubts);
+        }
         let is_open = self.exchange.flows.is_open();
         if is_open && !was_open && self.phase == Phase::Connected {
             self.exchange.resume();

@@ -16,6 +16,7 @@ mod connect;
 mod crash;
 mod deliver;
 mod disconnect;
+mod doubts;
 mod durable;
 mod excess;
 mod facts;

@@ -6,11 +6,13 @@
 
 mod config;
 mod disk;
+mod doubt;
 mod newest;
 mod places;
 mod room;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::ops::Range;
 use core::time::Duration;
 use ohmqtt_codec::{PacketId, Qos};
 
@@ -73,6 +75,8 @@ pub(crate) struct Outbox {
     told: bool,
     /// Messages before this place are given up as they come from the disk.
     cleared: u64,
+    /// Messages of these places are not sent before it was answered whether they may be.
+    doubted: Range<u64>,
     sweep: Sweep,
     /// Nothing in memory is over before this.
     next_over: Option<Instant>,

@@ -22,7 +22,7 @@ pub(crate) enum Front {
 
 /// The queues in memory.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+pub(super) enum Place {
     Window,
     Pending,
     Qos0,
@@ -117,16 +117,21 @@ impl Outbox {
                 }
             }
         }
+        self.recount(log);
+        over
+    }
+
+    /// Messages were taken out of the middle of the queues in memory.
+    pub(super) fn recount(&mut self, log: &StoreLog) {
         let bytes = |queue: &VecDeque<Outgoing>| queue.iter().map(|o| o.message.size()).sum();
         self.window_bytes = bytes(&self.window);
         self.pending_bytes = bytes(&self.pending);
         self.queue0_bytes = bytes(&self.queue0);
         self.moved = true;
         self.settle(log);
-        over
     }
 
-    fn place(&mut self, place: Place) -> &mut VecDeque<Outgoing> {
+    pub(super) fn place(&mut self, place: Place) -> &mut VecDeque<Outgoing> {
         match place {
             Place::Window => &mut self.window,
             Place::Pending => &mut self.pending,

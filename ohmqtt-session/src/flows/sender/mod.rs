@@ -9,8 +9,8 @@ mod records;
 mod resume;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use ohmqtt_codec::{AckProperties, PacketId, Publish, Qos, ReasonCode};
+use alloc::collections::{BTreeMap, VecDeque};
+use ohmqtt_codec::{AckProperties, PacketId, Publish, Qos, ReasonCode, TopicName};
 
 use super::ids::IdTable;
 use super::outbox::{Front, Outbox, UNSTORED, Unsent};
@@ -235,6 +235,18 @@ impl Sender {
         }
     }
 
+    /// Gives up the unsent messages in memory that were in doubt and are not allowed.
+    pub(crate) fn settle_doubts(
+        &mut self,
+        log: &mut StoreLog,
+        allowed: &BTreeMap<TopicName, bool>,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
+        for unsent in self.outbox.settle_doubts(log, allowed) {
+            self.give_up(log, &unsent, LostMessage::Withdrawn, events);
+        }
+    }
+
     /// Puts a message that was counted at the end of its queue, and asks for its record.
     fn enqueue(&mut self, log: &mut StoreLog, outgoing: Outgoing) {
         // Without a connection it gets no identifier yet: a message read back without one was certainly not sent. Far from its turn it
@@ -313,7 +325,8 @@ impl Sender {
             let has_turn = self.resend.is_empty() && self.has_quota(peer);
             // One without an identifier is not sent yet, but given one.
             let waits = head.packet_id.is_some() && self.outbox.is_held(log, head.seq);
-            has_id && has_turn && log.is_stored(head.lsn) && !waits
+            let is_doubted = self.outbox.is_doubted(head.seq);
+            has_id && has_turn && log.is_stored(head.lsn) && !waits && !is_doubted
         });
         match (ready, self.outbox.front(Front::Qos0)) {
             (Some(head), Some(head0)) if head0.seq < head.seq => Some(Front::Qos0),
