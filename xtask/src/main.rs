@@ -16,6 +16,7 @@ mod interop;
 mod lint;
 mod no_std;
 mod project;
+mod py;
 mod simulate;
 mod soak;
 mod statements;
@@ -106,6 +107,11 @@ const TASKS: &[Task] = &[
         name: "test",
         about: "set up what the tests need, then run them all",
         run: test::run,
+    },
+    Task {
+        name: "py",
+        about: "build the Python package in a virtual environment, test and check it",
+        run: py::run,
     },
     Task {
         name: "features",

@@ -1,0 +1,4 @@
+"""MQTT 5 on a Rust engine.
+
+`ohmqtt.codec` makes bytes of packets, and packets of bytes.
+"""

@@ -1,0 +1,22 @@
+//! The native half of the Python package `ohmqtt`: today `ohmqtt.codec`.
+//!
+//! A thin face on the crates below. No rule of the protocol is decided here; the enums and exceptions are Python's own,
+//! defined in `ohmqtt.codec` and looked up once.
+
+mod codes;
+mod convert;
+mod packet;
+mod wire;
+
+/// The native half of `ohmqtt`. Its names are public in the modules that show them.
+#[pyo3::pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::packet::{
+        AuthPacket, ConnAckPacket, ConnectPacket, DisconnectPacket, PingReqPacket, PingRespPacket,
+        PubAckPacket, PubCompPacket, PubRecPacket, PubRelPacket, PublishPacket, PyTopicFilter,
+        PyWill, SubAckPacket, SubscribePacket, UnsubAckPacket, UnsubscribePacket,
+    };
+    #[pymodule_export]
+    use crate::wire::{read, read_many};
+}

@@ -1,0 +1,165 @@
+//! `read`, `read_many` and `write`: the ways between Python's buffers and packets.
+
+use bytes::BytesMut;
+use ohmqtt_codec::{DecodeError, EncodeBuf, Limits, Packet, decode};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice};
+
+use crate::codes::{incomplete, malformed};
+use crate::convert::{Int, positive32, with_bytes};
+use crate::packet::into_object;
+
+/// The bytes of a packet, in its shortest form.
+pub(crate) fn write<'py>(py: Python<'py>, packet: &Packet) -> PyResult<Bound<'py, PyBytes>> {
+    let mut out = EncodeBuf::new();
+    packet
+        .encode(&mut out)
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    PyBytes::new_with(py, out.len(), |mut target| {
+        for slice in out.slices() {
+            let Some((here, rest)) = target.split_at_mut_checked(slice.len()) else {
+                break;
+            };
+            here.copy_from_slice(slice);
+            target = rest;
+        }
+        Ok(())
+    })
+}
+
+/// How long the packet at the front of `head` says it is, fixed header included. A header that is not there or wrong
+/// counts for itself only: the codec has the word on it.
+fn claimed(head: &[u8]) -> usize {
+    let mut remaining = 0;
+    for (at, &byte) in head.iter().skip(1).take(4).enumerate() {
+        remaining |= usize::from(byte & 0x7F) << (7 * at);
+        if byte & 0x80 == 0 {
+            return 2 + at + remaining;
+        }
+    }
+    (head.len() + 1).clamp(2, 5)
+}
+
+/// What stands at one place of a buffer.
+enum Found {
+    /// A packet of so many bytes.
+    Packet(Packet, usize),
+    /// A part of one: at least so many bytes are missing.
+    Part(usize),
+}
+
+/// Reads at the front of `bytes`, which are those of a buffer that has `here`, or as many of them as the packet takes.
+/// The packet has memory of its own, so that it keeps no buffer alive.
+fn read_front(bytes: &[u8], here: usize, limits: Limits) -> Result<Found, DecodeError> {
+    let size = claimed(bytes);
+    // The header of a part may be wrong already.
+    let frame = bytes.get(..size).or(bytes.get(..5)).unwrap_or(bytes);
+    Ok(match decode(&mut BytesMut::from(frame), &limits)? {
+        Some(packet) => Found::Packet(packet, size),
+        None => Found::Part(size.saturating_sub(here).max(1)),
+    })
+}
+
+/// Up to so many bytes are copied without a look at what is needed.
+const SMALL: usize = 4096;
+
+/// The front of a `bytearray` or `memoryview`, a packet of it at least if that is there.
+fn copy_front(buffer: &Bound<'_, PyAny>, view: &PyBuffer<u8>) -> PyResult<Vec<u8>> {
+    let (py, here) = (buffer.py(), view.item_count());
+    if here <= SMALL {
+        return view.to_vec(py);
+    }
+    let memory = PyMemoryView::from(buffer)?;
+    let first = |count: usize| -> PyResult<Vec<u8>> {
+        let slice = PySlice::new(py, 0, isize::try_from(count)?, 1);
+        PyBuffer::get(&memory.get_item(slice)?)?.to_vec(py)
+    };
+    let head = first(5)?;
+    match claimed(&head) {
+        size if size <= here => first(size),
+        _ => Ok(head),
+    }
+}
+
+fn limits(max_packet_size: Option<Int>) -> PyResult<Limits> {
+    let Some(max) = max_packet_size else {
+        return Ok(Limits::default());
+    };
+    Ok(Limits::new(positive32("max_packet_size", max)?.get()))
+}
+
+fn read_one<'py>(
+    py: Python<'py>,
+    bytes: &[u8],
+    here: usize,
+    limits: Limits,
+) -> PyResult<(Bound<'py, PyAny>, usize)> {
+    match read_front(bytes, here, limits) {
+        Ok(Found::Packet(packet, size)) => Ok((into_object(py, packet)?, size)),
+        Ok(Found::Part(needed)) => Err(incomplete(py, needed)),
+        Err(error) => Err(malformed(&error, 0, &PyList::empty(py))),
+    }
+}
+
+fn read_all<'py>(
+    py: Python<'py>,
+    bytes: &[u8],
+    limits: Limits,
+) -> PyResult<(Bound<'py, PyList>, usize)> {
+    let packets = PyList::empty(py);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match read_front(rest, rest.len(), limits) {
+            Ok(Found::Packet(packet, size)) => {
+                packets.append(into_object(py, packet)?)?;
+                rest = rest.get(size..).unwrap_or_default();
+            }
+            Ok(Found::Part(_)) => break,
+            Err(error) => return Err(malformed(&error, bytes.len() - rest.len(), &packets)),
+        }
+    }
+    Ok((packets, bytes.len() - rest.len()))
+}
+
+/// Reads the packet at the front of the buffer: the packet, and how many bytes it had. What follows is left alone.
+///
+/// IncompleteError (an IndexError) when the buffer ends before the packet does, MalformedError (a ValueError) when it is
+/// no packet, or one of more than max_packet_size bytes.
+#[pyfunction]
+#[pyo3(signature = (buffer, /, *, max_packet_size = None))]
+pub(crate) fn read<'py>(
+    buffer: &Bound<'py, PyAny>,
+    max_packet_size: Option<Int>,
+) -> PyResult<(Bound<'py, PyAny>, usize)> {
+    let limits = limits(max_packet_size)?;
+    let py = buffer.py();
+    with_bytes(
+        buffer,
+        |bytes| read_one(py, bytes, bytes.len(), limits),
+        |view, _| {
+            let front = copy_front(buffer, &view)?;
+            Ok(read_one(py, &front, view.item_count(), limits))
+        },
+    )?
+}
+
+/// Reads all whole packets at the front of the buffer: a list of them, and how many bytes they had together.
+///
+/// A part of a packet at the end is left alone. MalformedError (a ValueError) when what follows the whole ones is no
+/// packet: its `position` is where that starts, its `packets` are those before.
+#[pyfunction]
+#[pyo3(signature = (buffer, /, *, max_packet_size = None))]
+pub(crate) fn read_many<'py>(
+    buffer: &Bound<'py, PyAny>,
+    max_packet_size: Option<Int>,
+) -> PyResult<(Bound<'py, PyList>, usize)> {
+    let limits = limits(max_packet_size)?;
+    let py = buffer.py();
+    with_bytes(
+        buffer,
+        |bytes| read_all(py, bytes, limits),
+        |view, _| Ok(read_all(py, &view.to_vec(py)?, limits)),
+    )?
+}
