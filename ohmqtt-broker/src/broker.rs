@@ -128,7 +128,8 @@ impl Broker {
     /// broker is acknowledged: the messages it has published, and those queued for it unless a store keeps them. After half of `deadline`
     /// the others are told as well; after `deadline` those who are still there are cut off. Returns when all connections have ended and
     /// all that was to be stored is stored, safe against a power cut, and the store is closed. What is in memory alone is gone with it;
-    /// wills are not published, but those that wait for their delay in a store are by the next broker with it.
+    /// wills are not published, but a store keeps them for the next broker with it: those of the clients that did not say DISCONNECT, and
+    /// those that wait for their delay.
     ///
     /// Cancel safety: when the future is dropped, stopping goes on in the background.
     pub async fn shutdown(self, deadline: Duration) {

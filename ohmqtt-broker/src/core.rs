@@ -22,7 +22,7 @@ use crate::survey::Survey;
 use crate::sys::Sys;
 use crate::traffic::Traffic;
 use crate::tree::{Matches, Tree};
-use crate::will::message_of;
+use crate::will::{delay_of, message_of, standing_of};
 
 /// The broker's state, and how its tasks wake each other.
 #[derive(Debug)]
@@ -207,12 +207,17 @@ impl State {
             // A connection asks once.
             let _ = asking.link.set(link.clone());
         }
+        let will = connect.will.as_ref().filter(|_| self.store.is_some());
+        let standing = will.and_then(standing_of);
         self.connections.promote(connection);
         if let Some(session) = resumed {
             let accept = Accept {
                 session: self.take_over(session, asking, granted),
                 properties,
             };
+            if let Some(entry) = self.sessions.get_mut(session) {
+                entry.standing = standing;
+            }
             handle.with(|server, now| server.accept(now, accept));
             let user = asking.user.clone();
             return Ok((Client { session, id, user }, None));
@@ -222,13 +227,15 @@ impl State {
         }
         // A session that ends with its connection is not stored.
         let link = link.filter(|_| granted > 0);
-        if link.is_some() {
-            // Nor is anything left of an earlier one.
-            self.unsaved.end(&id);
-        }
         let user = asking.user.clone();
         let mut begun = Entry::begin(id.clone(), handle.clone(), connection, link, granted);
         begun.user = user.clone();
+        // [MQTT-3.1.2-7] Its will is, whatever becomes of the broker.
+        begun.standing = standing;
+        if begun.is_stored() {
+            // Nor is anything left of an earlier one.
+            self.unsaved.end(&id);
+        }
         let session = self.sessions.insert(begun);
         self.touch(session);
         let client = Client { session, id, user };
@@ -393,15 +400,14 @@ impl State {
         session_expiry_interval: u32,
     ) {
         let interval = self.grant(session_expiry_interval);
-        let delay = will.and_then(|will| will.properties.will_delay_interval());
-        let delay = delay.unwrap_or(0);
-        let will = will.filter(|_| !self.closing).map(message_of);
+        let delay = will.map_or(Duration::ZERO, delay_of);
+        let will = will.map(message_of);
         let entry = self.sessions.get_mut(client.session);
         let ended = entry.is_none();
         let Some(entry) = entry.filter(|entry| entry.connection == Some(connection)) else {
             // [MQTT-3.1.2-8] If the session has ended, the will is published whatever its delay; if it goes on over another
             // connection, only one that was not to be delayed is.
-            if let Some(will) = will.filter(|_| ended || delay == 0) {
+            if let Some(will) = will.filter(|_| ended || delay.is_zero()) {
                 self.publish_will(now, &client.id, &client.user, &will);
             }
             return;
@@ -413,7 +419,13 @@ impl State {
             // It was not told that it had one.
             entry.expires = Some(now);
         }
-        entry.set_will(will.map(|will| (now + Duration::from_secs(u64::from(delay)), will)));
+        if self.closing && will.is_some() {
+            // [MQTT-3.1.2-8] What becomes of both is for the next broker with this store: in it the will stands.
+            self.touch(client.session);
+            return;
+        }
+        entry.set_will(will.map(|will| (now + delay, will)));
+        entry.standing = None;
         self.sessions.schedule(client.session);
         self.touch(client.session);
         // Without an interval the session ends here, and without a delay the will is published here.
@@ -436,6 +448,10 @@ impl State {
             let Some(entry) = self.sessions.get_mut(key) else {
                 continue;
             };
+            if self.closing && entry.will.is_some() {
+                // It waits in the store for the next broker.
+                continue;
+            }
             // [MQTT-4.1.0-1] Only a session without a connection has an end.
             if entry.expires.is_some_and(|at| at <= now) {
                 self.end_session(now, key);
@@ -466,6 +482,7 @@ impl State {
         let Some(entry) = self.sessions.remove(key) else {
             return;
         };
+        let is_stored = entry.is_stored();
         let Entry {
             client_id,
             user,
@@ -473,10 +490,9 @@ impl State {
             connection,
             filters,
             will,
-            link,
             ..
         } = entry;
-        if link.is_some() {
+        if is_stored {
             self.unsaved.end(&client_id);
         }
         self.survey.note_end(handle.read(ServerSession::counters));

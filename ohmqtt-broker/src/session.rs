@@ -64,6 +64,10 @@ pub(crate) struct Entry {
     pub(crate) will: Option<(Instant, Message)>,
     /// The store may have a will of it.
     pub(crate) has_stored_will: bool,
+    /// The will of a client that is connected, as the store keeps it: for when the broker ends before the connection does.
+    pub(crate) standing: Option<Bytes>,
+    /// The store may have that.
+    pub(crate) has_stored_standing: bool,
     /// When the session of a client that is gone ends.
     pub(crate) expires: Option<Instant>,
     /// What stands for it in `due`.
@@ -251,6 +255,8 @@ impl Entry {
             filter_bytes: 0,
             will: None,
             has_stored_will: false,
+            standing: None,
+            has_stored_standing: false,
             expires: None,
             due: None,
         }
@@ -276,9 +282,16 @@ impl Entry {
             filter_bytes: 0,
             will: None,
             has_stored_will: false,
+            standing: None,
+            has_stored_standing: false,
             expires: kept.expires,
             due: None,
         }
+    }
+
+    /// Whether the store has anything of it.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.link.is_some() || self.standing.is_some() || self.has_stored_standing
     }
 
     /// Gives the client what its subscriptions ask of a message.

@@ -1,7 +1,12 @@
 //! From a will (section 3.1.2.5) to the message it becomes.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use ohmqtt_codec::{Binary, MqttString, PublishProperties, TopicName, Will};
 use ohmqtt_session::Message;
+
+use crate::store::record;
 
 /// The message that a will asks for, in memory of its own.
 pub(crate) fn message_of(will: &Will) -> Message {
@@ -11,6 +16,17 @@ pub(crate) fn message_of(will: &Will) -> Message {
     message.retain = will.retain;
     message.properties = properties_of(will);
     message.detached()
+}
+
+/// How long it waits after the end of its connection.
+pub(crate) fn delay_of(will: &Will) -> Duration {
+    let seconds = will.properties.will_delay_interval().unwrap_or(0);
+    Duration::from_secs(u64::from(seconds))
+}
+
+/// The same as a store keeps it while its client is connected.
+pub(crate) fn standing_of(will: &Will) -> Option<Bytes> {
+    record::standing_value(delay_of(will), &message_of(will)).map(Bytes::from)
 }
 
 fn properties_of(will: &Will) -> PublishProperties {

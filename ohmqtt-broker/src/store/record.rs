@@ -5,13 +5,17 @@
 //! place of a session  0x01  filter         format (1 byte)  options, identifier (postcard)
 //! place of a session  0x02                 format (1 byte)  QoS, time (postcard)  PUBLISH at QoS 0: a will, and when it is to be published
 //! place of a session  0x03                 format (1 byte)  the user it belongs to, if that has a name (postcard)
+//! place of a session  0x04                 format (1 byte)  QoS, delay (postcard)  PUBLISH at QoS 0: the will of a client that is connected
 //! 'p'  topic                               format (1 byte)  Client Identifier and user who published what is retained (postcard)
 //! 'r'  topic                               format (1 byte)  QoS, time (postcard)  PUBLISH at QoS 0
 //! ```
 //!
+//! The last stands, with the user, also where nothing else of a session is kept.
+//!
 //! A change of what postcard writes is a new format number, and the formats before it stay readable.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ohmqtt_codec::{
@@ -34,6 +38,7 @@ pub(crate) const SESSION: u8 = 0;
 pub(crate) const SUBSCRIPTION: u8 = 1;
 pub(crate) const WILL: u8 = 2;
 pub(crate) const OWNER: u8 = 3;
+pub(crate) const STANDING: u8 = 4;
 /// The kinds from this one on are the flows' records.
 pub(crate) const FLOWS: u8 = 8;
 
@@ -79,7 +84,7 @@ struct SubscriptionRecord {
 #[derive(Serialize, Deserialize)]
 struct MessageRecord {
     qos: u8,
-    /// Microseconds since the Unix epoch.
+    /// Microseconds since the Unix epoch; of a will that stands, those of its delay.
     at: u64,
 }
 
@@ -207,6 +212,25 @@ pub(crate) fn read_will(
 ) -> Result<(Instant, Message), StoreError> {
     let name = || format!("the will of session \"{client_id}\"");
     read_message(&name, value)
+}
+
+pub(crate) fn standing_key(prefix: &Prefix) -> Vec<u8> {
+    prefix.attachment(STANDING, b"")
+}
+
+/// The will of a client that is connected, and for how long it is delayed. `None` as with [`message_value`].
+pub(crate) fn standing_value(delay: Duration, will: &Message) -> Option<Vec<u8>> {
+    let micros = u64::try_from(delay.as_micros()).ok()?;
+    message_value(Instant::from_unix_micros(micros), will)
+}
+
+pub(crate) fn read_standing(
+    client_id: &MqttString,
+    value: &[u8],
+) -> Result<(Duration, Message), StoreError> {
+    let name = || format!("the will of client \"{client_id}\"");
+    let (delay, will) = read_message(&name, value)?;
+    Ok((Duration::from_micros(delay.unix_micros()), will))
 }
 
 /// A message, and a moment that belongs to it. `None`: it is too large for a packet, now that its topic is not an alias.

@@ -3,6 +3,7 @@
 //! Of each session the flows read what they need in memory; messages far from their turn stay in the store.
 
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use ohmqtt_codec::{MqttString, TopicFilter};
 use ohmqtt_driver::{Handle, StoreLinks};
@@ -107,6 +108,8 @@ struct Session {
     prefix: Prefix,
     kept: Option<Kept>,
     will: Option<(Instant, Message)>,
+    /// That of a client that was connected when the broker ended, and its delay.
+    standing: Option<(Duration, Message)>,
     user: User,
     subscriptions: Vec<(TopicFilter, Subscription)>,
 }
@@ -151,6 +154,7 @@ impl Reading<'_> {
             prefix,
             kept: None,
             will: None,
+            standing: None,
             user: User::anonymous(),
             subscriptions: Vec::new(),
         });
@@ -168,6 +172,9 @@ impl Reading<'_> {
             Some((&record::WILL, [])) => {
                 session.will = Some(record::read_will(&session.client_id, value)?);
             }
+            Some((&record::STANDING, [])) => {
+                session.standing = Some(record::read_standing(&session.client_id, value)?);
+            }
             Some((&(record::FLOWS..), _)) => return Ok(true),
             _ => return Err(damaged(key, "no version wrote such a key")),
         }
@@ -176,7 +183,7 @@ impl Reading<'_> {
 
     /// The attachments of a session are read: it is there again, unless it has ended.
     fn finish(&mut self) -> Result<(), StoreError> {
-        let Some(session) = self.session.take() else {
+        let Some(mut session) = self.session.take() else {
             return Ok(());
         };
         let clock = self.core.clock;
@@ -186,6 +193,12 @@ impl Reading<'_> {
             expires: kept.expires.or_else(|| expiry(now, kept.interval)),
             ..kept
         });
+        let had_will = session.will.is_some();
+        let had_standing = session.standing.is_some();
+        // [MQTT-3.1.2-8] Its connection ended with the broker, without a DISCONNECT: 3.1.2.5 lets its will wait for the next one.
+        let standing = session.standing.take();
+        let standing = standing.map(|(delay, will)| (now + delay, will));
+        session.will = session.will.or(standing);
         let Some(kept) = kept.filter(|kept| kept.expires.is_none_or(|at| at > now)) else {
             tracing::debug!(client = %session.client_id, "a session has ended while the broker was not there");
             let will = session.will.map(|(_, will)| will);
@@ -198,7 +211,7 @@ impl Reading<'_> {
         let link = self.links.link(session.prefix);
         link.restore(&handle)?;
         let mut entry = Entry::resting(session.client_id, handle, link, kept);
-        entry.has_stored_will = session.will.is_some();
+        (entry.has_stored_will, entry.has_stored_standing) = (had_will, had_standing);
         // One that is due is published when the broker runs.
         entry.set_will(session.will);
         entry.user = session.user;

@@ -31,7 +31,7 @@ pub(crate) struct Unsaved {
 impl Unsaved {
     /// A session may want something stored.
     pub(crate) fn touch(&mut self, key: SessionKey, entry: &Entry) {
-        if entry.link.is_some() {
+        if entry.is_stored() {
             self.sessions.push(key);
         }
     }
@@ -192,7 +192,7 @@ impl State {
             .sessions
             .of_client(client_id)
             .and_then(|key| self.sessions.get(key));
-        entry.is_some_and(|entry| entry.link.is_some())
+        entry.is_some_and(Entry::is_stored)
     }
 
     /// The sessions that were touched and are still there. Adds to the batch what is to be known of them; tells of which that is.
@@ -206,26 +206,13 @@ impl State {
             let Some(entry) = self.sessions.get_mut(key) else {
                 continue;
             };
-            let Some(link) = entry.link.clone() else {
-                continue;
-            };
             if mem::take(&mut entry.is_unsaved) {
-                let value = record::kept_value(entry.kept());
-                batch.put(&record::kept_key(link.prefix()), &value);
-                let will = entry.will.as_ref();
-                let will = will.and_then(|(at, will)| record::message_value(*at, will));
-                if let Some(value) = &will {
-                    batch.put(&record::will_key(link.prefix()), value);
-                } else if entry.has_stored_will {
-                    batch.delete(&record::will_key(link.prefix()));
-                }
-                entry.has_stored_will = will.is_some();
-                if let Some(value) = record::owner_value(&entry.user) {
-                    batch.put(&record::owner_key(link.prefix()), &value);
-                }
+                entry.save(batch);
                 saving.push(key);
             }
-            parts.push((link, entry.handle.clone()));
+            if let Some(link) = entry.link.clone() {
+                parts.push((link, entry.handle.clone()));
+            }
         }
         (saving, parts)
     }
@@ -237,8 +224,34 @@ impl State {
                 entry.is_unsaved = true;
                 // It may have been to be removed.
                 entry.has_stored_will = true;
+                entry.has_stored_standing = true;
             }
         }
+    }
+}
+
+impl Entry {
+    /// Adds to the batch what is to be known of it.
+    fn save(&mut self, batch: &mut Batch) {
+        let prefix = Prefix::session(&self.client_id);
+        let mut set = |key: Vec<u8>, value: Option<&[u8]>, was_there: bool| match value {
+            Some(value) => batch.put(&key, value),
+            None if was_there => batch.delete(&key),
+            None => {}
+        };
+        if self.link.is_some() {
+            let kept = record::kept_value(self.kept());
+            set(record::kept_key(&prefix), Some(&kept), true);
+            let will = self.will.as_ref();
+            let will = will.and_then(|(at, will)| record::message_value(*at, will));
+            let had = mem::replace(&mut self.has_stored_will, will.is_some());
+            set(record::will_key(&prefix), will.as_deref(), had);
+        }
+        let standing = self.standing.as_deref();
+        let had = mem::replace(&mut self.has_stored_standing, standing.is_some());
+        set(record::standing_key(&prefix), standing, had);
+        let owner = record::owner_value(&self.user);
+        set(record::owner_key(&prefix), owner.as_deref(), false);
     }
 }
 

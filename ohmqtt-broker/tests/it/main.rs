@@ -4,6 +4,7 @@ mod access;
 mod bounds;
 mod client;
 mod connecting;
+mod deferred_wills;
 mod disk;
 mod draining;
 mod examples;
