@@ -7,6 +7,12 @@
 //! The packet carries topic, retain flag, properties and payload, so a new property changes no format. What depends on the
 //! delivery stands in the envelope: QoS, Packet Identifier, times. A change of the envelope is a new format number, and the
 //! formats before it stay readable.
+//!
+//! Where several messages have a payload in common, that stands elsewhere, once, and the record names it:
+//!
+//! ```text
+//! 0x80  number of the payload (8 bytes)  its length (4 bytes)  the record as above, without the payload at its end
+//! ```
 
 use bytes::BytesMut;
 use ohmqtt_codec::{Delivery, EncodeBuf, Limits, Packet, PacketId, PublishTopic, Qos, decode};
@@ -18,6 +24,9 @@ use crate::{Batch, Prefix, StoreError};
 
 /// The format that is written, and the newest that can be read.
 const FORMAT: u8 = 1;
+
+/// What stands in place of the format where the payload stands elsewhere.
+const ELSEWHERE: u8 = 0x80;
 
 /// The longest an envelope can be: a tag and four numbers of ten bytes.
 const ENVELOPE_MAX: usize = 48;
@@ -45,6 +54,44 @@ enum Envelope {
     },
 }
 
+/// Where the payload of a message stands that does not stand in its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) number: u64,
+    /// In bytes.
+    pub(crate) len: usize,
+}
+
+impl Reference {
+    /// What a value refers to, if it is that of such a record.
+    pub(crate) fn of(value: &[u8]) -> Option<Self> {
+        Self::split(value).map(|(reference, _)| reference)
+    }
+
+    /// The same, and the record without its payload.
+    pub(crate) fn split(value: &[u8]) -> Option<(Self, &[u8])> {
+        let (&ELSEWHERE, rest) = value.split_first()? else {
+            return None;
+        };
+        let (number, rest) = rest.split_first_chunk()?;
+        let (len, rest) = rest.split_first_chunk()?;
+        let reference = Self {
+            number: u64::from_be_bytes(*number),
+            len: usize::try_from(u32::from_be_bytes(*len)).ok()?,
+        };
+        Some((reference, rest))
+    }
+
+    fn head(self) -> [u8; 13] {
+        let mut head = [ELSEWHERE; 13];
+        head[1..9].copy_from_slice(&self.number.to_be_bytes());
+        // A packet has at most 256 MiB.
+        let len = u32::try_from(self.len).unwrap_or(u32::MAX);
+        head[9..].copy_from_slice(&len.to_be_bytes());
+        head
+    }
+}
+
 /// Writes the operations of sessions as operations on bytes.
 #[derive(Debug, Default)]
 pub struct Encoder {
@@ -69,8 +116,19 @@ impl Encoder {
         op: &StoreOp,
         batch: &mut Batch,
     ) -> Result<(), StoreError> {
+        self.encode_with(prefix, op, None, batch)
+    }
+
+    /// The same for a message whose payload may stand elsewhere.
+    pub(crate) fn encode_with(
+        &mut self,
+        prefix: &Prefix,
+        op: &StoreOp,
+        payload: Option<Reference>,
+        batch: &mut Batch,
+    ) -> Result<(), StoreError> {
         match op {
-            StoreOp::Put(record) => self.put(prefix, record, batch),
+            StoreOp::Put(record) => self.put(prefix, record, payload, batch),
             StoreOp::Delete(key) => {
                 batch.delete_parts([prefix.as_bytes(), &key::tail(*key)]);
                 Ok(())
@@ -82,6 +140,7 @@ impl Encoder {
         &mut self,
         prefix: &Prefix,
         record: &Record,
+        payload: Option<Reference>,
         batch: &mut Batch,
     ) -> Result<(), StoreError> {
         self.packet.clear();
@@ -120,11 +179,24 @@ impl Encoder {
                 record: key::describe(&prefix.key(record.key())),
                 what: format!("its envelope cannot be written: {error}"),
             })?;
+        // The payload is the end of the packet.
+        let packet_len: usize = self.packet.slices().map(<[u8]>::len).sum();
+        let mut left = packet_len - payload.map_or(0, |payload| payload.len.min(packet_len));
+        let packet = self.packet.slices().map(|slice| {
+            let taken = &slice[..slice.len().min(left)];
+            left -= taken.len();
+            taken
+        });
+        let head = payload.map(Reference::head);
         batch.put_parts(
             [prefix.as_bytes(), &key::tail(record.key())],
-            [&[FORMAT][..], envelope]
-                .into_iter()
-                .chain(self.packet.slices()),
+            [
+                head.as_ref().map_or(&[][..], |head| head),
+                &[FORMAT],
+                envelope,
+            ]
+            .into_iter()
+            .chain(packet),
         );
         self.packet.clear();
         Ok(())
@@ -133,7 +205,8 @@ impl Encoder {
 
 /// Reads what an [`Encoder`] wrote: the record under this whole key.
 ///
-/// The message shares one allocation of its own, none with `value`.
+/// The message shares one allocation of its own, none with `value`. A payload that several messages have in common stands elsewhere:
+/// such records are for [`Writer::load`](crate::Writer::load) to read.
 ///
 /// # Errors
 ///
@@ -167,6 +240,9 @@ impl From<&str> for Fault {
 fn read(key: &[u8], value: &[u8]) -> Result<Record, Fault> {
     let (_, key) = key::parse(key).ok_or("no record stands under such a key")?;
     let (format, rest) = value.split_first().ok_or("the value is empty")?;
+    if *format == ELSEWHERE {
+        return Err("its payload stands elsewhere".into());
+    }
     if !(1..=FORMAT).contains(format) {
         return Err(Fault::Format(*format));
     }

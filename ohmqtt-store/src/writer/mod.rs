@@ -1,7 +1,9 @@
 //! The writer: one thread for each store, which writes all that has gathered in one commit.
 //!
-//! This file is the handle; `queue` is what stands between it and the thread; `worker` is what the thread does.
+//! This file is the handle; `queue` is what stands between it and the thread; `worker` is what the thread does; `bodies` are the payloads
+//! that several sessions have in common.
 
+mod bodies;
 mod queue;
 mod worker;
 
@@ -100,8 +102,11 @@ impl Writer {
     /// Hands over operations of several sessions, and behind them puts and deletes of raw keys: what concerns more than one
     /// session and has to be stored in one step. `done` is told once all of it is stored, or why nothing of it is.
     ///
+    /// A payload of 128 bytes or more that messages of several sessions have in common, being clones of one [`Bytes`](bytes::Bytes), is
+    /// stored once, with a count; it goes with the last record of such a message.
+    ///
     /// Raw keys are the caller's: they do not begin with `s`, which is where sessions stand, except those that
-    /// [`Prefix::attachment`] makes.
+    /// [`Prefix::attachment`] makes, nor with `b`, which is where shared payloads stand.
     pub fn submit_all(
         &self,
         parts: Vec<(Prefix, Vec<StoreOp>)>,

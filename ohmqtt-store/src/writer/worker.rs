@@ -7,9 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ohmqtt_session::{Load, Loaded, StoreOp};
+use ohmqtt_session::{Load, Loaded, Record, StoreOp};
 
+use super::bodies::{Bodies, Common};
 use super::queue::{Change, Done, Gathered, Queue, Raw, Read, Submission, Turn};
+use crate::record::Reference;
 use crate::{Batch, Durability, Encoder, Op, Prefix, Store, StoreError, decode_record};
 
 /// What is removed of a session in one commit, in records and in bytes of keys.
@@ -29,6 +31,7 @@ pub(super) struct Worker<S> {
     queue: Arc<Queue>,
     encoder: Encoder,
     batch: Batch,
+    bodies: Bodies,
     /// When the first was written of what a power cut may take.
     unsafe_since: Option<Instant>,
     /// How often it was full in this turn.
@@ -45,6 +48,7 @@ impl<S: Store> Worker<S> {
             queue,
             encoder: Encoder::new(),
             batch: Batch::new(),
+            bodies: Bodies::default(),
             unsafe_since: None,
             refusals: 0,
             broken: None,
@@ -151,27 +155,46 @@ impl<S: Store> Worker<S> {
 
     /// Leaves out, with its fault, a submission that cannot be encoded.
     fn commit(&mut self, group: &mut [Submission]) -> Result<(), StoreError> {
-        self.batch.clear();
-        let mut durability = self.durability;
-        for submission in group {
-            let start = self.batch.len();
-            if let Err(fault) = self.add(&submission.change) {
-                self.batch.truncate(start);
-                submission.fault = Some(fault);
-            } else if submission.change.must_be_safe() {
-                durability = Durability::Safe;
+        while let Some((at, fault)) = self.gather(group)? {
+            group[at].fault = Some(fault);
+        }
+        let sound = group.iter().filter(|submission| submission.fault.is_none());
+        let must_be_safe = sound.into_iter().any(|sound| sound.change.must_be_safe());
+        self.write(if must_be_safe {
+            Durability::Safe
+        } else {
+            self.durability
+        })
+    }
+
+    /// Puts a commit together of what has no fault. Gives the first that turns out to have one: then it is to be done again without it.
+    fn gather(&mut self, group: &[Submission]) -> Result<Option<(usize, StoreError)>, StoreError> {
+        self.begin()?;
+        for (at, submission) in group.iter().enumerate() {
+            if submission.fault.is_some() {
+                continue;
+            }
+            match self.add(&submission.change) {
+                Err(fault @ StoreError::TooLarge { .. }) => return Ok(Some((at, fault))),
+                result => result?,
             }
         }
-        self.write(durability)
+        Ok(None)
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        self.batch.clear();
+        self.bodies.begin(&self.store)
     }
 
     /// Adds what is asked for to the batch.
     fn add(&mut self, change: &Change) -> Result<(), StoreError> {
         match change {
-            Change::One(prefix, ops) => self.encode(prefix, ops),
+            Change::One(prefix, ops) => self.encode(prefix, ops, &mut Common::new()),
             Change::All(parts, extra) => {
+                let mut common = Bodies::common(parts);
                 for (prefix, ops) in parts {
-                    self.encode(prefix, ops)?;
+                    self.encode(prefix, ops, &mut common)?;
                 }
                 extra.iter().for_each(|op| self.batch.push(op));
                 Ok(())
@@ -188,36 +211,53 @@ impl<S: Store> Worker<S> {
                     }
                 }
                 new.iter().for_each(|op| self.batch.push(op));
+                self.bodies.leave_all(&self.store, prefix)?;
                 self.add_stretch(prefix).map(drop)
             }
         }
     }
 
-    fn encode(&mut self, prefix: &Prefix, ops: &[StoreOp]) -> Result<(), StoreError> {
-        ops.iter()
-            .try_for_each(|op| self.encoder.encode(prefix, op, &mut self.batch))
+    fn encode(
+        &mut self,
+        prefix: &Prefix,
+        ops: &[StoreOp],
+        common: &mut Common,
+    ) -> Result<(), StoreError> {
+        for op in ops {
+            let (bodies, batch) = (&mut self.bodies, &mut self.batch);
+            let payload = bodies.refer(&self.store, prefix, op, common, batch)?;
+            self.encoder.encode_with(prefix, op, payload, batch)?;
+        }
+        Ok(())
     }
 
     /// Adds to the batch the deletion of what begins with the prefix, as far as one stretch goes. Says whether there is more.
     fn add_stretch(&mut self, prefix: &[u8]) -> Result<bool, StoreError> {
         let mut room = Room::new(STRETCH, STRETCH_BYTES);
         let mut is_more = false;
-        self.store.scan(prefix, prefix, &mut |key, _| {
+        let mut references = Vec::new();
+        self.store.scan(prefix, prefix, &mut |key, value| {
             is_more = room.is_used_up();
             if is_more {
                 return ControlFlow::Break(());
             }
             self.batch.delete(key);
+            if Reference::of(value).is_some() {
+                references.push(key.to_vec());
+            }
             room.take(key.len());
             ControlFlow::Continue(())
         })?;
+        for key in references {
+            self.bodies.leave(&self.store, key)?;
+        }
         Ok(is_more)
     }
 
     fn clear_stretches(&mut self, prefix: &Prefix) -> Result<(), StoreError> {
         let mut is_more = true;
         while is_more {
-            self.batch.clear();
+            self.begin()?;
             is_more = self.add_stretch(prefix.as_bytes())?;
             self.write(Durability::Safe)?;
         }
@@ -230,8 +270,10 @@ impl<S: Store> Worker<S> {
             let Change::Clear(prefix) = &submission.change else {
                 return None;
             };
-            self.batch.clear();
-            let is_more = self.guarded(|worker| worker.add_stretch(prefix.as_bytes()));
+            let is_more = self.guarded(|worker| {
+                worker.begin()?;
+                worker.add_stretch(prefix.as_bytes())
+            });
             // What goes wrong goes wrong again, and is told, when it is done.
             matches!(is_more, Ok(true)).then(|| (at, prefix.clone()))
         })
@@ -239,6 +281,7 @@ impl<S: Store> Worker<S> {
 
     /// Writes the batch.
     fn write(&mut self, durability: Durability) -> Result<(), StoreError> {
+        self.bodies.settle(&mut self.batch);
         if self.batch.is_empty() {
             return Ok(());
         }
@@ -246,6 +289,7 @@ impl<S: Store> Worker<S> {
         let is_due = self.safe_by().is_some_and(|by| by <= Instant::now());
         let durability = if is_due { Durability::Safe } else { durability };
         self.store.apply(&self.batch, durability)?;
+        self.bodies.stored(&self.store);
         self.unsafe_since = match durability {
             Durability::Safe => None,
             Durability::Fast => self.unsafe_since.or_else(|| Some(Instant::now())),
@@ -260,6 +304,7 @@ impl<S: Store> Worker<S> {
         };
         let end = load.to.map(|to| prefix.key(to));
         let mut bytes = 0_usize;
+        let mut found = Vec::new();
         let mut fault = None;
         self.store.scan(
             &prefix.key(load.from),
@@ -268,14 +313,18 @@ impl<S: Store> Worker<S> {
                 if end.as_ref().is_some_and(|end| key >= end.as_slice()) {
                     return ControlFlow::Break(());
                 }
-                let first = loaded.records.is_empty();
-                if loaded.records.len() >= load.max || bytes >= load.bytes && !first {
+                if found.len() >= load.max || bytes >= load.bytes && !found.is_empty() {
                     loaded.complete = false;
                     return ControlFlow::Break(());
                 }
                 bytes = bytes.saturating_add(value.len());
+                if let Some((payload, head)) = Reference::split(value) {
+                    bytes = bytes.saturating_add(payload.len);
+                    found.push(Found::Headed(key.to_vec(), head.to_vec(), payload));
+                    return ControlFlow::Continue(());
+                }
                 match decode_record(key, value) {
-                    Ok(record) => loaded.records.push(record),
+                    Ok(record) => found.push(Found::Whole(record)),
                     Err(error) => fault = Some(error),
                 }
                 if fault.is_some() {
@@ -284,7 +333,21 @@ impl<S: Store> Worker<S> {
                 ControlFlow::Continue(())
             },
         )?;
-        fault.map_or(Ok(loaded), Err)
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        for found in found {
+            loaded.records.push(match found {
+                Found::Whole(record) => record,
+                Found::Headed(key, mut value, payload) => {
+                    // Where it is gone the record is found to be cut short, and the error says which one.
+                    let payload = Bodies::payload(&self.store, payload)?;
+                    value.extend_from_slice(&payload.unwrap_or_default());
+                    decode_record(&key, &value)?
+                }
+            });
+        }
+        Ok(loaded)
     }
 
     fn scan(
@@ -338,6 +401,13 @@ impl<S: Store> Worker<S> {
             Err(error)
         })
     }
+}
+
+/// A record as a scan finds it.
+enum Found {
+    Whole(Record),
+    /// Its key, and its value without the payload, which stands elsewhere.
+    Headed(Vec<u8>, Vec<u8>, Reference),
 }
 
 /// How much more a scan may take.

@@ -19,5 +19,6 @@ mod sqlite;
 #[cfg(all(unix, feature = "sqlite"))]
 mod sqlite_power;
 mod writer;
+mod writer_bodies;
 mod writer_faults;
 mod writer_parts;
