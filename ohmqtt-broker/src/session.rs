@@ -306,7 +306,9 @@ impl Entry {
             if waits && pressure.is_full {
                 return Delivered::No;
             }
-            let given = if waits {
+            // The store tells by its memory that a payload is everybody's, and keeps it once.
+            let is_stored = self.link.is_some() && message.message.qos > Qos::AtMostOnce;
+            let given = if waits || is_stored {
                 message.for_keeping()
             } else {
                 message.message

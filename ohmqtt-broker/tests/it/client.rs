@@ -78,6 +78,14 @@ impl Client {
         (client, connack.session_present)
     }
 
+    /// The same at a URL.
+    pub(crate) async fn resume_at(url: &str, id: &str, interval: u32) -> Self {
+        let mut client = Self::open_at(url).await;
+        let connack = client.say_connect(resuming(id, interval)).await;
+        assert_eq!(connack.reason, ReasonCode::Success);
+        client
+    }
+
     pub(crate) async fn connect_with(broker: &Broker, connect: Connect) -> (Self, ConnAck) {
         let mut client = Self::open(broker).await;
         let connack = client.say_connect(connect).await;

@@ -28,7 +28,7 @@ async fn a_session_on_a_plain_stream_publishes_and_receives_at_every_qos() {
 }
 
 /// Starts the example `broker`, which cargo has built beside this test's own folder.
-fn example(arguments: &[&str]) -> Child {
+pub(crate) fn example(arguments: &[&str]) -> Child {
     let test = std::env::current_exe().unwrap();
     let file = format!("broker{}", std::env::consts::EXE_SUFFIX);
     let program: PathBuf = test.ancestors().nth(2).unwrap().join("examples").join(file);
@@ -41,6 +41,14 @@ fn example(arguments: &[&str]) -> Child {
             "{program}: {error}; `cargo test -p ohmqtt-broker` builds it, with `--test` it is not"
         )
     })
+}
+
+/// The address that the example broker prints first.
+#[cfg(all(unix, feature = "redb"))]
+pub(crate) async fn first_line(child: &mut Child) -> String {
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    let line = timeout(PATIENCE, lines.next_line()).await.unwrap();
+    line.unwrap().unwrap()
 }
 
 /// The addresses are printed with the ports that were chosen, a client at each is served, and each signal that asks for an end has one.

@@ -20,6 +20,7 @@ mod qos;
 mod retained;
 mod sessions;
 mod shared;
+mod stored_once;
 mod storing;
 mod subscriptions;
 #[cfg(all(unix, feature = "quic", feature = "unix", feature = "ws"))]

@@ -151,8 +151,8 @@ fn what_is_put_and_deleted_in_one_commit_leaves_nothing() {
 fn a_session_that_is_cleared_counts_for_none_of_its_messages() {
     let store = MemoryStore::default();
     let writer = Writer::spawn(store.clone(), Durability::Safe).unwrap();
-    for seq in 0..10 {
-        share(&writer, seq, &payload(seq as u8, 1000));
+    for seq in 0..10_u8 {
+        share(&writer, seq.into(), &payload(seq, 1000));
     }
     clear(&writer, "a");
     clear(&writer, "aa");
@@ -234,8 +234,8 @@ fn a_shared_payload_that_is_gone_is_told_with_the_message_that_misses_it() {
 #[test]
 fn a_stretch_that_is_loaded_counts_shared_payloads_too() {
     let writer = Writer::spawn(MemoryStore::default(), Durability::Safe).unwrap();
-    for seq in 0..10 {
-        share(&writer, seq, &payload(seq as u8, 1000));
+    for seq in 0..10_u8 {
+        share(&writer, seq.into(), &payload(seq, 1000));
     }
     let (send, answer) = channel();
     let three = ohmqtt_session::Load {
@@ -328,7 +328,9 @@ proptest! {
                 prop_assert_eq!(records(&writer, client), expected);
             }
         }
-        CLIENTS.iter().for_each(|client| clear(&writer, client));
+        for client in CLIENTS {
+            clear(&writer, client);
+        }
         prop_assert_eq!(bodies(&store), 0);
     }
 }
