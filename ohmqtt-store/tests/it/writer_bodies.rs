@@ -122,7 +122,7 @@ fn a_message_that_is_written_again_goes_on_sharing_and_one_that_is_released_does
     for client in CLIENTS {
         let again = vec![StoreOp::Put(named.clone())];
         soon(&submit(&writer, client, again)).unwrap();
-        assert_eq!(records(&writer, client), [named.clone()]);
+        assert_eq!(records(&writer, client), std::slice::from_ref(&named));
     }
     assert_eq!(copies(&store, &payload), 1);
     let released = Record::Released {
@@ -132,7 +132,7 @@ fn a_message_that_is_written_again_goes_on_sharing_and_one_that_is_released_does
     for client in CLIENTS {
         let op = vec![StoreOp::Put(released.clone())];
         soon(&submit(&writer, client, op)).unwrap();
-        assert_eq!(records(&writer, client), [released.clone()]);
+        assert_eq!(records(&writer, client), std::slice::from_ref(&released));
     }
     assert_eq!((copies(&store, &payload), bodies(&store)), (0, 0));
 }
