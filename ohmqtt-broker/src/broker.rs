@@ -108,15 +108,22 @@ impl Broker {
     }
 
     /// Reads the files of [`passwords`](Builder::passwords) and [`acl`](Builder::acl) again. Clients that are connected stay, with the
-    /// rights that the files give from now on.
+    /// rights that the files give from now on: subscriptions stay too, and what waits for a client and may not be got any more is dropped.
+    /// What was sent to it and not acknowledged goes again.
+    ///
+    /// With an [`authorize`](Builder::authorize) of your own this is how to tell the broker that it allows less than before.
     ///
     /// # Errors
     /// A file that cannot be used, with the line that is wrong. Then all holds that held before, of the other file too.
     ///
     /// Cancel safety: when the future is dropped the files may be taken or not, both or neither.
     pub async fn reload_access(&self) -> Result<(), FileError> {
-        let access = Arc::clone(&self.core.access);
-        let reading = tokio::task::spawn_blocking(move || access.reload());
+        let core = Arc::clone(&self.core);
+        let reading = tokio::task::spawn_blocking(move || {
+            core.access.reload()?;
+            core.review_all();
+            Ok(())
+        });
         // It ends with the runtime, or with a panic that has been printed.
         reading.await.unwrap_or_else(|error| {
             let (path, error) = (PathBuf::new(), error.into());

@@ -213,6 +213,11 @@ impl Connection {
                     state.disconnected(now, self.id, client, will, session_expiry_interval);
                 });
             }
+            ServerEvent::Doubts => {
+                if let Some(client) = self.client.get() {
+                    self.core.with(|state, _| state.review(client.session));
+                }
+            }
             // Deliveries have no ticket, because nobody here waits for them.
             _ => {}
         }
@@ -362,16 +367,19 @@ impl Connection {
             options.qos = options.qos.min(maximum);
             (filter, options)
         };
-        let asked = Subscribing {
+        let mut asked = Subscribing {
             handle: self.handle.clone(),
             session: client.session,
             packet_id: subscribe.packet_id,
             filters: subscribe.filters.iter().map(up_to).collect(),
+            allowed: Vec::new(),
             identifier: subscribe.properties.subscription_identifier(),
         };
         self.change(
             |state, _| {
-                state.keep_subscriptions(asked.session, &asked.filters, asked.identifier);
+                // Asked once, so that what is granted is what is stored.
+                asked.allowed = state.may_subscribe(asked.session, &asked.filters);
+                state.keep_subscriptions(asked.session, asked.allowed(), asked.identifier);
                 asked
             },
             |state, now, asked, stored| asked.grant(state, now, stored),
@@ -444,14 +452,32 @@ struct Subscribing {
     session: SessionKey,
     packet_id: PacketId,
     filters: Vec<(TopicFilter, SubscriptionOptions)>,
+    /// Which of these the client may subscribe to.
+    allowed: Vec<bool>,
     identifier: Option<SubscriptionId>,
 }
 
 impl Subscribing {
+    /// Those of the filters that the client may subscribe to.
+    fn allowed(&self) -> impl Iterator<Item = &(TopicFilter, SubscriptionOptions)> {
+        let each = self.filters.iter().zip(&self.allowed);
+        each.filter_map(|(filter, is_allowed)| is_allowed.then_some(filter))
+    }
+
     /// Subscribes, unless that could not be stored, and says so.
     fn grant(self, state: &mut State, now: Instant, stored: Result<(), StoreError>) {
         let granted = match stored {
-            Ok(()) => state.subscribe(self.session, &self.filters, self.identifier),
+            Ok(()) => {
+                let each = self.filters.iter().zip(&self.allowed);
+                let one = |(filter, is_allowed): (_, &bool)| {
+                    if *is_allowed {
+                        state.subscribe(self.session, filter, self.identifier)
+                    } else {
+                        (ReasonCode::NotAuthorized, RetainedWanted::No)
+                    }
+                };
+                each.map(one).collect()
+            }
             Err(error) => vec![(reason_of(&error), RetainedWanted::No); self.filters.len()],
         };
         // [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1] One code for each filter, in their order.

@@ -211,6 +211,9 @@ impl State {
         let standing = will.and_then(standing_of);
         self.connections.promote(connection);
         if let Some(session) = resumed {
+            let user = asking.user.clone();
+            let entry = self.sessions.get(session);
+            let is_another = entry.is_some_and(|entry| entry.user != user);
             let accept = Accept {
                 session: self.take_over(session, asking, granted),
                 properties,
@@ -219,7 +222,12 @@ impl State {
                 entry.standing = standing;
             }
             handle.with(|server, now| server.accept(now, accept));
-            let user = asking.user.clone();
+            if is_another {
+                self.doubt(session);
+            } else {
+                // What the connection before this one was told to ask about.
+                self.review(session);
+            }
             return Ok((Client { session, id, user }, None));
         }
         if let Some(key) = old {

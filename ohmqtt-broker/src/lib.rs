@@ -55,6 +55,7 @@ mod identifier;
 mod limits;
 mod listener;
 mod retained;
+mod review;
 mod routing;
 mod session;
 mod store;

@@ -205,32 +205,42 @@ impl State {
         way
     }
 
-    /// Subscribes a session to each of these filters and gives the reason code of each.
+    /// Which of these filters the session's client may subscribe to.
+    pub(crate) fn may_subscribe(
+        &self,
+        key: SessionKey,
+        filters: &[(TopicFilter, SubscriptionOptions)],
+    ) -> Vec<bool> {
+        let entry = self.sessions.get(key);
+        let may = |(filter, options): &(TopicFilter, SubscriptionOptions)| {
+            entry.is_some_and(|entry| entry.may_subscribe(&self.access, filter, options.qos))
+        };
+        filters.iter().map(may).collect()
+    }
+
+    /// Subscribes a session to a filter that its client may subscribe to, and gives the reason code.
     pub(crate) fn subscribe(
         &mut self,
         key: SessionKey,
-        filters: &[(TopicFilter, SubscriptionOptions)],
+        (filter, options): &(TopicFilter, SubscriptionOptions),
         identifier: Option<SubscriptionId>,
-    ) -> Vec<(ReasonCode, RetainedWanted)> {
-        let one = |(filter, options): &(TopicFilter, SubscriptionOptions)| match self.subscribe_one(
-            key,
-            filter,
-            Subscription {
-                options: *options,
-                identifier,
-            },
-        ) {
-            Ok(is_new) => (granted(options.qos), wanted(filter, *options, is_new)),
-            Err(reason) => (reason, RetainedWanted::No),
+    ) -> (ReasonCode, RetainedWanted) {
+        let options = *options;
+        let subscription = Subscription {
+            options,
+            identifier,
         };
-        filters.iter().map(one).collect()
+        match self.subscribe_one(key, filter, subscription) {
+            Ok(is_new) => (granted(options.qos), wanted(filter, options, is_new)),
+            Err(reason) => (reason, RetainedWanted::No),
+        }
     }
 
     /// Asks the store to keep those of these subscriptions that can be granted.
-    pub(crate) fn keep_subscriptions(
+    pub(crate) fn keep_subscriptions<'a>(
         &mut self,
         key: SessionKey,
-        filters: &[(TopicFilter, SubscriptionOptions)],
+        filters: impl IntoIterator<Item = &'a (TopicFilter, SubscriptionOptions)>,
         identifier: Option<SubscriptionId>,
     ) {
         let Some(entry) = self.sessions.get(key) else {
@@ -241,9 +251,7 @@ impl State {
         };
         self.unsaved.touch(key, entry);
         for (filter, options) in filters {
-            if entry.takes(filter, &self.limits).is_ok()
-                && entry.may_subscribe(&self.access, filter, options.qos)
-            {
+            if entry.takes(filter, &self.limits).is_ok() {
                 let options = *options;
                 let subscription = Subscription {
                     options,
@@ -280,9 +288,6 @@ impl State {
             .sessions
             .get_mut(key)
             .ok_or(ReasonCode::UnspecifiedError)?;
-        if !entry.may_subscribe(&self.access, filter, subscription.options.qos) {
-            return Err(ReasonCode::NotAuthorized);
-        }
         let taken = entry.takes(filter, &self.limits);
         if taken == Err(ReasonCode::QuotaExceeded) && entry.link.is_some() {
             // It was to be granted when the store was asked for it; others came first.

@@ -81,7 +81,9 @@ pub enum Action<'a> {
         /// At most.
         qos: Qos,
     },
-    /// To get a message that a subscription of its matches. It does not get it, as if there was no such subscription.
+    /// To get a message that a subscription of its matches. It does not get it, as if there was no such subscription. Asked when the
+    /// message comes, and of what waits for a client again: after [`Broker::reload_access`](crate::Broker::reload_access), when a broker
+    /// starts with what another has stored, and when somebody with a name takes the session of nobody in particular.
     Deliver {
         /// On this topic.
         topic: &'a str,

@@ -16,7 +16,7 @@ mod scram;
 mod settings;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ohmqtt_codec::{Connect, MqttString, ReasonCode};
 use ohmqtt_transport::{Peer, PeerAddress};
@@ -45,6 +45,8 @@ pub(crate) struct Access {
     pub(crate) methods: Vec<Arc<dyn EnhancedAuthenticate>>,
     pub(crate) authorize: Option<Arc<dyn Authorize>>,
     pub(crate) files: Vec<Arc<dyn Reload>>,
+    /// The files are being read again. One after the other, so that nobody puts what it read earlier in the place of what is newer.
+    pub(crate) reloading: Mutex<()>,
 }
 
 /// How it is found out who a client is.
@@ -117,6 +119,10 @@ impl Access {
 
     /// Reads all files again, and takes what they say once all are read without a fault. Blocks the thread for the disk.
     pub(crate) fn reload(&self) -> Result<(), FileError> {
+        let _one = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let read: Result<Vec<_>, _> = self.files.iter().map(|file| file.read()).collect();
         for apply in read? {
             apply();

@@ -224,6 +224,8 @@ impl Reading<'_> {
                 state.tree.subscribe(filter, key, *subscription);
             }
             state.touch(key);
+            // Rights may have changed while nobody was here.
+            state.doubt(key);
         });
         Ok(())
     }

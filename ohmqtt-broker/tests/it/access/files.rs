@@ -166,6 +166,44 @@ async fn files_that_are_read_again_count_from_then_on_and_not_with_an_error() {
     check(&broker, login("d", "bob", "builder"), ReasonCode::Success).await;
 }
 
+/// Passwords that cost much are looked at beside the runtime: here it has one thread.
+#[tokio::test]
+async fn a_flood_of_wrong_passwords_does_not_hold_up_who_is_connected() {
+    const FLOOD: usize = 8;
+    let files = Files::new();
+    let hash = ALICE.trim_end().rsplit('$').next().unwrap();
+    files.write(
+        "passwords",
+        &format!("{ALICE}eve:$7$300000$c2FsdHNhbHQ=${hash}\n"),
+    );
+    let broker = files.broker().await.unwrap();
+    let mut client = alice(&broker, "c").await;
+    let mut flood = tokio::task::JoinSet::new();
+    for n in 0..FLOOD {
+        let mut attempt = Client::open(&broker).await;
+        let connect = login(&format!("eve{n}"), "eve", "guess");
+        flood.spawn(async move { attempt.say_connect(connect).await.reason });
+    }
+    let round_trips = async {
+        for _ in 0..3 {
+            let reason = client.publish("news/alice", "x", Qos::AtLeastOnce).await;
+            assert_eq!(reason, ReasonCode::NoMatchingSubscribers);
+        }
+    };
+    let refused = async {
+        while let Some(reason) = flood.join_next().await {
+            assert_eq!(reason.unwrap(), ReasonCode::BadUserNameOrPassword);
+        }
+    };
+    tokio::pin!(refused);
+    tokio::select! {
+        biased;
+        () = &mut refused => panic!("the client that is connected had to wait for all of them"),
+        () = round_trips => {}
+    }
+    refused.await;
+}
+
 #[tokio::test]
 async fn a_broker_does_not_start_with_a_file_that_is_wrong() {
     let check = async |name: &str, text: Option<&str>, want: &str| {

@@ -8,6 +8,7 @@ mod rights;
 #[cfg(feature = "scram")]
 mod scram;
 mod who;
+mod withdrawn;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
