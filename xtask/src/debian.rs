@@ -48,6 +48,21 @@ pub(crate) fn provide(need: &Need) -> Result {
     provide_packages(need.packages, || missing(need))
 }
 
+/// Sees to it that there is a Python that makes virtual environments.
+///
+/// # Errors
+/// As [`provide`].
+pub(crate) fn provide_python() -> Result {
+    provide_packages("python3 python3-venv", || {
+        let mut python = program("python3");
+        if succeeds(python.args(["-c", "import ensurepip, venv"])) {
+            Vec::new()
+        } else {
+            vec!["python3 with venv"]
+        }
+    })
+}
+
 /// Sees to it that `still_missing` names nothing, by installing `packages` if it does.
 ///
 /// # Errors

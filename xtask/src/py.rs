@@ -8,6 +8,7 @@ use std::process::Command;
 
 use lexopt::Parser;
 
+use crate::debian;
 use crate::error::{Error, Result, no_more};
 use crate::project::{self, program, root, succeeds, target};
 
@@ -38,6 +39,9 @@ impl Venv {
         let is_whole = fs::read_to_string(&installed).is_ok_and(|text| text == wanted);
         if is_whole && succeeds(venv.program("python").arg("--version")) {
             return Ok(venv);
+        }
+        if cfg!(unix) {
+            debian::provide_python()?;
         }
         project::run(
             program(python())

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::debian::{self, Need};
 use crate::error::{Error, Result, failed};
-use crate::project::{program, root, run, succeeds, target};
+use crate::project::{program, root, run, target};
 
 const NODE: Need = Need {
     programs: &["node", NPM],
@@ -83,15 +83,7 @@ pub(super) struct Python(pub(super) PathBuf);
 
 impl Python {
     pub(super) fn provide() -> Result<Self> {
-        debian::provide_packages("python3 python3-venv", || {
-            let mut python = program("python3");
-            let is_there = succeeds(python.args(["-c", "import ensurepip, venv"]));
-            if is_there {
-                Vec::new()
-            } else {
-                vec!["python3 with venv"]
-            }
-        })?;
+        debian::provide_python()?;
         let folder = target().join("interop/python");
         let python = folder.join(IN_VENV);
         let lock = root().join("interop/python/requirements.txt");
