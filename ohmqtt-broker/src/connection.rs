@@ -106,6 +106,7 @@ async fn serve(connection: Connection, accepted: Accepted, timeout: Duration) {
     let mut driver = Driver::with_store_later(handle, link, limits, on_event);
     driver.wait_for_room(owed);
     driver.bound_packets(packet_size);
+    driver.count_packets(Arc::clone(&traffic.packets));
     let mut running = Running { driver, place };
     let address = accepted.address;
     match tokio::time::timeout(timeout, accepted.handshake).await {

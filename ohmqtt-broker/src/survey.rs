@@ -41,6 +41,10 @@ pub struct Metrics {
     pub bytes_received: u64,
     /// Bytes written to them.
     pub bytes_sent: u64,
+    /// Packets of all types read from clients.
+    pub packets_received: u64,
+    /// Packets of all types written for them.
+    pub packets_sent: u64,
     /// Messages queued for all sessions, in flight or waiting.
     pub queued: usize,
     /// The same in bytes; a payload counts in each queue.
@@ -169,6 +173,7 @@ impl State {
         let survey = &self.survey;
         let (retained, retained_bytes) = self.retained.held();
         let (bytes_received, bytes_sent) = survey.traffic.bytes();
+        let (packets_received, packets_sent) = survey.traffic.packets.counted();
         Metrics {
             uptime: now.since(survey.started),
             connected: self.connections.clients(),
@@ -181,6 +186,8 @@ impl State {
             expired: survey.found.expired,
             bytes_received,
             bytes_sent,
+            packets_received,
+            packets_sent,
             queued: survey.queued,
             queued_bytes: survey.queued_bytes,
             retained,

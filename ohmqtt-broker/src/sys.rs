@@ -78,7 +78,7 @@ impl State {
 }
 
 /// The topics below `$SYS/broker`, each with its value.
-fn figures(metrics: &Metrics) -> [(&'static str, String); 17] {
+fn figures(metrics: &Metrics) -> [(&'static str, String); 19] {
     let absent = metrics.sessions.saturating_sub(metrics.connected);
     [
         (
@@ -91,6 +91,8 @@ fn figures(metrics: &Metrics) -> [(&'static str, String); 17] {
         ("clients/maximum", metrics.most_connected.to_string()),
         ("clients/total", metrics.sessions.to_string()),
         ("subscriptions/count", metrics.subscriptions.to_string()),
+        ("messages/received", metrics.packets_received.to_string()),
+        ("messages/sent", metrics.packets_sent.to_string()),
         ("publish/messages/received", metrics.published.to_string()),
         ("publish/messages/sent", metrics.delivered.to_string()),
         ("publish/messages/dropped", metrics.dropped.to_string()),

@@ -1,4 +1,4 @@
-//! Counting what goes over the streams of clients. What the bytes mean is nothing to it.
+//! Counting what goes over the streams of clients. What the bytes mean is nothing to it: packets are counted by the drivers.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use ohmqtt_driver::PacketCounts;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The bytes of all connections so far, those below TLS and WebSocket aside.
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) struct Traffic {
     received: AtomicU64,
     sent: AtomicU64,
+    pub(crate) packets: Arc<PacketCounts>,
 }
 
 impl Traffic {

@@ -16,7 +16,7 @@ use ohmqtt_transport::Transport;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::timer::Timer;
-use crate::{Handle, StoreLink};
+use crate::{Handle, PacketCounts, StoreLink};
 
 /// So much may be encoded and not written; beyond it no packets are polled. Bytes are still read, lest two of us wait for each other:
 /// a session that owes its peer too many answers says so by not being ready.
@@ -45,6 +45,7 @@ pub struct Driver<S: Session, F> {
     deaf: bool,
     /// The largest packet that is read, in bytes.
     packet_size: Arc<AtomicU32>,
+    counts: Arc<PacketCounts>,
     on_event: F,
     events: Vec<S::Event>,
     read: BytesMut,
@@ -97,6 +98,7 @@ where
             owed: Arc::default(),
             deaf: false,
             packet_size: Arc::new(limits.max_packet_size.into()),
+            counts: Arc::default(),
             on_event,
             events: Vec::new(),
             read: BytesMut::new(),
@@ -121,6 +123,11 @@ where
     /// follows one whose event may change it.
     pub fn bound_packets(&mut self, size: Arc<AtomicU32>) {
         self.packet_size = size;
+    }
+
+    /// From now on packets are counted there, beside those of others.
+    pub fn count_packets(&mut self, counts: Arc<PacketCounts>) {
+        self.counts = counts;
     }
 
     /// Runs the session over this stream until the stream ends or the session asks for its end. The error is that of the stream, if it
@@ -289,15 +296,19 @@ where
         let session = &mut inner.session;
         let listens = connected && (!is_full || session.is_ending());
         if connected {
-            self.said_goodbye |= poll_packets(session, now, &mut self.write);
+            self.said_goodbye |= poll_packets(session, now, &mut self.write, &self.counts);
         }
         let limits = Limits::new(self.packet_size.load(Ordering::Relaxed));
         let mut budget = PACKETS_PER_LOCK;
         let mut reads = self.read.is_empty();
+        let mut received = 0;
         while listens && budget > 0 && session.is_ready() && !reads {
             budget -= 1;
             match decode(&mut self.read, &limits) {
-                Ok(Some(packet)) => session.handle_packet(now, packet),
+                Ok(Some(packet)) => {
+                    received += 1;
+                    session.handle_packet(now, packet);
+                }
                 Ok(None) => reads = true,
                 Err(error) => {
                     tracing::debug!(%error, "malformed packet");
@@ -307,6 +318,7 @@ where
             }
             reads |= self.read.is_empty();
         }
+        self.counts.note_received(received);
         // Behind what was read, and not before that was looked for: who was not listened to was not silent.
         let was_deaf = std::mem::replace(&mut self.deaf, connected && !listens);
         if !was_deaf
@@ -323,7 +335,7 @@ where
         // What the caller says to an event goes out before what the session goes on with: subscriptions of a new session before
         // messages that have waited for it.
         if connected && self.events.is_empty() {
-            self.said_goodbye |= poll_packets(session, now, &mut self.write);
+            self.said_goodbye |= poll_packets(session, now, &mut self.write, &self.counts);
             while let Some(event) = session.poll_event() {
                 self.events.push(event);
             }
@@ -414,21 +426,27 @@ where
 }
 
 /// Encodes what the session has to say, as long as there is room. True when these were last words.
-fn poll_packets<S: Session>(session: &mut S, now: Instant, write: &mut EncodeBuf) -> bool {
+fn poll_packets<S: Session>(
+    session: &mut S,
+    now: Instant,
+    write: &mut EncodeBuf,
+    counts: &PacketCounts,
+) -> bool {
     let is_ending = session.is_ending();
-    let mut any = false;
+    let mut sent = 0;
     // The last packets come out in any case: from then on the end has its deadline.
     while (write.len() < WRITE_HIGH || is_ending)
         && let Some(packet) = session.poll_packet(now)
     {
-        any = true;
+        sent += 1;
         tracing::trace!(packet = %packet.packet_type(), "send");
         if let Err(error) = packet.encode(write) {
             // The session measures what it accepts, so this is no peer's doing and no user's.
             tracing::error!(%error, packet = %packet.packet_type(), "a packet could not be encoded and is dropped");
         }
     }
-    is_ending && any
+    counts.note_sent(sent);
+    is_ending && sent > 0
 }
 
 /// Ends a stream in order. If `waits`, what was written arrives, and the other side's end is awaited for a while, because to drop a

@@ -4,6 +4,7 @@
 
 mod cell;
 mod clock;
+mod counts;
 mod driver;
 mod handle;
 mod store_link;
@@ -11,6 +12,7 @@ mod timer;
 
 pub use cell::{Cell, Until};
 pub use clock::Clock;
+pub use counts::PacketCounts;
 pub use driver::Driver;
 pub use handle::Handle;
 pub use store_link::{Gathered, Health, Held, StoreLink, StoreLinks};

@@ -23,6 +23,7 @@ mod shared;
 mod stored_once;
 mod storing;
 mod subscriptions;
+mod sys_counts;
 #[cfg(all(unix, feature = "quic", feature = "unix", feature = "ws"))]
 mod transports;
 mod violations;
