@@ -15,6 +15,7 @@ use crate::access::{Access, Action, User};
 use crate::connections::{ConnectionId, Connections};
 use crate::identifier::Identifiers;
 use crate::limits::Limits;
+use crate::redelivery::{HandedOn, Leaving};
 use crate::retained::Retained;
 use crate::session::{Entry, SessionKey, Sessions};
 use crate::store::Unsaved;
@@ -50,6 +51,9 @@ pub(crate) struct State {
     /// Where sessions and retained messages are kept, if anywhere.
     pub(crate) store: Option<StoreLinks>,
     pub(crate) unsaved: Unsaved,
+    /// Sessions that have ended and are still to be read for what they leave to others.
+    pub(crate) leaving: Leaving,
+    pub(crate) handed_on: HandedOn,
     pub(crate) survey: Survey,
     pub(crate) sys: Sys,
     identifiers: Identifiers,
@@ -105,6 +109,8 @@ impl Core {
                 matches: Matches::default(),
                 store,
                 unsaved: Unsaved::default(),
+                leaving: Leaving::default(),
+                handed_on: HandedOn::default(),
                 survey: Survey::new(clock.now(), Arc::clone(&traffic)),
                 sys: Sys::new(clock.now(), limits.sys_interval),
                 identifiers: Identifiers::new(),
@@ -260,6 +266,10 @@ impl State {
 
     /// Accepts a client whose session has begun, or refuses it if that could not be stored. Another connection may have come meanwhile.
     pub(crate) fn accept(&mut self, begun: Begun, stored: Result<(), StoreError>) {
+        let client_id = begun.client.id.clone();
+        let Some(begun) = self.leaving.hold(&client_id, begun) else {
+            return;
+        };
         let key = begun.client.session;
         let Some(entry) = self.sessions.get_mut(key) else {
             return;
@@ -485,7 +495,7 @@ impl State {
             .min()
     }
 
-    /// Ends a session: its subscriptions go, its queue goes, its connection ends if there is one, its will is published.
+    /// Ends a session: its subscriptions go, its queue goes, but for what others of a group get, its connection ends if there is one, its will is published.
     pub(crate) fn end_session(&mut self, now: Instant, key: SessionKey) {
         let Some(entry) = self.sessions.remove(key) else {
             return;
@@ -500,18 +510,17 @@ impl State {
             will,
             ..
         } = entry;
-        if is_stored {
-            self.unsaved.end(&client_id);
-        }
-        self.survey.note_end(handle.read(ServerSession::counters));
         for filter in &filters {
             self.tree.unsubscribe(filter, key);
         }
+        // [MQTT-3.1.4-3] A client that is there is told. Its will comes when its connection has ended.
+        let mut flows = handle.with(|old, _| old.take_flows(ReasonCode::SessionTakenOver));
         if let Some(connection) = connection {
-            // [MQTT-3.1.4-3] The client that was there is told. Its will comes when its connection has ended.
-            drop(handle.with(|old, _| old.take_flows(ReasonCode::SessionTakenOver)));
             self.connections.demote(connection);
         }
+        let given = flows.give_back(now);
+        self.survey.note_end(flows.counters());
+        self.hand_on(now, &client_id, is_stored, given);
         // [MQTT-3.1.2-8] A will that was delayed is published when the session ends.
         if let Some((_, will)) = will {
             self.publish_will(now, &client_id, &user, &will);

@@ -54,6 +54,7 @@ mod faults;
 mod identifier;
 mod limits;
 mod listener;
+mod redelivery;
 mod retained;
 mod review;
 mod routing;

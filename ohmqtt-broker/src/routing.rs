@@ -122,7 +122,7 @@ impl State {
     }
 
     /// What becomes of messages for sessions that do not keep up.
-    fn pressure(&mut self, now: Instant) -> Pressure {
+    pub(crate) fn pressure(&mut self, now: Instant) -> Pressure {
         if self.survey.is_to_be_measured(now, self.limits.queued_bytes) {
             self.survey_sessions(now);
         }
@@ -192,7 +192,6 @@ impl State {
         for id in &self.matches.groups {
             if let Some(group) = self.tree.group(*id) {
                 // [MQTT-3.3.4-5] A copy of its own, with the identifier of this subscription.
-                routable.for_client(false);
                 let (taker, delivered) =
                     deliver_to_one(group, &self.sessions, &self.access, message, &mut routable);
                 way = way.max(delivered.into());
@@ -418,9 +417,9 @@ impl From<Delivered> for Way {
 
 /// Gives a message to the next member of a group that takes it: one that is connected, else, above QoS 0, one that is not.
 ///
-// [MQTT-4.8.2-4] [MQTT-4.8.2-5] [MQTT-4.8.2-6] From here on it is that session's alone, whatever becomes of it.
+// [MQTT-4.8.2-4] [MQTT-4.8.2-6] From here on it is that session's alone, until that ends.
 // [MQTT-4.8.2-3] The session keeps to the QoS that was granted.
-fn deliver_to_one<'a>(
+pub(crate) fn deliver_to_one<'a>(
     group: &mut Group,
     sessions: &'a Sessions,
     access: &Access,
@@ -441,7 +440,7 @@ fn deliver_to_one<'a>(
             if !takes || !entry.may_get(access, &published.topic) {
                 continue;
             }
-            match entry.deliver(&[subscription], message) {
+            match entry.deliver(&[subscription], message.for_group(&group.filter)) {
                 Delivered::Yes => {
                     group.next = at + 1;
                     return (Some((key, entry)), Delivered::Yes);

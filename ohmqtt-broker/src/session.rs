@@ -1,6 +1,7 @@
 //! What the broker keeps of each client's session beside its flows: where it is reached, what it subscribed to, and when it ends.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,7 @@ const OPTIONS: PublishOptions = PublishOptions {
     ticket: Ticket::NONE,
     deadline: None,
     keep_offline: false,
+    via: None,
 };
 
 /// The name of one session, from the CONNECT that began it to its end. A client that starts anew gets another.
@@ -79,6 +81,8 @@ pub(crate) struct Entry {
 pub(crate) struct Routable<'a> {
     message: &'a Message,
     routed: Routed,
+    /// The shared subscription it goes by.
+    via: Option<Arc<TopicFilter>>,
     pressure: Pressure,
     /// Its bytes are slices of a larger buffer.
     borrowed: bool,
@@ -184,6 +188,7 @@ impl<'a> Routable<'a> {
         Self {
             message,
             routed,
+            via: None,
             pressure: Pressure::default(),
             borrowed,
             detached: None,
@@ -195,6 +200,7 @@ impl<'a> Routable<'a> {
         Self {
             message,
             routed,
+            via: None,
             pressure: Pressure::default(),
             borrowed: false,
             detached: None,
@@ -210,6 +216,13 @@ impl<'a> Routable<'a> {
     /// The same message to the client that published it, or to another one.
     pub(crate) fn for_client(&mut self, own: bool) -> &mut Self {
         self.routed = if own { Routed::Own } else { Routed::Published };
+        self
+    }
+
+    /// The same message to one of a group.
+    pub(crate) fn for_group(&mut self, filter: &Arc<TopicFilter>) -> &mut Self {
+        self.routed = Routed::Published;
+        self.via = Some(Arc::clone(filter));
         self
     }
 
@@ -302,6 +315,10 @@ impl Entry {
     ) -> Delivered {
         self.handle.with(|session, now| {
             let (routed, pressure) = (message.routed, message.pressure);
+            let options = PublishOptions {
+                via: message.via.clone(),
+                ..OPTIONS
+            };
             let waits = self.connection.is_none() || session.queued().0 >= QUEUED;
             if waits && pressure.is_full {
                 return Delivered::No;
@@ -313,7 +330,7 @@ impl Entry {
             } else {
                 message.message
             };
-            let result = session.deliver(now, given, subscriptions, routed, OPTIONS);
+            let result = session.deliver(now, given, subscriptions, routed, options);
             if self.connection.is_none() {
                 // No driver asks for these, and they would gather.
                 while session.poll_event().is_some() {}

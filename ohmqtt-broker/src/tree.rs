@@ -1,7 +1,9 @@
 //! The topic tree: which sessions a message on a topic is for, and which groups. How filters are matched is `FilterTree`'s.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use ohmqtt_codec::{TopicFilter, TopicName};
 use ohmqtt_session::Subscription;
 use ohmqtt_topics::{FilterTree, NodeId, Vacant, Ways};
@@ -23,7 +25,8 @@ struct Subscribers {
 /// The members of a shared subscription: each message is for one of them.
 #[derive(Debug)]
 pub(crate) struct Group {
-    name: Box<str>,
+    /// With its name. What is given to a member keeps it, so that it can be found again.
+    pub(crate) filter: Arc<TopicFilter>,
     pub(crate) members: Vec<(SessionKey, Subscription)>,
     /// Whose turn it is.
     pub(crate) next: usize,
@@ -40,6 +43,12 @@ pub(crate) struct Matches {
     pub(crate) each: Vec<(SessionKey, Subscription)>,
     pub(crate) groups: Vec<GroupId>,
     ways: Ways,
+}
+
+impl Group {
+    fn is(&self, name: &str) -> bool {
+        self.filter.share_name() == Some(name)
+    }
 }
 
 impl Vacant for Subscribers {
@@ -71,10 +80,12 @@ impl Tree {
             return;
         };
         let groups = &mut subscribers.groups;
-        let at = groups.iter().position(|group| *group.name == *name);
+        let at = groups.iter().position(|group| group.is(name));
         let at = at.unwrap_or_else(|| {
+            // What is kept is copied out of the buffer it was read into.
+            let kept = TopicFilter::try_from(Bytes::copy_from_slice(filter.as_bytes()));
             groups.push(Group {
-                name: name.into(),
+                filter: Arc::new(kept.unwrap_or_else(|_| filter.clone())),
                 members: Vec::new(),
                 next: 0,
             });
@@ -95,7 +106,7 @@ impl Tree {
                 return;
             };
             for group in &mut subscribers.groups {
-                if *group.name == *name {
+                if group.is(name) {
                     group.members.retain(|(key, _)| *key != session);
                 }
             }
@@ -113,6 +124,13 @@ impl Tree {
             groups.extend((0..subscribers.groups.len()).map(|index| GroupId(at, index)));
         });
         each.sort_unstable_by_key(|(session, _)| *session);
+    }
+
+    /// The group with this filter, if it has members.
+    pub(crate) fn group_of(&mut self, filter: &TopicFilter) -> Option<&mut Group> {
+        let name = filter.share_name()?;
+        let groups = &mut self.filters.get_mut(filter)?.groups;
+        groups.iter_mut().find(|group| group.is(name))
     }
 
     /// A group that was found.

@@ -117,7 +117,7 @@ impl Core {
         }
         self.with_session(|session, now| {
             while let Some((message, options)) = rest.pop_front() {
-                let publication = self.put(session, now, message, options);
+                let publication = self.put(session, now, message, options.clone());
                 taken.push(publication.map_err(|error| (error, options))?);
             }
             Ok(())
@@ -190,7 +190,7 @@ impl Core {
         message: Message,
         options: PublishOptions,
     ) -> Result<Publication, PublishError> {
-        let attempt = |message| match self.try_publish(message, options) {
+        let attempt = |message| match self.try_publish(message, options.clone()) {
             Err(PublishError::Full(rejected)) => ControlFlow::Continue(rejected.message),
             other => ControlFlow::Break(other),
         };

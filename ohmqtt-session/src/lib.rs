@@ -90,8 +90,8 @@ pub use client::{ClientConfig, ClientEvent, ClientSession, SubscribeError};
 pub use connection::PeerLimits;
 pub use error::{DisconnectCause, ProtocolError};
 pub use flows::{
-    Flows, OutboxConfig, OutboxCounters, OutboxLimits, Overflow, PublishError, Receipt, Rejected,
-    SessionLoss, Window,
+    Flows, GivenBack, OutboxConfig, OutboxCounters, OutboxLimits, Overflow, PublishError, Receipt,
+    Rejected, SessionLoss, Unfinished, Window,
 };
 pub use message::{LostMessage, Message, PublishOptions, Ticket};
 pub use record::{Backlog, Key, Load, Loaded, Lsn, Record, StoreOp};

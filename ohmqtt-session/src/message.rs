@@ -1,10 +1,13 @@
 //! An application message on its way out or in, without what belongs to one connection: no Packet Identifier, no alias, no DUP.
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{Delivery, PacketId, Publish, PublishProperties, PublishTopic, Qos, TopicName};
+use ohmqtt_codec::{
+    Delivery, PacketId, Publish, PublishProperties, PublishTopic, Qos, TopicFilter, TopicName,
+};
 
 use crate::Instant;
 use crate::aliases::AliasPolicy;
@@ -73,6 +76,16 @@ impl Message {
     }
 }
 
+/// Takes the time since then off the Message Expiry Interval.
+pub(crate) fn shorten_expiry(properties: &mut PublishProperties, now: Instant, since: Instant) {
+    if let Some(interval) = properties.message_expiry_interval() {
+        let waited = u32::try_from(now.since(since).as_secs()).unwrap_or(u32::MAX);
+        if waited > 0 {
+            properties.set_message_expiry_interval(interval.saturating_sub(waited).max(1));
+        }
+    }
+}
+
 /// The payload is shown by its length: logs are no place for it.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,7 +122,7 @@ impl Ticket {
 }
 
 /// How one message is to be handled on its way out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishOptions {
     /// What the events about this message carry.
     pub ticket: Ticket,
@@ -119,6 +132,9 @@ pub struct PublishOptions {
     pub alias: AliasPolicy,
     /// Keep a QoS 0 message for the next connection when there is none now. Messages of higher QoS are always kept.
     pub keep_offline: bool,
+    /// At a server: the shared subscription the message comes by. Should the session end first, it is [given
+    /// back](crate::Flows::give_back) under this name.
+    pub via: Option<Arc<TopicFilter>>,
 }
 
 /// A message the session has accepted and not finished.
@@ -137,6 +153,7 @@ pub(crate) struct Outgoing {
     pub(crate) first: crate::Lsn,
     /// The identifier in its record, when it has one.
     pub(crate) packet_id: Option<PacketId>,
+    pub(crate) via: Option<Arc<TopicFilter>>,
     pub(crate) message: Message,
 }
 
@@ -156,14 +173,7 @@ impl Outgoing {
         };
         let mut publish = self.message.to_publish(delivery);
         // [MQTT-3.3.2-6] The interval sent is the interval received less the time waited.
-        if let Some(interval) = publish.properties.message_expiry_interval() {
-            let waited = u32::try_from(now.since(self.accepted).as_secs()).unwrap_or(u32::MAX);
-            if waited > 0 {
-                publish
-                    .properties
-                    .set_message_expiry_interval(interval.saturating_sub(waited).max(1));
-            }
-        }
+        shorten_expiry(&mut publish.properties, now, self.accepted);
         publish
     }
 

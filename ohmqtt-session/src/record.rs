@@ -3,8 +3,9 @@
 //! The session knows what a record means; `ohmqtt-store` knows how it looks as bytes. A session emits operations in the order of
 //! their numbers and is told "stored up to n" or "failed up to n"; nothing else is said between the two.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ohmqtt_codec::{PacketId, Qos};
+use ohmqtt_codec::{PacketId, Qos, TopicFilter};
 
 use crate::{Instant, Message};
 
@@ -59,6 +60,8 @@ pub enum Record {
         accepted: Instant,
         /// When the message is to be dropped if it was not sent.
         deadline: Option<Instant>,
+        /// The shared subscription it came by.
+        via: Option<Arc<TopicFilter>>,
         /// The message.
         message: Message,
     },

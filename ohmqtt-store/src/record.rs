@@ -4,6 +4,9 @@
 //! format (1 byte)  envelope (postcard)  PUBLISH at QoS 0 (messages only)
 //! ```
 //!
+//! Format 2 is a message that came by a shared subscription: between envelope and packet stands its filter, behind two bytes of length.
+//! All else is written in format 1.
+//!
 //! The packet carries topic, retain flag, properties and payload, so a new property changes no format. What depends on the
 //! delivery stands in the envelope: QoS, Packet Identifier, times. A change of the envelope is a new format number, and the
 //! formats before it stay readable.
@@ -14,16 +17,21 @@
 //! 0x80  number of the payload (8 bytes)  its length (4 bytes)  the record as above, without the payload at its end
 //! ```
 
-use bytes::BytesMut;
-use ohmqtt_codec::{Delivery, EncodeBuf, Limits, Packet, PacketId, PublishTopic, Qos, decode};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use ohmqtt_codec::{
+    Delivery, EncodeBuf, Limits, Packet, PacketId, PublishTopic, Qos, TopicFilter, decode,
+};
 use ohmqtt_session::{Backlog, Instant, Key, Message, Record, StoreOp};
 use serde::{Deserialize, Serialize};
 
 use crate::key;
 use crate::{Batch, Prefix, StoreError};
 
-/// The format that is written, and the newest that can be read.
 const FORMAT: u8 = 1;
+/// A message with its shared subscription; the newest that can be read.
+const SHARED: u8 = 2;
 
 /// What stands in place of the format where the payload stands elsewhere.
 const ELSEWHERE: u8 = 0x80;
@@ -31,7 +39,7 @@ const ELSEWHERE: u8 = 0x80;
 /// The longest an envelope can be: a tag and four numbers of ten bytes.
 const ENVELOPE_MAX: usize = 48;
 
-/// Format 1. Variants and fields are numbered by their order: it stays as it is.
+/// Formats 1 and 2. Variants and fields are numbered by their order: it stays as it is.
 #[derive(Serialize, Deserialize)]
 enum Envelope {
     Message {
@@ -144,14 +152,17 @@ impl Encoder {
         batch: &mut Batch,
     ) -> Result<(), StoreError> {
         self.packet.clear();
+        let mut shared = None;
         let envelope = match record {
             Record::Message {
                 packet_id,
                 accepted,
                 deadline,
+                via,
                 message,
                 ..
             } => {
+                shared = via.as_deref();
                 Packet::Publish(message.to_publish(Delivery::AtMostOnce))
                     .encode(&mut self.packet)
                     .map_err(|error| StoreError::TooLarge { size: error.size })?;
@@ -179,6 +190,12 @@ impl Encoder {
                 record: key::describe(&prefix.key(record.key())),
                 what: format!("its envelope cannot be written: {error}"),
             })?;
+        let format = if shared.is_some() { SHARED } else { FORMAT };
+        let filter = shared.map_or(&[][..], TopicFilter::as_bytes);
+        // A TopicFilter has at most 65,535 bytes.
+        let len = u16::try_from(filter.len()).unwrap_or(u16::MAX);
+        let len = len.to_be_bytes();
+        let len = shared.map_or(&[][..], |_| &len[..]);
         // The payload is the end of the packet.
         let packet_len: usize = self.packet.slices().map(<[u8]>::len).sum();
         let mut left = packet_len - payload.map_or(0, |payload| payload.len.min(packet_len));
@@ -192,8 +209,10 @@ impl Encoder {
             [prefix.as_bytes(), &key::tail(record.key())],
             [
                 head.as_ref().map_or(&[][..], |head| head),
-                &[FORMAT],
+                &[format],
                 envelope,
+                len,
+                filter,
             ]
             .into_iter()
             .chain(packet),
@@ -216,7 +235,7 @@ pub fn decode_record(key: &[u8], value: &[u8]) -> Result<Record, StoreError> {
         Fault::Format(found) => StoreError::UnknownFormat {
             record: key::describe(key),
             found: found.into(),
-            newest: FORMAT.into(),
+            newest: SHARED.into(),
         },
         Fault::Damaged(what) => StoreError::Damaged {
             record: key::describe(key),
@@ -243,11 +262,15 @@ fn read(key: &[u8], value: &[u8]) -> Result<Record, Fault> {
     if *format == ELSEWHERE {
         return Err("its payload stands elsewhere".into());
     }
-    if !(1..=FORMAT).contains(format) {
+    if !(FORMAT..=SHARED).contains(format) {
         return Err(Fault::Format(*format));
     }
     let (envelope, packet) = postcard::take_from_bytes(rest)
         .map_err(|error| Fault::Damaged(format!("envelope: {error}")))?;
+    let (via, packet) = match *format {
+        SHARED => read_filter(packet)?,
+        _ => (None, packet),
+    };
     let (record, packet) = match (key, envelope) {
         (
             Key::Outgoing(seq),
@@ -264,6 +287,7 @@ fn read(key: &[u8], value: &[u8]) -> Result<Record, Fault> {
                 packet_id: packet_id.map(identifier).transpose()?,
                 accepted: Instant::from_unix_micros(accepted),
                 deadline: deadline.map(Instant::from_unix_micros),
+                via,
                 message: read_message(packet, qos)?,
             };
             (record, &[][..])
@@ -300,6 +324,17 @@ fn read(key: &[u8], value: &[u8]) -> Result<Record, Fault> {
     } else {
         Err("bytes follow the record".into())
     }
+}
+
+/// The filter of a shared subscription, and what stands behind it.
+fn read_filter(bytes: &[u8]) -> Result<(Option<Arc<TopicFilter>>, &[u8]), Fault> {
+    const SHORT: &str = "the filter is cut short";
+    let (len, rest) = bytes.split_first_chunk().ok_or(SHORT)?;
+    let len = usize::from(u16::from_be_bytes(*len));
+    let (filter, rest) = rest.split_at_checked(len).ok_or(SHORT)?;
+    let filter = TopicFilter::try_from(Bytes::copy_from_slice(filter))
+        .map_err(|error| Fault::Damaged(error.to_string()))?;
+    Ok((Some(Arc::new(filter)), rest))
 }
 
 fn read_message(packet: &[u8], qos: Qos) -> Result<Message, Fault> {

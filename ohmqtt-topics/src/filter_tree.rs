@@ -44,6 +44,12 @@ impl<V: Vacant> FilterTree<V> {
         (!value.is_vacant()).then_some(value)
     }
 
+    /// The same, to be changed. One that is left vacant takes room until it is [removed](Self::remove).
+    pub fn get_mut(&mut self, filter: &TopicFilter) -> Option<&mut V> {
+        let at = self.trie.find(filter.filter_bytes())?;
+        self.trie.value_mut(at).filter(|value| !value.is_vacant())
+    }
+
     /// Changes the value at this filter, if there is one, and removes it when it is vacant then.
     pub fn change<R>(
         &mut self,

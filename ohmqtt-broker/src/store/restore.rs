@@ -46,7 +46,8 @@ pub(crate) fn restore(core: &Arc<Core>) -> Result<(), StoreError> {
     let ended = reading.ended;
     core.with(|state, now| {
         for (client_id, user, will) in ended {
-            state.unsaved.end(&client_id);
+            // Others of its groups get what was theirs.
+            state.read_out(now, &client_id, 0..u64::MAX, Vec::new());
             // [MQTT-3.1.2-8] The end of a session is time for its will, whatever its delay.
             if let Some(will) = will {
                 state.publish_will(now, &client_id, &user, &will);

@@ -97,7 +97,12 @@ impl Core {
         let held = links.as_ref().map(StoreLinks::hold);
         let (result, carried) = call(&mut state, now);
         match held {
-            Some(held) => self.hand_over(&held, &mut state, now, carried, then),
+            Some(held) => {
+                self.hand_over(&held, &mut state, now, carried, then);
+                if let Some(links) = &links {
+                    self.read_leaving(&mut state, links);
+                }
+            }
             None => then(&mut state, now, carried, Ok(())),
         }
         let after = state.next_due();
@@ -116,6 +121,7 @@ impl Core {
         carried: C,
         then: impl FnOnce(&mut State, Instant, C, Result<(), StoreError>) + Send + 'static,
     ) {
+        Self::hand_over_handed_on(held, state);
         let mut batch = mem::take(&mut state.unsaved.batch);
         let retained = mem::take(&mut state.unsaved.retained);
         let failed = Arc::new(OnceLock::new());
@@ -181,6 +187,8 @@ impl State {
         {
             ended.push(client_id);
         }
+        // Some of those are still to be read.
+        ended.retain(|client_id| !self.leaving.has(client_id));
         ended.sort_unstable();
         ended.dedup();
         ended
@@ -206,6 +214,10 @@ impl State {
             let Some(entry) = self.sessions.get_mut(key) else {
                 continue;
             };
+            // It is touched again when what was there before is gone.
+            if self.leaving.has(&entry.client_id) {
+                continue;
+            }
             if mem::take(&mut entry.is_unsaved) {
                 entry.save(batch);
                 saving.push(key);

@@ -20,6 +20,7 @@ mod qos;
 mod retained;
 mod sessions;
 mod shared;
+mod shared_redelivery;
 mod stored_once;
 mod storing;
 mod subscriptions;

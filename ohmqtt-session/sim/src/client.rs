@@ -259,6 +259,7 @@ impl World {
                 AliasPolicy::Never
             },
             keep_offline: rng.bool(),
+            via: None,
         };
         trace.line(|| format!("{side} publishes #{n} {qos:?} '{topic}' {padding} {options:?}"));
         ledger.submit(qos, topic, ticketed);

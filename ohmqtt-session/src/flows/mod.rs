@@ -1,6 +1,7 @@
 //! What survives a connection: Packet Identifiers, messages on their way out, identifiers of messages on their way in, and the
 //! operations the store has not confirmed. A server moves it from an old connection to a new one (take-over, resume).
 
+mod given_back;
 mod ids;
 mod opening;
 mod outbox;
@@ -10,6 +11,7 @@ mod sender;
 use alloc::collections::{BTreeMap, VecDeque};
 use ohmqtt_codec::{AckProperties, Packet, Qos, ReasonCode};
 
+pub use self::given_back::{GivenBack, Unfinished};
 use self::opening::Opening;
 pub use self::outbox::{OutboxConfig, OutboxCounters, OutboxLimits, Overflow, Window};
 pub(crate) use self::receiver::{Arrival, Excess, Outlets, Quota, Receiver};

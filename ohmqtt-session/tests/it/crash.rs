@@ -78,6 +78,7 @@ fn a_message_whose_identifier_was_not_stored_was_not_sent_and_neither_were_those
                 packet_id: (n != 1).then(|| id(u16::try_from(n).unwrap() + 10)),
                 accepted: START,
                 deadline: None,
+                via: None,
                 message: message(QOS1, &n.to_string()),
             };
             script.store.kept.insert(record.key(), record);
@@ -105,6 +106,7 @@ fn of_two_messages_with_one_identifier_the_earlier_one_has_it_and_of_two_release
                 packet_id: Some(id(5)),
                 accepted: START,
                 deadline: None,
+                via: None,
                 message: message(QOS1, &n.to_string()),
             };
             script.store.kept.insert(record.key(), record);
@@ -142,6 +144,7 @@ fn records_that_no_session_writes_harm_nothing() {
                 packet_id: None,
                 accepted: START,
                 deadline: None,
+                via: None,
                 message: message(if seq == 3 { QOS0 } else { QOS1 }, "odd"),
             };
             script.store.kept.insert(record.key(), record);

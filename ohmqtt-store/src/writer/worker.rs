@@ -196,7 +196,12 @@ impl<S: Store> Worker<S> {
                 for (prefix, ops) in parts {
                     self.encode(prefix, ops, &mut common)?;
                 }
-                extra.iter().for_each(|op| self.batch.push(op));
+                for op in extra.iter() {
+                    if let Op::Delete { key } = op {
+                        self.bodies.leave(&self.store, key.to_vec())?;
+                    }
+                    self.batch.push(op);
+                }
                 Ok(())
             }
             Change::Clear(prefix) => {

@@ -168,6 +168,7 @@ pub(crate) fn put_bytes(seq: u64, payload: usize) -> Vec<StoreOp> {
         packet_id: None,
         accepted: Instant::from_unix_micros(1),
         deadline: None,
+        via: None,
         message,
     })]
 }

@@ -1,14 +1,15 @@
 //! Records as bytes: the bytes themselves, the way there and back, and what is no record.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use ohmqtt_codec::{MqttString, PacketId, PublishProperties, Qos, TopicName};
+use ohmqtt_codec::{MqttString, PacketId, PublishProperties, Qos, TopicFilter, TopicName};
 use ohmqtt_session::{Instant, Key, Message, Record, StoreOp};
 use ohmqtt_store::{Batch, Encoder, Op, Prefix, StoreError, decode_record};
 use proptest::prelude::*;
 
-/// What version 0.1 writes, and every later version reads: key, value, record.
+/// What version 0.1 wrote, and every later version reads: key, value, record.
 fn golden() -> Vec<(&'static str, &'static str, Record)> {
     let mut message = Message::new(TopicName::new("a/b").unwrap(), "hello");
     let plain = Record::Message {
@@ -16,6 +17,7 @@ fn golden() -> Vec<(&'static str, &'static str, Record)> {
         packet_id: None,
         accepted: Instant::from_unix_micros(1),
         deadline: None,
+        via: None,
         message: message.clone(),
     };
     message.qos = Qos::ExactlyOnce;
@@ -29,9 +31,23 @@ fn golden() -> Vec<(&'static str, &'static str, Record)> {
         packet_id: Some(id(300)),
         accepted: Instant::from_unix_micros(1_700_000_000_000_000),
         deadline: Some(Instant::from_unix_micros(1_700_000_060_000_000)),
+        via: None,
         message,
     };
+    let shared = Record::Message {
+        seq: 3,
+        packet_id: None,
+        accepted: Instant::from_unix_micros(1),
+        deadline: None,
+        via: Some(Arc::new(TopicFilter::new("$share/g/a/+").unwrap())),
+        message: Message::new(TopicName::new("a/b").unwrap(), "hello"),
+    };
     vec![
+        (
+            "73 0003 616263 10 0000000000000003",
+            "02 00 00 00 01 00 000c 2473686172652f672f612f2b 300b 0003612f62 00 68656c6c6f",
+            shared,
+        ),
         (
             "73 0003 616263 10 0000000000000001",
             "01 00 00 00 01 00 300b 0003612f62 00 68656c6c6f",
@@ -124,13 +140,13 @@ fn every_shortened_record_is_damaged() {
 
 #[test]
 fn a_newer_format_is_told_from_damage() {
-    let (key, value, _) = golden().remove(0);
+    let (key, value, _) = golden().remove(1);
     let mut value = unhex(value);
-    value[0] = 2;
+    value[0] = 3;
     let error = decode_record(&unhex(key), &value).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "outgoing message 1 of session \"abc\" is in format 2 and this version reads formats up to 1: \
+        "outgoing message 1 of session \"abc\" is in format 3 and this version reads formats up to 2: \
          use the version that wrote it, or a newer one"
     );
 }
@@ -380,15 +396,20 @@ fn any_record() -> impl Strategy<Value = Record> {
         prop::option::of(any_id()),
         any_instant(),
         prop::option::of(any_instant()),
+        prop::option::of(any_shared()),
         any_message(),
     );
     prop_oneof![
-        4 => message.prop_map(|(seq, packet_id, accepted, deadline, message)| {
-            Record::Message { seq, packet_id, accepted, deadline, message }
+        4 => message.prop_map(|(seq, packet_id, accepted, deadline, via, message)| {
+            Record::Message { seq, packet_id, accepted, deadline, via, message }
         }),
         1 => (any::<u64>(), any_id()).prop_map(|(seq, packet_id)| Record::Released { seq, packet_id }),
         1 => any_id().prop_map(|packet_id| Record::Received { packet_id }),
     ]
+}
+
+fn any_shared() -> impl Strategy<Value = Arc<TopicFilter>> {
+    "\\$share/[a-z]{1,9}/[a-z/]{1,9}".prop_map(|text| Arc::new(TopicFilter::new(text).unwrap()))
 }
 
 fn outgoing(seq: u64, message: Message) -> Record {
@@ -397,6 +418,7 @@ fn outgoing(seq: u64, message: Message) -> Record {
         packet_id: None,
         accepted: Instant::from_unix_micros(1),
         deadline: None,
+        via: None,
         message,
     }
 }

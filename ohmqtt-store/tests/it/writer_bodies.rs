@@ -22,6 +22,7 @@ fn message(seq: u64, packet_id: Option<u16>, payload: &Bytes) -> Record {
         packet_id: packet_id.map(id),
         accepted: Instant::from_unix_micros(1),
         deadline: None,
+        via: None,
         message,
     }
 }

@@ -114,6 +114,7 @@ fn a_message_too_large_for_a_packet_fails_its_own_submission() {
         packet_id: None,
         accepted: Instant::from_unix_micros(1),
         deadline: None,
+        via: None,
         message,
     });
     let failed = submit(&writer, "a", [put(2), vec![too_large]].concat());

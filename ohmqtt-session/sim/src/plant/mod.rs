@@ -342,6 +342,7 @@ impl Plant {
                     seq,
                     accepted,
                     deadline,
+                    via,
                     message,
                     ..
                 },
@@ -350,6 +351,7 @@ impl Plant {
                 packet_id: None,
                 accepted,
                 deadline,
+                via,
                 message,
             }),
             (Some(Bug::ReleaseForgotten), Record::Released { .. })

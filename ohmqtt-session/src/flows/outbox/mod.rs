@@ -58,6 +58,8 @@ pub(crate) struct Outbox {
     accepting: VecDeque<(Lsn, u64, Ticket)>,
     /// When unsent messages are given up that somebody asks about.
     deadlines: BTreeSet<(Instant, u64)>,
+    /// Messages on the disk may have come by shared subscriptions.
+    is_shared: bool,
     /// There for `Overflow::KeepNewest`.
     newest: Option<Newest>,
     counters: OutboxCounters,
@@ -214,6 +216,7 @@ impl Outbox {
                 self.by_ticket.insert(outgoing.ticket, outgoing.seq);
             }
             self.pending_bytes += size;
+            self.is_shared |= outgoing.via.is_some();
             self.pending.push_back(outgoing);
             self.moved = true;
         }
@@ -429,6 +432,7 @@ pub(crate) fn record(outgoing: &Outgoing) -> Record {
         packet_id: outgoing.packet_id,
         accepted: outgoing.accepted,
         deadline: outgoing.deadline,
+        via: outgoing.via.clone(),
         message: outgoing.message.clone(),
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::ops::Range;
 use ohmqtt_codec::{PacketId, Qos};
 
 use super::{Disk, Outbox, SWEEP_EVERY, Sweep, Unsent, earlier, record};
@@ -290,6 +291,7 @@ impl Outbox {
         self.messages = self.messages.saturating_add(messages);
         self.bytes = self.bytes.saturating_add(bytes);
         self.disk = Disk::restored(backlog);
+        self.is_shared = true;
         self.told = true;
         self.pass(backlog.next);
     }
@@ -360,6 +362,7 @@ impl Outbox {
                 seq,
                 accepted,
                 deadline,
+                via,
                 message,
                 ..
             } = record
@@ -385,6 +388,7 @@ impl Outbox {
                 first: Lsn::NONE,
                 // It was not sent, so one in its record means nothing.
                 packet_id: None,
+                via,
                 message,
             };
             let over = (seq < self.cleared).then_some(LostMessage::SessionLost);
@@ -452,6 +456,15 @@ impl Outbox {
         if let Sweep::Asked(at) = self.sweep {
             self.sweep = Sweep::From(at);
         }
+    }
+
+    /// Takes out all of QoS 1 and 2 that is not sent: what is in memory, up to the disk; what is on the disk, if any of it may have come by
+    /// a shared subscription; and what is in memory behind that.
+    pub(crate) fn take_unsent(&mut self) -> (Vec<Outgoing>, Option<Range<u64>>, Vec<Outgoing>) {
+        let range = *self.disk.range();
+        let stored = (self.is_shared && !self.disk.is_empty()).then_some(range.first..range.next);
+        let window = core::mem::take(&mut self.window).into();
+        (window, stored, core::mem::take(&mut self.pending).into())
     }
 
     /// Takes out everything that is in memory.

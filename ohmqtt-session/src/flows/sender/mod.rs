@@ -172,6 +172,7 @@ impl Sender {
             lsn: Lsn::NONE,
             first: Lsn::NONE,
             packet_id: None,
+            via: options.via,
             message,
         };
         if self.restoring {

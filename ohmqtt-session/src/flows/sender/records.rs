@@ -48,6 +48,7 @@ impl Sender {
                 packet_id,
                 accepted,
                 deadline,
+                via,
                 message,
             } => {
                 let outgoing = Outgoing {
@@ -60,6 +61,7 @@ impl Sender {
                     lsn: Lsn::NONE,
                     first: Lsn::NONE,
                     packet_id,
+                    via,
                     message,
                 };
                 self.restore_message(log, outgoing);

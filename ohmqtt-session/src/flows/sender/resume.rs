@@ -1,7 +1,7 @@
 //! What the sending half does when a connection begins or ends, and when the other side has lost the session.
 
 use alloc::vec::Vec;
-use ohmqtt_codec::{Ack, Packet};
+use ohmqtt_codec::{Ack, Packet, Qos};
 
 use super::{InUse, Request, Sender};
 use crate::flows::{FlowEvent, Gated, SessionLoss};
@@ -58,6 +58,24 @@ impl Sender {
         }
         self.ids.shrink();
         self.outbox.drop_offline(events);
+    }
+
+    /// Takes out what was sent at QoS 1 and is not acknowledged, in its order, when the session has ended. All identifiers are free then.
+    pub(crate) fn take_in_flight(&mut self) -> Vec<Outgoing> {
+        let sent = self.ids.drain().filter_map(|(_, used)| match used {
+            InUse::Published(flight) => Some(flight.message),
+            InUse::Reserved | InUse::Released(_) | InUse::Request(_) => None,
+        });
+        let mut sent: Vec<_> = sent
+            .filter(|outgoing| outgoing.message.qos == Qos::AtLeastOnce)
+            .collect();
+        sent.sort_unstable_by_key(|outgoing| outgoing.seq);
+        sent
+    }
+
+    /// Takes out what was accepted while the session was read back.
+    pub(crate) fn take_staged(&mut self) -> impl Iterator<Item = Outgoing> + use<> {
+        core::mem::take(&mut self.staged).into_iter()
     }
 
     /// The other side has no session: what was sent under it gets the treatment that was chosen; what was not sent stays.
