@@ -58,6 +58,8 @@ impl<S: Store> Worker<S> {
     /// Until the last handle is gone and nothing is left to do.
     pub(super) fn run(mut self) {
         let mut gathered = Gathered::default();
+        // What the store has is asked before anybody waits. If that fails, the first commit asks again, and tells.
+        let _ = self.guarded(Self::begin);
         loop {
             match self.queue.take(&mut gathered, self.safe_by()) {
                 Turn::Requests => self.serve(&mut gathered),
