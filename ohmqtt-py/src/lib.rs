@@ -6,6 +6,8 @@
 mod codes;
 mod convert;
 mod packet;
+#[expect(dead_code, reason = "for what does I/O")]
+mod runtime;
 mod wire;
 
 /// The native half of `ohmqtt`. Its names are public in the modules that show them.

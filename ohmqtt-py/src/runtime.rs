@@ -1,0 +1,111 @@
+//! The one thread that does all I/O, and how Python's threads wait for what it does.
+//!
+//! It never waits for Python: what it has to say is left where a thread of Python's fetches it.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use tokio::runtime::{Builder, Handle};
+
+/// How long a wait goes on before it looks for signals: Ctrl-C is answered within this.
+const SIGNALS: Duration = Duration::from_millis(50);
+
+/// The thread, and the process it runs in.
+struct Started {
+    handle: Handle,
+    process: u32,
+}
+
+static STARTED: Mutex<Option<Started>> = Mutex::new(None);
+
+/// The runtime on that thread, which begins with the first that asks and ends with the process.
+///
+/// A `RuntimeError` in a process that was forked from one that has it: no thread survives a fork.
+pub(crate) fn handle() -> PyResult<Handle> {
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    match &*started {
+        Some(running) if running.process == process => return Ok(running.handle.clone()),
+        Some(_) => {
+            return Err(PyRuntimeError::new_err(
+                "ohmqtt was in use before this process was forked, and its I/O thread stayed behind: \
+                 fork before the first use, or start processes with multiprocessing's 'spawn'",
+            ));
+        }
+        None => {}
+    }
+    let no_thread = |error| PyOSError::new_err(format!("no thread for I/O: {error}"));
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(no_thread)?;
+    let handle = runtime.handle().clone();
+    let thread = std::thread::Builder::new().name("ohmqtt".to_owned());
+    thread
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))
+        .map_err(no_thread)?;
+    *started = Some(Started {
+        handle: handle.clone(),
+        process,
+    });
+    Ok(handle)
+}
+
+/// Waits for `future` with the GIL free, for as long as it takes or at most `timeout`: then `None`. A signal handler that raises
+/// ends the wait, and `future` is dropped.
+pub(crate) fn wait<F>(
+    py: Python<'_>,
+    timeout: Option<Duration>,
+    future: F,
+) -> PyResult<Option<F::Output>>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    let runtime = handle()?;
+    let mut future = pin!(future);
+    // What is there already costs neither the GIL nor a timer.
+    {
+        let _inside = runtime.enter();
+        if let Poll::Ready(output) = future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            return Ok(Some(output));
+        }
+    }
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let slice = left.map_or(SIGNALS, |left| left.min(SIGNALS));
+        let future: Pin<&mut F> = future.as_mut();
+        let output = py
+            .detach(|| runtime.block_on(async { tokio::time::timeout(slice, future).await.ok() }));
+        if output.is_some() {
+            return Ok(output);
+        }
+        py.check_signals()?;
+        if left.is_some_and(|left| left <= slice) {
+            return Ok(None);
+        }
+    }
+}
+
+/// A time limit in seconds, as Python gives it: `None` is none. Negative is none left; what is no number is a `ValueError`.
+pub(crate) fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    if value.is_nan() {
+        return Err(PyValueError::new_err(format!(
+            "{name}: not a number of seconds"
+        )));
+    }
+    // More than a Duration holds is for ever.
+    Ok(Duration::try_from_secs_f64(value.max(0.0)).ok())
+}
