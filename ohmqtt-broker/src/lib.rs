@@ -85,7 +85,7 @@ pub use ohmqtt_store::SqliteStore;
 pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};
 pub use ohmqtt_transport::{
     Accepted, BoxFuture, Endpoint, Handshake, Listen, ListenOptions, Peer, PeerAddress,
-    TransportError,
+    TransportError, TransportErrorKind,
 };
 #[cfg(feature = "tls-no-provider")]
 pub use ohmqtt_transport::{Certificates, Identity, RustlsServerConfig};

@@ -1,18 +1,20 @@
-//! The native half of the Python package `ohmqtt`: today `ohmqtt.codec`.
+//! The native half of the Python package `ohmqtt`: today `ohmqtt.codec` and `ohmqtt.broker`.
 //!
 //! A thin face on the crates below. No rule of the protocol is decided here; the enums and exceptions are Python's own,
 //! defined in `ohmqtt.codec` and looked up once.
 
+mod broker;
 mod codes;
 mod convert;
 mod packet;
-#[expect(dead_code, reason = "for what does I/O")]
 mod runtime;
 mod wire;
 
 /// The native half of `ohmqtt`. Its names are public in the modules that show them.
 #[pyo3::pymodule]
 mod _native {
+    #[pymodule_export]
+    use crate::broker::RunningBroker;
     #[pymodule_export]
     use crate::packet::{
         AuthPacket, ConnAckPacket, ConnectPacket, DisconnectPacket, PingReqPacket, PingRespPacket,

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use lexopt::Parser;
 
-use crate::debian;
+use crate::debian::{self, MOSQUITTO};
 use crate::error::{Error, Result, no_more};
 use crate::project::{self, program, root, succeeds, target};
 
@@ -17,6 +17,10 @@ const PROGRAMS: &str = if cfg!(windows) { "Scripts" } else { "bin" };
 /// Builds, tests and checks the package.
 pub(crate) fn run(args: &mut Parser) -> Result {
     no_more(args)?;
+    // The package's broker is tested with Mosquitto's clients.
+    if cfg!(unix) {
+        debian::provide(&MOSQUITTO)?;
+    }
     let venv = Venv::provide()?;
     // As cargo's own steps: what one of them has built is not built again.
     venv.run("maturin", "develop --profile ci --locked --quiet")?;

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 from typing_extensions import Buffer, Self, disjoint_base
 
@@ -33,6 +33,7 @@ __all__ = [
     "PubRecPacket",
     "PubRelPacket",
     "PublishPacket",
+    "RunningBroker",
     "SubAckPacket",
     "SubscribePacket",
     "TopicFilter",
@@ -581,3 +582,10 @@ class AuthPacket:
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
+
+@final
+class RunningBroker:
+    def __new__(cls, urls: Sequence[str]) -> Self: ...
+    @property
+    def urls(self) -> list[str]: ...
+    def stop(self, timeout: float) -> None: ...
