@@ -2,20 +2,9 @@ from __future__ import annotations
 
 import doctest
 import inspect
-import re
-from pathlib import Path
 
 import ohmqtt.codec
 from ohmqtt import _native
-
-README = Path(__file__).parent.parent / "README.md"
-
-
-def test_the_examples_of_the_readme_run() -> None:
-    snippets = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert snippets
-    for snippet in snippets:
-        exec(snippet, {})
 
 
 def test_the_examples_of_the_docstrings_are_right() -> None:
