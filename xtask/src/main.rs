@@ -110,7 +110,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "py",
-        about: "build the Python package in a virtual environment, test and check it",
+        about: "py [--sdist]: build, test and check the Python package; wheels for the other CPythons",
         run: py::run,
     },
     Task {

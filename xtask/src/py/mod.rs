@@ -1,22 +1,33 @@
-//! `cargo xtask py`: the Python package, built into a virtual environment under the target folder, tested and checked.
+//! `cargo xtask py [--sdist]`: the Python package, built into a virtual environment under the target folder, tested and checked; then a wheel
+//! for each other Python of this machine, tried by a small program.
 //!
-//! What it needs besides is pinned in `ohmqtt-py/requirements-dev.txt` and installed there, anew when that file changes.
+//! What it needs besides is pinned in `ohmqtt-py/requirements-dev.txt` and installed there, anew when that file changes. With `--sdist` it
+//! also builds the source distribution, and a wheel from nothing else.
+
+mod others;
+mod sdist;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lexopt::Parser;
+use lexopt::{Arg, Parser};
 
 use crate::debian::{self, MOSQUITTO};
-use crate::error::{Error, Result, no_more};
+use crate::error::{Error, Result, failed};
 use crate::project::{self, program, root, succeeds, target};
 
 const PROGRAMS: &str = if cfg!(windows) { "Scripts" } else { "bin" };
 
 /// Builds, tests and checks the package.
 pub(crate) fn run(args: &mut Parser) -> Result {
-    no_more(args)?;
+    let mut from_sdist = false;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("sdist") => from_sdist = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
     // The package's broker is tested with Mosquitto's clients.
     if cfg!(unix) {
         debian::provide(&MOSQUITTO)?;
@@ -28,7 +39,21 @@ pub(crate) fn run(args: &mut Parser) -> Result {
     venv.run("python", "-m mypy")?;
     venv.run("python", "-m mypy.stubtest ohmqtt --concise")?;
     venv.run("ruff", "check --no-cache .")?;
-    venv.run("ruff", "format --no-cache --check .")
+    venv.run("ruff", "format --no-cache --check .")?;
+    docs(&venv)?;
+    others::try_each(&venv)?;
+    if from_sdist {
+        sdist::build(&venv)?;
+    }
+    Ok(())
+}
+
+/// Builds the reference; a warning is an error.
+fn docs(venv: &Venv) -> Result {
+    let to = folder("docs");
+    let mut sphinx = venv.program("python");
+    sphinx.args(["-m", "sphinx", "-W", "--keep-going", "-q", "-E", "-d"]);
+    project::run(sphinx.arg(to.join("doctrees")).arg("docs").arg(&to))
 }
 
 /// A virtual environment with the tools in it.
@@ -80,6 +105,48 @@ impl Venv {
     /// Runs a program with `args`, which are separated by spaces.
     fn run(&self, name: &str, args: &str) -> Result {
         project::run(self.program(name).args(args.split_ascii_whitespace()))
+    }
+
+    /// Installs `wheel` in a virtual environment of its own that `python` makes, and runs the small program there.
+    fn try_wheel(&self, wheel: &Path, python: &Path) -> Result {
+        let away = folder("smoke");
+        let mut make = program(python);
+        make.args(["-m", "venv", "--clear", "--without-pip"]);
+        project::run(make.arg(&away))?;
+        let mut pip = self.program("python");
+        pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"]);
+        pip.arg("--python").arg(&away);
+        pip.args(["install", "--no-index", "--no-deps", "--no-compile"]);
+        project::run(pip.arg(wheel))?;
+        let mut smoke = program(away.join(PROGRAMS).join("python"));
+        // Away from the sources, so that what is installed is what is imported.
+        smoke.current_dir(&away).env_remove("PYTHONPATH");
+        smoke.args(["-I", "-W", "error"]);
+        project::run(smoke.arg(root().join("ohmqtt-py/tests/smoke.py")))
+    }
+}
+
+/// A folder for what this task makes beside its environment.
+fn folder(name: &str) -> PathBuf {
+    target().join("py-out").join(name)
+}
+
+/// The newest file in `folder` whose name has all of `parts`.
+fn newest(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
+    let found = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            parts
+                .iter()
+                .all(|part| name.to_string_lossy().contains(part))
+        })
+        .max_by_key(|entry| entry.metadata().and_then(|data| data.modified()).ok());
+    match found {
+        Some(entry) => Ok(entry.path()),
+        None => failed(format!("no {} in {}", parts.join("*"), folder.display())),
     }
 }
 
