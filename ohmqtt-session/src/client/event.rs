@@ -1,7 +1,7 @@
 //! What a client session tells its caller, and what it refuses.
 
 use alloc::boxed::Box;
-use ohmqtt_codec::{AckProperties, Binary, ConnAck, ReasonCode, SubAck};
+use ohmqtt_codec::{AckProperties, Binary, ConnAck, PacketId, ReasonCode, SubAck};
 
 use crate::flows::FlowEvent;
 use crate::{DisconnectCause, LostMessage, Message, Receipt, Ticket};
@@ -47,6 +47,8 @@ pub enum ClientEvent {
     Acked {
         /// Whose message.
         ticket: Ticket,
+        /// The identifier it had; another message may have it from now on.
+        packet_id: PacketId,
         /// The server's word.
         reason: ReasonCode,
         /// And what it added.
@@ -103,10 +105,12 @@ impl From<FlowEvent> for ClientEvent {
             FlowEvent::Sent { ticket } => Self::Sent { ticket },
             FlowEvent::Acked {
                 ticket,
+                packet_id,
                 reason,
                 properties,
             } => Self::Acked {
                 ticket,
+                packet_id,
                 reason,
                 properties,
             },

@@ -9,6 +9,7 @@ mod session;
 
 use alloc::boxed::Box;
 use core::num::NonZeroU16;
+use core::time::Duration;
 use ohmqtt_codec::{
     Connect, Disconnect, Filters, MqttString, Packet, PacketId, PacketType, Qos, ReasonCode,
     Subscribe, SubscribeProperties, Unsubscribe, UnsubscribeFilters, UnsubscribeProperties,
@@ -23,7 +24,7 @@ use crate::error::{DisconnectCause, ProtocolError};
 use crate::exchange::Exchange;
 use crate::flows::{Flows, PublishError, Receipt, Rejected, Request, RequestKind};
 use crate::message::{LostMessage, Message, PublishOptions, Ticket};
-use crate::{Instant, OutboxCounters};
+use crate::{Instant, OutboxCounters, SessionLoss};
 
 /// A client's session: the rules of MQTT 5.0 from CONNECT to DISCONNECT, over any number of connections, without any I/O.
 ///
@@ -377,6 +378,49 @@ impl ClientSession {
         self.exchange
             .connection
             .finish(Some(Packet::Disconnect(disconnect)), cause);
+    }
+
+    /// What CONNECT says from the next stream on, and how long the server may take to answer it, in place of what the configuration says:
+    /// for a caller that learns only now where to, as whom, or with which will. A connection that stands goes on as it was begun.
+    ///
+    /// With another Client Identifier than the session had so far, or with Clean Start where there may be one, that session is given up here:
+    /// what was accepted under it fares as when a server has lost it. Without an identifier so far there was none to lose.
+    pub fn reconfigure(&mut self, connect: Connect, connect_timeout: Duration) {
+        let had_one = !self.client_id.is_empty();
+        let is_other = had_one && self.client_id != connect.client_id;
+        let kept = had_one && self.keeps_session;
+        // [MQTT-3.1.2-4] With Clean Start both sides begin anew.
+        if is_other || self.has_session && connect.clean_start {
+            self.lose_session(kept);
+            self.has_session = false;
+        }
+        self.keeps_session = kept && self.has_session;
+        self.has_session |= !connect.clean_start;
+        self.client_id = connect.client_id.clone();
+        self.config.connect = connect;
+        self.config.connect_timeout = connect_timeout;
+    }
+
+    /// The session that the server may have had is no more. `kept`: it was to outlive its connection.
+    fn lose_session(&mut self, kept: bool) {
+        let Exchange { flows, events, .. } = &mut self.exchange;
+        let (messages, bytes) = flows.queued();
+        let sent = flows.sender.under_way();
+        let is_missed = kept || sent > 0;
+        if is_missed {
+            events.push_back(ClientEvent::SessionLost {
+                messages,
+                bytes,
+                sent,
+            });
+        }
+        // Where nothing is missed there is nothing to clear: what was never sent waits for its first session.
+        let policy = if is_missed {
+            self.config.session_loss
+        } else {
+            SessionLoss::Fail
+        };
+        flows.lose_session(policy, &mut |event| events.push_back(event.into()));
     }
 
     fn connect(&mut self) -> Connect {

@@ -35,10 +35,7 @@ impl ClientSession {
             return Err(ProtocolError::SessionPresent);
         }
         let Exchange {
-            connection,
-            flows,
-            events,
-            ..
+            connection, events, ..
         } = &mut self.exchange;
         connection.met(limits(&connack));
         // [MQTT-3.2.2-21] [MQTT-3.1.2-21] The server's Keep Alive stands in place of ours.
@@ -64,19 +61,8 @@ impl ClientSession {
         let kept = core::mem::replace(&mut self.keeps_session, expiry.unwrap_or(0) > 0);
         events.push_back(ClientEvent::Connected(connack.into()));
         if lost {
-            let (messages, bytes) = flows.queued();
-            let sent = flows.sender.under_way();
-            if kept || sent > 0 {
-                events.push_back(ClientEvent::SessionLost {
-                    messages,
-                    bytes,
-                    sent,
-                });
-            }
             // [MQTT-3.2.2-5] What this side holds of the old session means nothing to the server.
-            flows.lose_session(self.config.session_loss, &mut |event| {
-                events.push_back(event.into());
-            });
+            self.lose_session(kept);
         }
         self.exchange.resume();
         Ok(())

@@ -9,7 +9,7 @@ mod receiver;
 mod sender;
 
 use alloc::collections::{BTreeMap, VecDeque};
-use ohmqtt_codec::{AckProperties, Packet, Qos, ReasonCode};
+use ohmqtt_codec::{AckProperties, Packet, PacketId, Qos, ReasonCode};
 
 pub use self::given_back::{GivenBack, Unfinished};
 use self::opening::Opening;
@@ -235,6 +235,7 @@ pub(crate) enum FlowEvent {
     },
     Acked {
         ticket: Ticket,
+        packet_id: PacketId,
         reason: ReasonCode,
         properties: AckProperties,
     },

@@ -78,6 +78,7 @@ impl From<FlowEvent> for ServerEvent {
                 ticket,
                 reason,
                 properties,
+                ..
             } => Self::Acked {
                 ticket,
                 reason,

@@ -330,6 +330,7 @@ fn a_take_over_while_a_stretch_is_read_reads_it_again() {
 fn a_cleared_backlog_is_given_up_as_it_is_read() {
     let clear = |config: &mut ClientConfig| {
         config.durable = true;
+        config.connect = connect();
         config.session_loss = SessionLoss::Clear;
         window(2)(&mut config.outbox);
     };

@@ -461,6 +461,7 @@ fn a_message_sent_again_after_a_lost_session_keeps_its_record() {
 fn a_cleared_message_is_not_accepted_afterwards() {
     let change = |config: &mut ClientConfig| {
         config.durable = true;
+        config.connect = connect();
         config.session_loss = SessionLoss::Clear;
     };
     let mut script = Script::client_with(change, connack(false));
@@ -471,7 +472,11 @@ fn a_cleared_message_is_not_accepted_afterwards() {
     script.events();
     script.dial();
     script.receive(Packet::ConnAck(connack(false).into()));
-    assert_eq!(script.events(), ["connected", "lost 1 SessionLost"]);
+    let told = format!(
+        "session lost: 1 messages of {} bytes, 0 sent",
+        message(QOS1, "a").size()
+    );
+    assert_eq!(script.events(), ["connected", &told, "lost 1 SessionLost"]);
     assert_eq!(script.confirm(2), [""; 0]);
     assert_eq!(script.events(), [""; 0]);
     assert!(script.store.kept.is_empty());

@@ -179,12 +179,31 @@ fn a_first_connection_loses_no_session() {
     );
 }
 
+fn clear_a_kept_session(config: &mut ClientConfig) {
+    config.connect = connect();
+    config.session_loss = SessionLoss::Clear;
+}
+
 #[test]
-fn messages_kept_at_qos0_are_cleared_too() {
+fn without_a_session_to_lose_nothing_is_cleared() {
     let mut script = Script::client_with(
-        |config| config.session_loss = SessionLoss::Clear,
+        |config| {
+            config.connect.clean_start = false;
+            config.session_loss = SessionLoss::Clear;
+        },
         connack(false),
     );
+    // Its session ended with its connection, and nothing was sent under it.
+    script.cut();
+    script.events();
+    script.submit(message(QOS1, "a"), 1);
+    assert_eq!(script.reconnect(connack(false)), ["PUBLISH 1 #1 a"]);
+    assert_eq!(script.events(), ["sent 1"]);
+}
+
+#[test]
+fn messages_kept_at_qos0_are_cleared_too() {
+    let mut script = Script::client_with(clear_a_kept_session, connack(false));
     script.cut();
     script.events();
     let keep = PublishOptions {
@@ -197,7 +216,11 @@ fn messages_kept_at_qos0_are_cleared_too() {
         .unwrap();
     script.dial();
     script.receive(Packet::ConnAck(connack(false).into()));
-    assert_eq!(script.events(), ["connected", "lost 1 SessionLost"]);
+    let told = format!(
+        "session lost: 1 messages of {} bytes, 0 sent",
+        message(QOS0, "a").size()
+    );
+    assert_eq!(script.events(), ["connected", &told, "lost 1 SessionLost"]);
     assert_eq!(script.session.queued(), (0, 0));
 }
 

@@ -32,6 +32,7 @@ mod peer;
 mod qos;
 mod quota;
 mod random;
+mod reconfigure;
 mod resume;
 mod subscribe;
 mod violations;

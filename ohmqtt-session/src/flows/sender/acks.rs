@@ -122,6 +122,7 @@ impl Sender {
             };
             events(FlowEvent::Acked {
                 ticket: release.ticket,
+                packet_id: ack.packet_id,
                 reason,
                 properties,
             });
@@ -168,6 +169,7 @@ impl Sender {
         if ticket.is_some() {
             events(FlowEvent::Acked {
                 ticket,
+                packet_id: ack.packet_id,
                 reason: ack.reason,
                 properties: ack.properties.detached(),
             });
