@@ -18,7 +18,7 @@ use crate::error::{ConnectError, ConnectErrorKind};
 use crate::events::Event;
 use crate::servers::{Step, Stood};
 use crate::state::ConnectionState;
-use crate::task::{closing_time, drain, unstick};
+use crate::task::{drain, leaving_time, unstick};
 
 /// A connection that stood this long makes the next wait short again.
 const STABLE: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ pub(crate) async fn attempts<F: FnMut(ClientEvent)>(
                         continue;
                     }
                     never = driver.idle() => match never {},
-                    () = closing_time(shared) => return shared.error(ConnectErrorKind::Closed),
+                    () = leaving_time(shared) => return shared.error(ConnectErrorKind::Closed),
                 }
             }
         };
@@ -81,7 +81,10 @@ pub(crate) async fn attempts<F: FnMut(ClientEvent)>(
         if stood == Stood::Long {
             backoff.reset();
         }
-        step = settings.servers.next();
+        step = match settings.servers.next() {
+            Step::Wait if settings.one_connection => Step::Stop,
+            step => step,
+        };
         wait = match step {
             Step::Wait => backoff.next_wait(),
             Step::Try(_) | Step::Stop => Duration::ZERO,
@@ -132,7 +135,7 @@ async fn connection<F: FnMut(ClientEvent)>(
     let stream = tokio::select! {
         stream = connect(shared, settings, server, deadline) => stream,
         never = driver.idle() => match never {},
-        () = closing_time(shared) => return never(ConnectErrorKind::Closed),
+        () = leaving_time(shared) => return never(ConnectErrorKind::Closed),
     };
     let stream = match stream {
         Ok(stream) => stream,
@@ -215,7 +218,7 @@ fn is_foreign(error: &ProtocolError) -> bool {
 }
 
 /// Whether the server has accepted the connection that stands, or stood last.
-fn is_connected(shared: &Shared) -> bool {
+pub(crate) fn is_connected(shared: &Shared) -> bool {
     shared
         .status
         .read(|status| matches!(status.connection, ConnectionState::Connected { .. }))

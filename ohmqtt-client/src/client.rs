@@ -1,6 +1,6 @@
 //! The client that users hold.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,10 +18,12 @@ use crate::core::Core;
 use crate::error::{ConnectError, ConnectErrorKind, PublishError, SubscribeError};
 use crate::events::{Bell, Event, Events};
 use crate::health::{Health, health};
+use crate::inbox::OpenInbox;
+use crate::parking::Parking;
 use crate::publish::Publish;
 use crate::queue::Queue;
 use crate::request::Requests;
-use crate::routes::{Awaited, Routes};
+use crate::routes::{Awaited, Parted, Routes};
 use crate::state::{Closed, ConnectionState, Metrics, StateWatch};
 use crate::subscription::{Subscribe, Unclaimed};
 use crate::task;
@@ -71,7 +73,8 @@ pub(crate) struct Shared {
     /// Of the first server that was named.
     pub(crate) address: String,
     /// Our own.
-    pub(crate) receive_maximum: u16,
+    pub(crate) receive_maximum: AtomicU16,
+    pub(crate) parking: Parking,
     /// Why the last connection ended, between the session's event and the task's look at it.
     cause: Mutex<Option<DisconnectCause>>,
 }
@@ -139,20 +142,27 @@ impl Client {
         handle: Handle<ClientSession>,
         address: String,
         settings: Settings,
+        store: Option<StoreLink>,
         events: Bell,
+        parked: bool,
     ) -> Self {
-        let status = Status {
-            connection: ConnectionState::Connecting {
+        let connection = if parked {
+            ConnectionState::Parked { error: None }
+        } else {
+            ConnectionState::Connecting {
                 attempt: 0,
                 last_error: None,
-            },
+            }
+        };
+        let status = Status {
+            connection,
             tried: false,
             ended: false,
             server: address.clone(),
             next_attempt: None,
             changes: 0,
         };
-        let health = settings.store.as_ref().map(StoreLink::health);
+        let health = store.as_ref().map(StoreLink::health);
         let core = Arc::new(Core::new(handle, health, events));
         let routes = Routes::new(Arc::clone(&core), settings.seed, settings.receive_maximum);
         let shared = Arc::new(Shared {
@@ -165,10 +175,12 @@ impl Client {
             short_of_ids: AtomicBool::new(false),
             stuck: Cell::new(false),
             address,
-            receive_maximum: settings.receive_maximum,
+            receive_maximum: settings.receive_maximum.into(),
+            parking: Parking::new(store.clone()),
             cause: Mutex::new(None),
         });
-        runtime.spawn(task::run(Arc::clone(&shared), settings));
+        let first = (!parked).then_some(settings);
+        runtime.spawn(task::run(Arc::clone(&shared), first, store));
         let user = Arc::new(User(Arc::clone(&shared)));
         Self {
             shared,
@@ -178,6 +190,7 @@ impl Client {
 
     /// Waits until the first attempt to connect is over.
     pub(crate) async fn first_attempt(&self) -> Result<(), ConnectError> {
+        let closed = || self.shared.error(ConnectErrorKind::Closed);
         let ready = |status: &mut Status| match &status.connection {
             ConnectionState::Connected { .. } => Some(Ok(())),
             ConnectionState::Closed { error } => Some(Err(error.clone())),
@@ -185,6 +198,7 @@ impl Client {
                 last_error: Some(error),
                 ..
             } if status.tried => Some(Err(error.clone())),
+            ConnectionState::Parked { error } => Some(Err(error.clone().unwrap_or_else(closed))),
             ConnectionState::Connecting { .. } => None,
         };
         self.shared.status.until(ready).await
@@ -217,6 +231,11 @@ impl Client {
         Unclaimed {
             queue: Arc::clone(&self.shared.routes().unclaimed),
         }
+    }
+
+    /// A stream for the messages of several subscriptions: see [`Inbox`](crate::Inbox).
+    pub fn inbox(&self) -> OpenInbox<'_> {
+        OpenInbox::new(&self.shared)
     }
 
     /// How the connection stands.
@@ -353,8 +372,10 @@ impl Client {
         filters: Filters,
         properties: SubscribeProperties,
         queue: Arc<Queue>,
+        shares_queue: bool,
     ) -> Result<(u64, Awaited), SubscribeError> {
-        self.shared.declare(filters, properties, queue)
+        self.shared
+            .declare(filters, properties, queue, shares_queue)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -365,8 +386,8 @@ impl Client {
         &self.shared.callbacks
     }
 
-    pub(crate) fn undeclare(&self, number: u64) {
-        self.shared.undeclare(number);
+    pub(crate) fn undeclare(&self, number: u64) -> Parted {
+        self.shared.undeclare(number)
     }
 }
 
@@ -380,22 +401,24 @@ impl Shared {
         filters: Filters,
         properties: SubscribeProperties,
         queue: Arc<Queue>,
+        shares_queue: bool,
     ) -> Result<(u64, Awaited), SubscribeError> {
         if self.core.is_closing() {
             return Err(SubscribeError::Closed);
         }
         let mut routes = self.routes();
-        let added = routes.add(filters, properties, queue);
+        let added = routes.add(filters, properties, queue, shares_queue);
         let added = added.ok_or(SubscribeError::Closed)?;
         self.reconcile(&mut routes);
         Ok(added)
     }
 
-    pub(crate) fn undeclare(&self, number: u64) {
+    pub(crate) fn undeclare(&self, number: u64) -> Parted {
         let mut routes = self.routes();
-        routes.remove(number);
+        let parted = routes.remove(number);
         self.reconcile(&mut routes);
         self.look_if_stuck(&routes);
+        parted
     }
 
     /// Asks the server for what the subscriptions need.
@@ -435,6 +458,7 @@ impl Shared {
     /// The task has ended: everyone who waits is told.
     pub(crate) fn end(&self, error: ConnectError) {
         self.routes().end();
+        self.parking.end();
         self.auth.ended(&error);
         let told = error.clone();
         self.status.update(|status| {

@@ -33,7 +33,7 @@ pub(crate) struct Core {
     /// What is said then, where it was chosen.
     last_word: OnceLock<Disconnect>,
     /// The server chooses the Client Identifier, so that nobody will ever ask for the session again.
-    is_anonymous: bool,
+    is_anonymous: AtomicBool,
     pub(crate) counters: Counters,
     /// Counted up whenever room may have come into the outbox, or none will ever come.
     room: Cell<u64>,
@@ -64,7 +64,7 @@ impl Core {
         let is_anonymous = handle.read(|session| session.client_id().is_empty());
         Self {
             handle,
-            is_anonymous,
+            is_anonymous: AtomicBool::new(is_anonymous),
             publications: Arc::default(),
             events,
             closing: Cell::new(None),
@@ -262,13 +262,18 @@ impl Core {
         self.made_room();
     }
 
+    /// Whether the server chooses the Client Identifier of the next connection.
+    pub(crate) fn set_anonymous(&self, is_anonymous: bool) {
+        self.is_anonymous.store(is_anonymous, Ordering::Relaxed);
+    }
+
     /// The DISCONNECT to close with.
     pub(crate) fn last_word(&self) -> Disconnect {
         if let Some(chosen) = self.last_word.get() {
             return chosen.clone();
         }
         let mut disconnect = Disconnect::new(ReasonCode::NORMAL_DISCONNECTION);
-        if self.is_anonymous {
+        if self.is_anonymous.load(Ordering::Relaxed) {
             disconnect.properties.set_session_expiry_interval(0);
         }
         disconnect

@@ -12,6 +12,7 @@ use ohmqtt_store::StoreError;
 use ohmqtt_transport::TransportError;
 
 use crate::auth::AuthenticationError;
+use crate::routes::Unanswered;
 
 /// The client was not given what it needs. Nothing was tried.
 #[derive(Debug, thiserror::Error)]
@@ -289,6 +290,15 @@ pub enum SubscribeError {
     /// The client is closed.
     #[error("subscribe: the client is closed")]
     Closed,
+}
+
+impl From<Unanswered> for SubscribeError {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::NotSent(error) => Self::NotSent(error),
+            Unanswered::Closed => Self::Closed,
+        }
+    }
 }
 
 /// A wait on a publication came to nothing.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use ohmqtt_codec::{Qos, ReasonCode, TopicName};
+use ohmqtt_codec::{ConnAck, Qos, ReasonCode, TopicName};
 use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
 
 use crate::auth::ReauthenticateError;
@@ -25,6 +25,8 @@ pub enum Event {
         address: String,
         /// Whether it went on with an old session (section 3.2.2.1.1).
         session_present: bool,
+        /// What it said: its limits, and what else it had to tell.
+        connack: Box<ConnAck>,
     },
     /// The server does not have the session any more that the client goes on with. Comes behind [`Connected`](Self::Connected).
     ///
@@ -93,6 +95,11 @@ pub enum Event {
         /// What it said.
         panic: String,
     },
+    /// The client is parked and connects when it is [resumed](crate::Client::resume).
+    Parked {
+        /// Why the last connection ended, or did not come about; `None` when it was parked on request.
+        error: Option<ConnectError>,
+    },
     /// The client has closed and tries no more. It is the last event.
     Closed {
         /// Why; [`ConnectErrorKind::Closed`](crate::ConnectErrorKind::Closed) after `close`.
@@ -111,6 +118,7 @@ impl fmt::Display for Event {
             Self::Connected {
                 address,
                 session_present,
+                ..
             } => {
                 let session = if *session_present { "an old" } else { "a new" };
                 write!(f, "connected to {address}, with {session} session")
@@ -149,6 +157,8 @@ impl fmt::Display for Event {
             Self::AutomationPanicked { topic, panic } => {
                 write!(f, "the payload for '{topic}' panicked: {panic}")
             }
+            Self::Parked { error: Some(error) } => write!(f, "parked: {error}"),
+            Self::Parked { error: None } => f.write_str("parked"),
             Self::Closed { error } => write!(f, "closed: {error}"),
             Self::Missed { events } => write!(f, "{events} events were missed"),
         }

@@ -1,6 +1,7 @@
 //! Why nothing flows, if nothing does: one answer made of what connection, session, store and readers know.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ohmqtt_session::{ClientSession, Instant};
@@ -56,6 +57,11 @@ pub enum Obstacle {
         error: ConnectError,
         /// Until the next attempt; `None` while one is under way.
         retry_in: Option<Duration>,
+    },
+    /// The client connects when it is [resumed](crate::Client::resume).
+    Parked {
+        /// Why the last connection ended, or did not come about; `None` when it was parked on request.
+        error: Option<ConnectError>,
     },
     /// The client has closed, and tries no more.
     Closed {
@@ -117,6 +123,8 @@ impl fmt::Display for Obstacle {
                 write!(f, "no connection: {error}{}", Retry(*retry_in))
             }
             Self::Refused { error, retry_in } => write!(f, "refused: {error}{}", Retry(*retry_in)),
+            Self::Parked { error: Some(error) } => write!(f, "parked: {error}"),
+            Self::Parked { error: None } => f.write_str("parked: resume it"),
             Self::Closed { error } => write!(f, "closed: {error}"),
             Self::ServerSilent { since } => {
                 write!(f, "the server has not answered a PINGREQ for {since:.1?}")
@@ -170,7 +178,7 @@ pub(crate) fn health(shared: &Shared) -> Health {
     let mut obstacles = Vec::new();
     obstacles.extend(shared.status.read(of_connection));
     let (core, now) = (&shared.core, shared.core.now());
-    let receive_maximum = shared.receive_maximum;
+    let receive_maximum = shared.receive_maximum.load(Ordering::Relaxed);
     core.handle.read(|session| {
         obstacles.extend(of_session(session, now, receive_maximum));
         obstacles.extend(core.outbox_full_since(session).map(|since| {
@@ -190,6 +198,9 @@ pub(crate) fn health(shared: &Shared) -> Health {
 fn of_connection(status: &Status) -> Option<Obstacle> {
     match &status.connection {
         ConnectionState::Connected { .. } => None,
+        ConnectionState::Parked { error } => Some(Obstacle::Parked {
+            error: error.clone(),
+        }),
         ConnectionState::Closed { error } => Some(Obstacle::Closed {
             error: error.clone(),
         }),

@@ -79,7 +79,9 @@ mod core;
 mod error;
 mod events;
 mod health;
+mod inbox;
 mod message;
+mod parking;
 mod publication;
 mod publish;
 mod publish_all;
@@ -106,7 +108,9 @@ pub use error::{
 };
 pub use events::{Event, Events};
 pub use health::{Health, Obstacle};
+pub use inbox::{Inbox, OpenInbox};
 pub use message::Message;
+pub use parking::ResumeError;
 pub use publication::{Acknowledgement, Publication};
 pub use publish::Publish;
 pub use publish_all::{PublishAll, PublishAllError};
@@ -116,9 +120,10 @@ pub use state::{Closed, ConnectionState, Metrics, StateWatch};
 pub use subscription::{Subscribe, Subscription, Unclaimed};
 
 pub use ohmqtt_codec::{
-    AckProperties, Binary, ConnectProperties, Disconnect, DisconnectProperties, InvalidTopic,
-    MqttString, PublishProperties, Qos, ReasonCode, RetainHandling, SubscriptionOptions,
-    TopicFilter, TopicName, Will, WillProperties,
+    AckProperties, Binary, ConnAck, ConnAckProperties, ConnectProperties, Disconnect,
+    DisconnectProperties, InvalidTopic, MqttString, PacketId, PublishProperties, Qos, ReasonCode,
+    RetainHandling, SubAck, SubAckProperties, SubscriptionOptions, TopicFilter, TopicName, Will,
+    WillProperties,
 };
 pub use ohmqtt_session::{
     AliasPolicy, DisconnectCause, LostMessage, OutboxCounters, Overflow, ProtocolError, Redirect,

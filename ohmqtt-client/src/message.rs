@@ -32,6 +32,8 @@ pub struct Message {
     core: Arc<Core>,
     /// Its place in the order of arrival.
     number: u64,
+    /// The number of the subscription it went to; 0: to none yet.
+    subscription: u64,
 }
 
 impl Message {
@@ -68,7 +70,19 @@ impl Message {
             ack,
             core,
             number,
+            subscription: 0,
         }
+    }
+
+    /// The subscription it came by, as [`Subscription::number`](crate::Subscription::number); 0 for what no subscription claimed.
+    pub fn subscription(&self) -> u64 {
+        self.subscription
+    }
+
+    /// It goes to this subscription.
+    pub(crate) fn to(mut self, subscription: u64) -> Self {
+        self.subscription = subscription;
+        self
     }
 
     /// The same message for another of the streams it is for, which has a word of its own on it.

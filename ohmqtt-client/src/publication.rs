@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use ohmqtt_codec::{AckProperties, Qos, ReasonCode};
+use ohmqtt_codec::{AckProperties, PacketId, Qos, ReasonCode};
 use ohmqtt_driver::Cell;
 use ohmqtt_session::{LostMessage, Ticket};
 
@@ -13,6 +13,8 @@ use crate::error::WaitError;
 /// What the server said of a message: PUBACK at QoS 1, PUBREC and PUBCOMP at QoS 2. At QoS 0, Success once it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
+    /// The Packet Identifier that the message had; none at QoS 0. Another message may have it by now.
+    pub packet_id: Option<PacketId>,
     /// Success, or another code; 0x80 and above are errors. [`ReasonCode::NoMatchingSubscribers`] is not one.
     pub reason: ReasonCode,
     /// Reason String and User Properties.
@@ -181,6 +183,7 @@ impl Publications {
             if progress.ends_when_sent {
                 let properties = AckProperties::default();
                 progress.end = Some(Ok(Acknowledgement {
+                    packet_id: None,
                     reason: ReasonCode::Success,
                     properties,
                 }));

@@ -144,6 +144,16 @@ impl Queue {
             .update(|state| std::iter::from_fn(|| state.take()).collect())
     }
 
+    /// Takes out what is for this subscription, without handing it over.
+    pub(crate) fn take_of(&self, subscription: u64) -> Vec<Message> {
+        self.cell.update(|state| {
+            let mut taken = state.free.take_of(subscription);
+            taken.append(&mut state.held.take_of(subscription));
+            taken.sort_by_key(Message::number);
+            taken
+        })
+    }
+
     /// Has what waits acknowledged, and keeps it.
     pub(crate) fn release(&self) {
         self.cell.update(|state| {
@@ -271,6 +281,16 @@ impl Line {
         };
         self.bytes += message.size();
         self.messages.insert(at, message);
+    }
+
+    fn take_of(&mut self, subscription: u64) -> Vec<Message> {
+        let all = std::mem::take(&mut self.messages);
+        let (taken, kept): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|message| message.subscription() == subscription);
+        self.bytes -= taken.iter().map(Message::size).sum::<usize>();
+        self.messages = kept.into();
+        taken
     }
 
     fn pop(&mut self) -> Option<Message> {

@@ -1,11 +1,11 @@
 //! Which subscriptions there are, what the server knows of them, and which of them a message is for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ohmqtt_codec::{
-    Filters, PacketId, ReasonCode, SubscribeProperties, SubscriptionId, TopicName,
-    UnsubscribeFilters, UnsubscribeProperties,
+    Filters, PacketId, SubAck, SubscribeProperties, SubscriptionId, TopicName, UnsubscribeFilters,
+    UnsubscribeProperties,
 };
 use ohmqtt_driver::Cell;
 use ohmqtt_session::{ClientSession, Receipt, SubscribeError as NotSubscribed, Ticket};
@@ -26,7 +26,7 @@ const IDENTIFIERS: u64 = 268_435_455;
 const AT_ONCE: usize = 64;
 
 /// What the server said to one subscription.
-pub(crate) type Answer = Result<Vec<ReasonCode>, Unanswered>;
+pub(crate) type Answer = Result<SubAck, Unanswered>;
 
 /// Why there is no answer, and will be none.
 #[derive(Clone, Debug)]
@@ -40,6 +40,9 @@ pub(crate) enum Unanswered {
 /// Where that is awaited.
 pub(crate) type Awaited = Arc<Cell<Option<Answer>>>;
 
+/// What the server said to the end of one; `None`: it was not asked, because it knew nothing of it or because others want the same.
+pub(crate) type Parted = Arc<Cell<Option<Result<Option<SubAck>, Unanswered>>>>;
+
 /// All subscriptions of a client, by number; the number is also the ticket of its SUBSCRIBE and of its UNSUBSCRIBE.
 #[derive(Debug)]
 pub(crate) struct Routes {
@@ -50,7 +53,7 @@ pub(crate) struct Routes {
     /// Those of them that the server does not know and has not been asked for.
     to_ask: BTreeSet<u64>,
     /// What nobody wants any more, and the server may still have.
-    leaving: BTreeMap<u64, Filters>,
+    leaving: BTreeMap<u64, Leaving>,
     /// What of that has not been taken back yet.
     to_leave: BTreeSet<u64>,
     next: u64,
@@ -60,6 +63,8 @@ pub(crate) struct Routes {
     receive_maximum: usize,
     /// What no subscription claimed, and the catch-all stream reads.
     pub(crate) unclaimed: Arc<Queue>,
+    /// The queues that several subscriptions share.
+    shared: Vec<Weak<Queue>>,
     /// Whether something in there may hold back acknowledgements.
     holding: bool,
     /// What nobody claims has held up others for long, and is acknowledged as it comes, until there is another subscription.
@@ -71,12 +76,22 @@ pub(crate) struct Routes {
     ended: bool,
 }
 
+/// A subscription that nobody wants any more.
+#[derive(Debug)]
+struct Leaving {
+    filters: Filters,
+    /// Where somebody may wait for the server's word on that.
+    answer: Parted,
+}
+
 #[derive(Debug)]
 struct Entry {
     filters: Filters,
     /// What the SUBSCRIBE says beside its identifier.
     properties: SubscribeProperties,
     queue: Arc<Queue>,
+    /// Other subscriptions use the queue too.
+    shares_queue: bool,
     answer: Awaited,
     /// The server's session may hold it.
     asked: bool,
@@ -101,12 +116,27 @@ impl Routes {
             base: seed % IDENTIFIERS,
             receive_maximum: receive_maximum.into(),
             unclaimed: Arc::new(Queue::new(limits, WhenFull::Hold, false)),
+            shared: Vec::new(),
             holding: false,
             eager: false,
             arrived: 0,
             dropped: 0,
             ended: false,
         }
+    }
+
+    /// The next connection has another Receive Maximum.
+    pub(crate) fn set_receive_maximum(&mut self, receive_maximum: u16) {
+        self.receive_maximum = receive_maximum.into();
+    }
+
+    /// A queue that several subscriptions will share.
+    pub(crate) fn share(&mut self, queue: &Arc<Queue>) {
+        if self.ended {
+            queue.end();
+        }
+        self.shared.retain(|other| other.strong_count() > 0);
+        self.shared.push(Arc::downgrade(queue));
     }
 
     /// Adds a subscription; it is asked for by [`reconcile`](Self::reconcile). Messages that came before it and are for it go to it now.
@@ -116,6 +146,7 @@ impl Routes {
         filters: Filters,
         properties: SubscribeProperties,
         queue: Arc<Queue>,
+        shares_queue: bool,
     ) -> Option<(u64, Awaited)> {
         if self.ended {
             return None;
@@ -125,9 +156,11 @@ impl Routes {
         self.next += 1;
         let answer = Arc::new(Cell::new(None));
         for message in self.unclaimed.drain() {
-            let wanted = is_for(&filters, &message.topic);
-            let to = if wanted { &queue } else { &self.unclaimed };
-            self.dropped += to.push(message);
+            self.dropped += if is_for(&filters, &message.topic) {
+                queue.push(message.to(number))
+            } else {
+                self.unclaimed.push(message)
+            };
         }
         self.claims.insert(&filters, number);
         self.to_ask.insert(number);
@@ -135,6 +168,7 @@ impl Routes {
             filters,
             properties,
             queue,
+            shares_queue,
             answer: Arc::clone(&answer),
             asked: false,
             since: self.arrived,
@@ -144,34 +178,51 @@ impl Routes {
     }
 
     /// Removes a subscription; what the server has of it is taken back by [`reconcile`](Self::reconcile). What it had not handed over
-    /// goes to those that came later, or waits for one.
-    pub(crate) fn remove(&mut self, number: u64) {
+    /// goes to those that came later, or waits for one. Returns where the server's word on it will stand.
+    pub(crate) fn remove(&mut self, number: u64) -> Parted {
+        let answer = Parted::default();
         let Some(entry) = self.entries.remove(&number) else {
-            return;
+            answer.update(|slot| *slot = Some(Ok(None)));
+            return answer;
         };
         self.claims.remove(&entry.filters, number);
         self.to_ask.remove(&number);
-        entry.queue.end();
-        for message in entry.queue.drain() {
-            self.pass_on(message);
+        let left = if entry.shares_queue {
+            entry.queue.take_of(number)
+        } else {
+            entry.queue.end();
+            entry.queue.drain()
+        };
+        for message in left {
+            self.pass_on(message.to(0));
         }
         if entry.asked {
-            self.leaving.insert(number, entry.filters);
+            let leaving = Leaving {
+                filters: entry.filters,
+                answer: Arc::clone(&answer),
+            };
+            self.leaving.insert(number, leaving);
             self.to_leave.insert(number);
+        } else {
+            answer.update(|slot| *slot = Some(Ok(None)));
         }
+        answer
     }
 
     /// Finds new readers for a message that a subscription leaves behind.
     fn pass_on(&mut self, message: Message) {
         let (mut had, mut later) = (false, None);
         let found = self.claims.find(&message.topic, std::iter::empty());
-        for entry in found.iter().filter_map(|number| self.entries.get(number)) {
+        for number in found {
+            let Some(entry) = self.entries.get(number) else {
+                continue;
+            };
             let came_before = entry.since < message.number();
             had |= came_before;
-            later = later.or((!came_before).then_some(&entry.queue));
+            later = later.or((!came_before).then_some((*number, &entry.queue)));
         }
         match later {
-            Some(queue) => self.dropped += queue.push(message),
+            Some((number, queue)) => self.dropped += queue.push(message.to(number)),
             // Another one has a message of its own: this one is only in its way.
             None if had => message.handed_over(),
             None => self.keep_unclaimed(message),
@@ -181,7 +232,9 @@ impl Routes {
     /// The connection stands: without a session of ours at the server, it knows no subscription.
     pub(crate) fn connected(&mut self, session_present: bool) {
         if !session_present {
-            self.leaving.clear();
+            for leaving in std::mem::take(&mut self.leaving).into_values() {
+                leaving.answer.update(|slot| *slot = Some(Ok(None)));
+            }
             self.to_leave.clear();
             self.to_ask = self.entries.keys().copied().collect();
             for entry in self.entries.values_mut() {
@@ -205,7 +258,7 @@ impl Routes {
                 .leaving
                 .get(&number)
                 .into_iter()
-                .flat_map(Filters::iter);
+                .flat_map(|leaving| leaving.filters.iter());
             // What somebody wants is asked for again or was never meant to go.
             let mut filters = filters
                 .map(|(own, _)| own)
@@ -223,9 +276,8 @@ impl Routes {
                 Some(Err(NotSubscribed::NoPacketId)) => return true,
                 Some(Ok(_)) => {}
                 // What cannot be asked at all stays with the server until its session ends.
-                Some(Err(_)) | None => {
-                    self.leaving.remove(&number);
-                }
+                Some(Err(error)) => self.part(number, Err(Unanswered::NotSent(error))),
+                None => self.part(number, Ok(None)),
             }
             self.to_leave.remove(&number);
         }
@@ -287,24 +339,31 @@ impl Routes {
     }
 
     /// The server answered.
-    pub(crate) fn answered(&mut self, ticket: Ticket, codes: Vec<ReasonCode>) {
+    pub(crate) fn answered(&mut self, ticket: Ticket, suback: SubAck) {
         let Some(entry) = self.entries.get_mut(&ticket.0) else {
             return;
         };
-        for ((filter, _), reason) in entry.filters.iter().zip(&codes) {
+        for ((filter, _), reason) in entry.filters.iter().zip(suback.codes.iter()) {
             if reason.is_error() {
                 self.core.events.ring(Event::SubscriptionRefused {
                     filter: filter.as_str().to_owned(),
-                    reason: *reason,
+                    reason,
                 });
             }
         }
-        entry.answer.update(|answer| *answer = Some(Ok(codes)));
+        entry.answer.update(|answer| *answer = Some(Ok(suback)));
     }
 
     /// The server has taken a subscription back.
-    pub(crate) fn left(&mut self, ticket: Ticket) {
-        self.leaving.remove(&ticket.0);
+    pub(crate) fn left(&mut self, ticket: Ticket, unsuback: SubAck) {
+        self.part(ticket.0, Ok(Some(unsuback)));
+    }
+
+    /// There is no more to be done about a subscription that nobody wants.
+    fn part(&mut self, number: u64, answer: Result<Option<SubAck>, Unanswered>) {
+        if let Some(leaving) = self.leaving.remove(&number) {
+            leaving.answer.update(|slot| *slot = Some(answer));
+        }
     }
 
     /// The connection ended before the server answered.
@@ -332,16 +391,19 @@ impl Routes {
         let streams = found.len();
         let core = Arc::clone(&self.core);
         let message = Message::new(core, message, self.arrived, receipt, streams);
-        let queue = |number| self.entries.get(number).map(|entry| &entry.queue);
+        let queue = |number: &u64| {
+            let entry = self.entries.get(number);
+            entry.map(|entry| (*number, &entry.queue))
+        };
         let Some((last, others)) = found.split_last() else {
             self.keep_unclaimed(message);
             return;
         };
-        for queue in others.iter().filter_map(queue) {
-            self.dropped += queue.push(message.for_another());
+        for (number, queue) in others.iter().filter_map(queue) {
+            self.dropped += queue.push(message.for_another().to(number));
         }
-        if let Some(queue) = queue(last) {
-            self.dropped += queue.push(message);
+        if let Some((number, queue)) = queue(last) {
+            self.dropped += queue.push(message.to(number));
         }
     }
 
@@ -385,6 +447,12 @@ impl Routes {
     pub(crate) fn end(&mut self) {
         self.ended = true;
         self.unclaimed.end();
+        let shared = self.shared.iter().filter_map(Weak::upgrade);
+        shared.for_each(|queue| queue.end());
+        for leaving in std::mem::take(&mut self.leaving).into_values() {
+            let closed = Err(Unanswered::Closed);
+            leaving.answer.update(|slot| *slot = Some(closed));
+        }
         for entry in self.entries.values() {
             entry.queue.end();
             entry.answer.update(|answer| {

@@ -23,6 +23,11 @@ pub enum ConnectionState {
         /// Whether the server went on with an old session.
         session_present: bool,
     },
+    /// There is no connection, and none is tried before [`Client::resume`](crate::Client::resume).
+    Parked {
+        /// Why the last connection ended, or did not come about; `None` when it was parked on request, or never resumed.
+        error: Option<ConnectError>,
+    },
     /// There will be no further attempt.
     Closed {
         /// Why; [`ConnectErrorKind::Closed`](crate::ConnectErrorKind::Closed) after `close`.

@@ -8,16 +8,17 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use ohmqtt_codec::{
-    Filters, InvalidTopic, MqttString, Qos, ReasonCode, RetainHandling, SubscribeProperties,
-    SubscriptionOptions, TopicFilter,
+    Filters, InvalidTopic, MqttString, Qos, ReasonCode, RetainHandling, SubAck,
+    SubscribeProperties, SubscriptionOptions, TopicFilter,
 };
 
 use crate::callback::Callback;
 use crate::client::Client;
 use crate::error::SubscribeError;
+use crate::inbox::Inbox;
 use crate::message::Message;
 use crate::queue::{Queue, QueueLimits, WhenFull};
-use crate::routes::{Awaited, Unanswered};
+use crate::routes::Awaited;
 
 /// A subscription that is about to be made, by [`Client::subscribe`]. Nothing happens until it is sent or awaited.
 ///
@@ -39,6 +40,7 @@ pub struct Subscribe<'a> {
     limits: QueueLimits,
     when_full: WhenFull,
     manual_ack: bool,
+    inbox: Option<Arc<Queue>>,
 }
 
 impl<'a> Subscribe<'a> {
@@ -55,6 +57,7 @@ impl<'a> Subscribe<'a> {
             limits: QueueLimits::default(),
             when_full: WhenFull::default(),
             manual_ack: false,
+            inbox: None,
         }
     }
 
@@ -136,6 +139,12 @@ impl<'a> Subscribe<'a> {
         self
     }
 
+    /// Has its messages come to this inbox, in the place of a stream of its own. The inbox's bounds and way of acknowledging count.
+    pub fn deliver_to(mut self, inbox: &Inbox) -> Self {
+        self.inbox = Some(Arc::clone(inbox.queue()));
+        self
+    }
+
     /// Declares the subscription and returns its stream. With a connection it is asked for now, without one at the next.
     ///
     /// A refusal is told by [`Subscription::granted`].
@@ -154,15 +163,23 @@ impl<'a> Subscribe<'a> {
         for (filter, options) in filters {
             wanted.push(&filter?, options)?;
         }
-        let queue = Arc::new(Queue::new(self.limits, self.when_full, self.manual_ack));
-        let (number, answer) =
-            self.client
-                .declare(wanted.clone(), self.properties, Arc::clone(&queue))?;
+        let shares_queue = self.inbox.is_some();
+        let queue = self.inbox.unwrap_or_else(|| {
+            let own = Queue::new(self.limits, self.when_full, self.manual_ack);
+            Arc::new(own)
+        });
+        let (number, answer) = self.client.declare(
+            wanted.clone(),
+            self.properties,
+            Arc::clone(&queue),
+            shares_queue,
+        )?;
         Ok(Subscription {
             client: Some(self.client.clone()),
             number,
             filters: wanted,
             queue,
+            shares_queue,
             answer,
         })
     }
@@ -192,6 +209,8 @@ pub struct Subscription {
     number: u64,
     filters: Filters,
     queue: Arc<Queue>,
+    /// It is an inbox's.
+    shares_queue: bool,
     answer: Awaited,
 }
 
@@ -201,12 +220,23 @@ impl Subscription {
     ///
     /// Cancel safety: a message is taken out only when it is returned, so none is lost when the future is dropped.
     pub async fn recv(&mut self) -> Option<Message> {
+        if self.shares_queue {
+            return None;
+        }
         self.queue.pop().await
     }
 
     /// The next message if one has come.
     pub fn try_recv(&mut self) -> Option<Message> {
+        if self.shares_queue {
+            return None;
+        }
         self.queue.try_pop()
+    }
+
+    /// What [`Message::subscription`] says of its messages: from 1 on, and never the same again with this client.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Waits for the server's answer: the QoS granted for each filter, in their order. After the server has lost the session, for its
@@ -214,11 +244,7 @@ impl Subscription {
     ///
     /// Cancel safety: nothing happens when the future is dropped; it can be called again.
     pub async fn granted(&self) -> Result<Vec<ReasonCode>, SubscribeError> {
-        let codes = match self.answer.until(|answer| answer.clone()).await {
-            Ok(codes) => codes,
-            Err(Unanswered::NotSent(error)) => return Err(error.into()),
-            Err(Unanswered::Closed) => return Err(SubscribeError::Closed),
-        };
+        let codes: Vec<_> = self.suback().await?.codes.iter().collect();
         let refused = codes
             .iter()
             .zip(self.filters.iter())
@@ -230,6 +256,28 @@ impl Subscription {
             });
         }
         Ok(codes)
+    }
+
+    /// As [`granted`](Self::granted), the whole SUBACK (section 3.9): with what the server has to say beside the codes, which may be
+    /// refusals.
+    ///
+    /// Cancel safety: nothing happens when the future is dropped; it can be called again.
+    pub async fn suback(&self) -> Result<SubAck, SubscribeError> {
+        let answer = self.answer.until(|answer| answer.clone()).await;
+        answer.map_err(SubscribeError::from)
+    }
+
+    /// Ends the subscription and waits for the server's word on that, its UNSUBACK (section 3.11); `None` when it was not asked: it did
+    /// not know the subscription, or others of this client have the same filters. Without a connection it waits for the next.
+    ///
+    /// Cancel safety: once polled, the subscription ends also when the future is dropped.
+    pub async fn unsubscribe(mut self) -> Result<Option<SubAck>, SubscribeError> {
+        let Some(client) = self.client.take() else {
+            return Ok(None);
+        };
+        let parted = client.undeclare(self.number);
+        let answer = parted.until(|answer| answer.clone()).await;
+        answer.map_err(SubscribeError::from)
     }
 
     /// Gives every message to a callback from now on, those that wait included, in the order they came.
@@ -278,6 +326,9 @@ impl Stream for Subscription {
     type Item = Message;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        if self.shares_queue {
+            return Poll::Ready(None);
+        }
         self.queue.poll_pop(cx)
     }
 }

@@ -2,20 +2,21 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ohmqtt_codec::Limits;
-use ohmqtt_driver::Driver;
+use ohmqtt_codec::{Disconnect, Limits};
+use ohmqtt_driver::{Driver, StoreLink};
 use ohmqtt_session::{ClientEvent, Instant};
 use tracing::Instrument;
 
-use crate::attempts::attempts;
+use crate::attempts::{attempts, is_connected};
 use crate::auth::Heard;
 use crate::builder::Settings;
 use crate::client::Shared;
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::events::Event;
+use crate::parking::Leave;
 use crate::publication::Acknowledgement;
 use crate::state::ConnectionState;
 
@@ -23,7 +24,13 @@ use crate::state::ConnectionState;
 const STUCK: Duration = Duration::from_secs(10);
 
 /// Runs the client until it is closed, or until an error that no waiting mends.
-pub(crate) fn run(shared: Arc<Shared>, settings: Settings) -> impl Future<Output = ()> {
+///
+/// Without settings it is parked first.
+pub(crate) fn run(
+    shared: Arc<Shared>,
+    first: Option<Settings>,
+    store: Option<StoreLink>,
+) -> impl Future<Output = ()> {
     let client_id = shared
         .core
         .handle
@@ -32,7 +39,7 @@ pub(crate) fn run(shared: Arc<Shared>, settings: Settings) -> impl Future<Output
     let error = shared.error(ConnectErrorKind::Closed);
     let mut end = End { shared, error };
     let run = async move {
-        end.error = serve(&end.shared, settings).await;
+        end.error = serve(&end.shared, first, store).await;
         drop(end);
     };
     run.instrument(span)
@@ -50,16 +57,34 @@ impl Drop for End {
     }
 }
 
-async fn serve(shared: &Shared, mut settings: Settings) -> ConnectError {
-    let limits = Limits::new(settings.max_packet_size);
+async fn serve(shared: &Shared, first: Option<Settings>, store: Option<StoreLink>) -> ConnectError {
     let on_event = |event| handle_event(shared, event);
-    let mut driver = Driver::new(
-        shared.core.handle.clone(),
-        settings.store.clone(),
-        limits,
-        on_event,
-    );
-    let error = attempts(shared, &mut settings, &mut driver).await;
+    let handle = shared.core.handle.clone();
+    let mut driver = Driver::new(handle, store, Limits::default(), on_event);
+    let packet_size = Arc::new(AtomicU32::default());
+    driver.bound_packets(Arc::clone(&packet_size));
+    let mut parks = first.is_none();
+    let mut next = first;
+    let error = loop {
+        if let Some(mut settings) = next.take() {
+            packet_size.store(settings.max_packet_size, Ordering::Relaxed);
+            let error = attempts(shared, &mut settings, &mut driver).await;
+            let asked = shared.parking.has_left();
+            parks |= asked || settings.one_connection;
+            if shared.core.is_closing() || !parks {
+                break error;
+            }
+            shared.parked((!asked).then_some(error));
+        }
+        next = tokio::select! {
+            settings = shared.parking.resumed() => Some(*settings),
+            never = driver.idle() => match never {},
+            // What is accepted stays where it is: nobody is going to deliver it.
+            _ = shared.core.closing.until(|closing| *closing) => {
+                break shared.error(ConnectErrorKind::Closed);
+            }
+        };
+    };
     // What was accepted is kept, whatever the process does next.
     driver.settle().await;
     error
@@ -79,13 +104,40 @@ pub(crate) async fn closing_time(shared: &Shared) {
     }
 }
 
-/// Waits until it is time to close, says DISCONNECT, and leaves the rest to the driver.
+/// Ends when the client is asked to park and has nothing to deliver, or has waited long enough; at once where there is no connection.
+/// Returns the DISCONNECT to be said.
+async fn parking_time(shared: &Shared) -> Disconnect {
+    let Leave {
+        deadline,
+        disconnect,
+    } = shared.parking.asked().await;
+    if is_connected(shared) {
+        tokio::select! {
+            () = shared.core.delivered() => {}
+            () = tokio::time::sleep_until(shared.core.handle.clock().deadline(deadline)) => {}
+        }
+    }
+    disconnect
+}
+
+/// Ends when it is time to close, or to park.
+pub(crate) async fn leaving_time(shared: &Shared) {
+    tokio::select! {
+        () = closing_time(shared) => {}
+        _ = parking_time(shared) => {}
+    }
+}
+
+/// Waits until it is time to leave the server, says DISCONNECT, and leaves the rest to the driver.
 pub(crate) async fn drain(shared: &Shared) -> std::convert::Infallible {
-    closing_time(shared).await;
+    let last_word = tokio::select! {
+        () = closing_time(shared) => shared.core.last_word(),
+        last_word = parking_time(shared) => last_word,
+    };
     shared
         .core
         .handle
-        .with(|session, _| session.disconnect(shared.core.last_word()));
+        .with(|session, _| session.disconnect(last_word));
     std::future::pending().await
 }
 
@@ -129,6 +181,7 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
             shared.core.events.ring(Event::Connected {
                 address,
                 session_present,
+                connack,
             });
         }
         ClientEvent::Authenticate { data } => shared.auth.hear(Heard::Challenge(data)),
@@ -167,13 +220,18 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
         }
         ClientEvent::Acked {
             ticket,
+            packet_id,
             reason,
             properties,
         } => {
-            shared
-                .core
-                .publications
-                .end(ticket, Ok(Acknowledgement { reason, properties }));
+            shared.core.publications.end(
+                ticket,
+                Ok(Acknowledgement {
+                    packet_id: Some(packet_id),
+                    reason,
+                    properties,
+                }),
+            );
             shared.made_room();
         }
         ClientEvent::Lost { ticket, why } => {
@@ -182,13 +240,12 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
             shared.made_room();
         }
         ClientEvent::Subscribed { ticket, suback } => {
-            let codes = suback.codes.iter().collect();
-            shared.routes().answered(ticket, codes);
+            shared.routes().answered(ticket, suback);
             shared.made_room();
         }
         ClientEvent::RequestLost { ticket } => shared.routes().lost(ticket),
-        ClientEvent::Unsubscribed { ticket, .. } => {
-            shared.routes().left(ticket);
+        ClientEvent::Unsubscribed { ticket, unsuback } => {
+            shared.routes().left(ticket, unsuback);
             shared.made_room();
         }
         other => tracing::debug!(event = ?other, "not handled"),

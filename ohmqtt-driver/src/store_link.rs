@@ -226,6 +226,19 @@ impl StoreLink {
         &self.prefix
     }
 
+    /// Keeps `value` beside the session's records, in place of what is [attached](Prefix::attachment) there under this kind. A failure is
+    /// logged.
+    pub fn attach(&self, kind: u8, value: &[u8]) {
+        let mut batch = Batch::new();
+        batch.put(&self.prefix.attachment(kind, &[]), value);
+        let done = |result: Result<(), StoreError>| {
+            if let Err(error) = result {
+                tracing::warn!(%error, "the store failed");
+            }
+        };
+        self.links.writer.submit_all(Vec::new(), batch, done);
+    }
+
     /// How the store fares, to be asked also when this link is gone.
     pub fn health(&self) -> Health {
         self.health.clone()

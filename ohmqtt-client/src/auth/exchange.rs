@@ -2,6 +2,7 @@
 //! asked for a re-authentication.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ohmqtt_codec::Binary;
@@ -49,7 +50,7 @@ pub(crate) enum Heard {
 /// Where the parts of an exchange meet.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    has_authenticator: bool,
+    has_authenticator: AtomicBool,
     state: Cell<State>,
 }
 
@@ -80,9 +81,15 @@ enum Next {
 impl Exchange {
     pub(crate) fn new(has_authenticator: bool) -> Self {
         Self {
-            has_authenticator,
+            has_authenticator: AtomicBool::new(has_authenticator),
             state: Cell::default(),
         }
+    }
+
+    /// Whether there is an authenticator from the next connection on.
+    pub(crate) fn set_authenticator(&self, has_authenticator: bool) {
+        self.has_authenticator
+            .store(has_authenticator, Ordering::Relaxed);
     }
 
     /// The server said something.
@@ -92,7 +99,7 @@ impl Exchange {
 
     /// Asks for a re-authentication and waits for its end. One that nobody has begun yet is the same for all who ask.
     pub(crate) async fn reauthenticate(&self) -> Result<()> {
-        if !self.has_authenticator {
+        if !self.has_authenticator.load(Ordering::Relaxed) {
             return Err(ReauthenticateError::NoAuthenticator);
         }
         let (answer, answered) = oneshot::channel();

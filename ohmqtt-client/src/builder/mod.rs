@@ -25,6 +25,7 @@ use crate::auth::Login;
 use crate::client::Client;
 use crate::error::{ConfigError, ConnectError};
 use crate::events::{Bell, Events};
+use crate::parking;
 use crate::servers::Servers;
 
 /// Builds a [`Client`]. The first setting that is wrong is told when the client is started.
@@ -50,6 +51,7 @@ pub struct ClientBuilder {
     events: Bell,
     max_packet_size: u32,
     response_prefix: Option<TopicName>,
+    one_connection: bool,
 }
 
 /// What a client's task needs to know.
@@ -63,7 +65,18 @@ pub(crate) struct Settings {
     pub(crate) max_packet_size: u32,
     pub(crate) receive_maximum: u16,
     pub(crate) response_prefix: Option<TopicName>,
-    pub(crate) store: Option<StoreLink>,
+    /// No further attempt once a connection has ended, or did not come about.
+    pub(crate) one_connection: bool,
+}
+
+/// What a builder comes to.
+pub(crate) struct Parts {
+    /// What the session is told: all of it at its beginning, its CONNECT when it is resumed.
+    pub(crate) session: ClientConfig,
+    pub(crate) settings: Settings,
+    store: Option<(Box<dyn Store>, Durability)>,
+    address: String,
+    events: Bell,
 }
 
 /// What an outbox on a disk holds when nothing else is said.
@@ -102,6 +115,7 @@ impl ClientBuilder {
             events: Bell::new(),
             max_packet_size: 16 * 1024 * 1024,
             response_prefix: None,
+            one_connection: false,
         };
         // As many as may wait for a subscription that claims them: none of a session's backlog is dropped before there is one.
         let builder = builder.receive_maximum(1000);
@@ -281,6 +295,13 @@ impl ClientBuilder {
         self.events.listen()
     }
 
+    /// Leaves connecting again to the caller: when a connection has ended, or none came about with any of the servers, the client is
+    /// [parked](Client::park), with the error, until it is [resumed](Client::resume).
+    pub fn one_connection(mut self) -> Self {
+        self.one_connection = true;
+        self
+    }
+
     /// Makes the waits between attempts repeatable.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -315,24 +336,44 @@ impl ClientBuilder {
     /// [`retry_everything`](Self::retry_everything) was said: see [`Client::state`].
     ///
     /// A store is read back first, and blocks the thread for that.
-    pub fn start(mut self) -> Result<Client, ConfigError> {
+    pub fn start(self) -> Result<Client, ConfigError> {
+        let parts = self.into_parts()?;
+        if parts.store.is_some() && parts.session.connect.client_id.is_empty() {
+            return Err(ConfigError::StoreNeedsClientId);
+        }
+        parts.spawn(false)
+    }
+
+    /// Starts the client and connects to nothing: subscriptions and messages may be given to it, and [`Client::resume`] tells it later
+    /// where to connect. For programs that learn only then where to, or as whom. Of this builder nothing counts but what is said of the
+    /// store and the outbox, of events, and the response prefix.
+    ///
+    /// A [store](Self::store) needs no Client Identifier here: it keeps one session, and remembers under which identifier.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = ohmqtt_broker::Broker::builder().listen("mqtt://127.0.0.1:0").start().await?;
+    /// use ohmqtt_client::{Client, Qos};
+    ///
+    /// let client = Client::builder("localhost").park()?;
+    /// let early = client.publish("log", "made before there was a connection").qos(Qos::AtLeastOnce).send()?;
+    /// client.resume(Client::builder(broker.url()).client_id("logger"))?;
+    /// assert!(!early.acked().await?.reason.is_error());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn park(self) -> Result<Client, ConfigError> {
+        self.into_parts()?.spawn(true)
+    }
+
+    pub(crate) fn into_parts(mut self) -> Result<Parts, ConfigError> {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
         let address = self.endpoints.first().map(Endpoint::to_string);
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
         let spacious = self.store.as_ref().map(|_| ON_DISK);
         self.session.outbox.limits = self.outbox.or(spacious).unwrap_or_default();
-        let store = match self.store {
-            None => None,
-            Some(_) if self.session.connect.client_id.is_empty() => {
-                return Err(ConfigError::StoreNeedsClientId);
-            }
-            Some((store, durability)) => {
-                let prefix = Prefix::session(&self.session.connect.client_id);
-                Some(StoreLink::new(Writer::spawn(store, durability)?, prefix))
-            }
-        };
         if let Some(size) = NonZeroU32::new(self.max_packet_size) {
             self.session
                 .connect
@@ -356,20 +397,46 @@ impl ClientBuilder {
             max_packet_size: self.max_packet_size,
             receive_maximum: receive_maximum.get(),
             response_prefix: self.response_prefix,
-            store,
+            one_connection: self.one_connection,
+        };
+        Ok(Parts {
+            session: self.session,
+            settings,
+            store: self.store,
+            address: address.unwrap_or_default(),
+            events: self.events,
+        })
+    }
+}
+
+impl Parts {
+    fn spawn(mut self, parked: bool) -> Result<Client, ConfigError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
+        let store = match self.store {
+            None => None,
+            Some((store, durability)) => {
+                let client_id = &mut self.session.connect.client_id;
+                let prefix = Prefix::session(client_id);
+                if client_id.is_empty() {
+                    *client_id = parking::remembered(&*store, &prefix)?;
+                }
+                Some(StoreLink::new(Writer::spawn(store, durability)?, prefix))
+            }
         };
         let handle = Handle::new(ClientSession::new(self.session), Clock::new());
-        if let Some(store) = &settings.store {
+        if let Some(store) = &store {
             store.restore(&handle)?;
         }
-        let address = address.unwrap_or_default();
-        Ok(Client::spawn(
+        let client = Client::spawn(
             &runtime,
             handle,
-            address,
-            settings,
+            self.address,
+            self.settings,
+            store,
             self.events,
-        ))
+            parked,
+        );
+        Ok(client)
     }
 }
 

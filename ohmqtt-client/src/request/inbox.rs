@@ -23,7 +23,7 @@ use crate::core::Core;
 use crate::error::SubscribeError;
 use crate::message::Message;
 use crate::queue::{Queue, QueueLimits, WhenFull};
-use crate::routes::{Awaited, Unanswered};
+use crate::routes::Awaited;
 
 /// How many requests may wait for their answers at once.
 const PENDING: usize = 65_536;
@@ -170,8 +170,8 @@ impl Inbox {
         };
         let queue = Arc::new(Queue::new(limits, WhenFull::default(), false));
         let shared = client.shared();
-        let (number, granted) =
-            shared.declare(filters, SubscribeProperties::default(), Arc::clone(&queue))?;
+        let properties = SubscribeProperties::default();
+        let (number, granted) = shared.declare(filters, properties, Arc::clone(&queue), false)?;
         let table = Arc::<Table>::default();
         let read = read(queue, Arc::clone(&table), Arc::clone(&shared.core));
         shared.callbacks.runtime.spawn(read);
@@ -187,16 +187,13 @@ impl Inbox {
 
     /// Waits for the server's answer to the subscription.
     async fn granted(&self) -> Result<(), SubscribeError> {
-        match self.granted.until(|answer| answer.clone()).await {
-            Ok(codes) => match codes.into_iter().find(|code| code.is_error()) {
-                None => Ok(()),
-                Some(reason) => Err(SubscribeError::Refused {
-                    filter: self.topic.as_str().to_owned(),
-                    reason,
-                }),
-            },
-            Err(Unanswered::NotSent(error)) => Err(SubscribeError::NotSent(error)),
-            Err(Unanswered::Closed) => Err(SubscribeError::Closed),
+        let suback = self.granted.until(|answer| answer.clone()).await?;
+        match suback.codes.iter().find(|code| code.is_error()) {
+            None => Ok(()),
+            Some(reason) => Err(SubscribeError::Refused {
+                filter: self.topic.as_str().to_owned(),
+                reason,
+            }),
         }
     }
 }

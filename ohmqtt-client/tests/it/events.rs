@@ -23,6 +23,7 @@ async fn connected(events: &mut Events) -> (String, bool) {
         Event::Connected {
             address,
             session_present,
+            ..
         } => (address, session_present),
         other => panic!("{other:?}"),
     }

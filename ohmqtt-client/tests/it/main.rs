@@ -13,11 +13,13 @@ mod events;
 mod every;
 mod examples;
 mod health;
+mod inbox;
 mod manual;
 #[cfg(unix)]
 mod mosquitto;
 mod overload;
 mod own_transport;
+mod parking;
 #[cfg(all(feature = "http-proxy", feature = "socks5"))]
 mod proxy;
 mod publish;
