@@ -130,7 +130,14 @@ impl DecodeError {
     ///
     /// [Section 4.13](https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901258)
     pub fn reason(&self) -> ReasonCode {
-        match self.fault {
+        self.fault.reason()
+    }
+}
+
+impl Fault {
+    /// The reason code that answers it, as [`DecodeError::reason`].
+    pub fn reason(&self) -> ReasonCode {
+        match self {
             // What cannot be parsed.
             Fault::ReservedType
             | Fault::Bits(_)

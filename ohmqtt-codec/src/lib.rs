@@ -61,8 +61,8 @@ pub use packet::{
 };
 pub use property::{
     AckProperties, AuthProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,
-    PropertyId, PublishProperties, SubAckProperties, SubscribeProperties, UnsubscribeProperties,
-    WillProperties,
+    InvalidProperties, PropertyId, PropertyType, PropertyValue, PublishProperties,
+    SubAckProperties, SubscribeProperties, UnsubscribeProperties, WillProperties,
 };
 pub use reason::{ReasonCode, UndefinedReasonCode};
 pub use value::{

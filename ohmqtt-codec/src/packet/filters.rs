@@ -49,18 +49,28 @@ impl SubscriptionOptions {
             ..Self::default()
         }
     }
+}
 
-    fn to_byte(self) -> u8 {
-        let no_local = if self.no_local { NO_LOCAL } else { 0 };
-        let retain_as_published = if self.retain_as_published {
+impl From<SubscriptionOptions> for u8 {
+    fn from(options: SubscriptionOptions) -> Self {
+        let no_local = if options.no_local { NO_LOCAL } else { 0 };
+        let retain_as_published = if options.retain_as_published {
             RETAIN_AS_PUBLISHED
         } else {
             0
         };
-        u8::from(self.qos) | no_local | retain_as_published | (self.retain_handling as u8) << 4
+        Self::from(options.qos)
+            | no_local
+            | retain_as_published
+            | (options.retain_handling as Self) << 4
     }
+}
 
-    fn of_byte(byte: u8) -> Result<Self, Fault> {
+/// The options that the byte after a topic filter says.
+impl TryFrom<u8> for SubscriptionOptions {
+    type Error = Fault;
+
+    fn try_from(byte: u8) -> Result<Self, Fault> {
         // [MQTT-3.8.3-5] The reserved bits are 0.
         if byte & RESERVED != 0 {
             return Err(Fault::Bits(byte));
@@ -122,7 +132,7 @@ impl Filters {
         }
         append(&mut self.wire, filter.as_bytes().len() + 3, |wire| {
             put_prefixed(wire, filter.as_bytes());
-            put_u8(wire, options.to_byte());
+            put_u8(wire, options.into());
         });
         self.len += 1;
         Ok(())
@@ -134,7 +144,7 @@ impl Filters {
         core::iter::from_fn(move || {
             let filter = next_filter(&mut left)?;
             let options = left.try_get_u8().ok()?;
-            Some((filter, SubscriptionOptions::of_byte(options).ok()?))
+            Some((filter, SubscriptionOptions::try_from(options).ok()?))
         })
     }
 
@@ -152,7 +162,7 @@ impl Filters {
         // [MQTT-3.8.3-2] At least one filter with options.
         decode_list(reader, frame, |reader| {
             let shared = reader.topic_filter()?;
-            let options = SubscriptionOptions::of_byte(reader.u8("subscription options")?);
+            let options = SubscriptionOptions::try_from(reader.u8("subscription options")?);
             let options = options.map_err(|fault| reader.fail("subscription options", fault))?;
             // [MQTT-3.8.3-4] No Local is not for shared subscriptions.
             if shared && options.no_local {

@@ -1,5 +1,6 @@
 //! The codec from outside: bytes in, packets out, and back. The tables in `spec/` are the oracle where there is one.
 
+mod blocks;
 mod decode_example;
 mod encode_buf;
 mod generate;
