@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use ohmqtt_client::{
-    Client, ClientBuilder, Events, Publication, Qos, StateWatch, Subscription, Unclaimed,
+    Client, ClientBuilder, Events, Inbox, Publication, Qos, StateWatch, Subscription, Unclaimed,
 };
 
 use tokio::task::JoinHandle;
@@ -24,6 +24,8 @@ pub(crate) struct Subject {
     pub(crate) builder: Option<ClientBuilder>,
     pub(crate) filler: Option<Publication>,
     pub(crate) inbox: Option<Subscription>,
+    /// What several subscriptions share.
+    pub(crate) shared: Option<Inbox>,
     pub(crate) unclaimed: Option<Unclaimed>,
     pub(crate) events: Option<Events>,
     pub(crate) watch: Option<StateWatch>,

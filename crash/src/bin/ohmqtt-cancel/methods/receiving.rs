@@ -42,6 +42,92 @@ pub(super) const METHODS: &[Method] = &[
         ..METHOD
     },
     Method {
+        name: "Subscription::unsubscribe",
+        covers: &["Subscription::unsubscribe"],
+        prepare: |_, subject| Box::pin(subscribed(subject)),
+        run: |subject| {
+            Box::pin(async {
+                let inbox = subject.inbox.take().ok_or("there is no stream")?;
+                inbox.unsubscribe().await.map(drop).map_err(told)
+            })
+        },
+        after: |world, subject| {
+            Box::pin(async {
+                // Polled or not, it is over; what is asked later is answered later.
+                subject.inbox = None;
+                let later = subject.client()?.subscribe("in/later").into_future();
+                let later = soon("a later subscription is granted", later).await?;
+                later.map_err(told)?;
+                match world.tell(IN, "1").await?.reason {
+                    ReasonCode::NoMatchingSubscribers => Ok(()),
+                    _ => Err("the subscription stands though it was ended".to_owned()),
+                }
+            })
+        },
+        ..METHOD
+    },
+    Method {
+        name: "Subscription::suback",
+        covers: &["Subscription::suback"],
+        arrange: |subject| {
+            Box::pin(async {
+                let inbox = subject.client()?.subscribe(IN).send();
+                subject.inbox = Some(inbox.map_err(told)?);
+                Ok(())
+            })
+        },
+        run: |subject| {
+            Box::pin(async {
+                let inbox = subject.inbox.as_ref().ok_or("there is no stream")?;
+                inbox.suback().await.map(drop).map_err(told)
+            })
+        },
+        after: |world, subject| {
+            Box::pin(async {
+                let inbox = subject.inbox.as_ref().ok_or("there is no stream")?;
+                let suback = soon("it is answered", inbox.suback()).await?;
+                suback.map_err(told)?;
+                world.tell(IN, "1").await?;
+                received(subject, &["1"]).await
+            })
+        },
+        ..METHOD
+    },
+    Method {
+        name: "Inbox::recv",
+        covers: &["Inbox::recv"],
+        prepare: |_, subject| {
+            Box::pin(async {
+                let client = subject.client()?;
+                let inbox = client.inbox().open();
+                let subscribe = client.subscribe(IN).deliver_to(&inbox).into_future();
+                let subscribed = soon("the subscription is granted", subscribe).await?;
+                subject.inbox = Some(subscribed.map_err(told)?);
+                subject.shared = Some(inbox);
+                Ok(())
+            })
+        },
+        run: |subject| {
+            Box::pin(async {
+                let inbox = subject.shared.as_mut().ok_or("there is no inbox")?;
+                subject.got.extend(inbox.recv().await.as_ref().map(text));
+                Ok(())
+            })
+        },
+        provoke: |world| Box::pin(two_messages(world)),
+        after: |_, subject| {
+            Box::pin(async {
+                let inbox = subject.shared.as_mut().ok_or("there is no inbox")?;
+                while subject.got.len() < 2 {
+                    let message = soon("a message", inbox.recv()).await?;
+                    subject.got.extend(message.as_ref().map(text));
+                }
+                is_got(subject, &["1", "2"])
+            })
+        },
+        ..METHOD
+    },
+    Method {
         name: "Subscription::granted",
         covers: &["Subscription::granted"],
         arrange: |subject| {
