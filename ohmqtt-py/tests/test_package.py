@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import distribution
@@ -40,3 +41,18 @@ def test_nothing_is_imported_before_it_is_used() -> None:
     program = "import sys, ohmqtt; print(sorted({'asyncio', 'trio', 'ssl', 'sqlite3', 'pytest'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_what_it_says_it_is_for_is_built() -> None:
+    release = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
+    classifiers = distribution("ohmqtt").metadata.get_all("Classifier") or []
+    versions = re.findall(r"Programming Language :: Python :: (3\.\d+)", "\n".join(classifiers))
+    assert versions[0] == "3.10"
+    assert f"for version in {' '.join(versions)}; do" in release
+    assert "python: [" + ", ".join(f'"{version}"' for version in versions) + "]" in release
+
+
+def test_it_is_released_with_the_tools_it_is_tested_with() -> None:
+    release = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
+    (maturin,) = re.findall(r"maturin==[\d.]+", release)
+    assert maturin in (PACKAGE / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
