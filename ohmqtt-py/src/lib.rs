@@ -1,4 +1,5 @@
-//! The native half of the Python package `ohmqtt`: today `ohmqtt.codec` and `ohmqtt.broker`.
+//! The native half of the Python package `ohmqtt`: today `ohmqtt.codec`, `ohmqtt.sansio` and
+//! `ohmqtt.broker`.
 //!
 //! A thin face on the crates below. No rule of the protocol is decided here; the enums and exceptions are Python's own,
 //! defined in `ohmqtt.codec` and looked up once.
@@ -8,11 +9,16 @@ mod codes;
 mod convert;
 mod packet;
 mod runtime;
+mod sansio;
 mod wire;
 
 /// The native half of `ohmqtt`. Its names are public in the modules that show them.
 #[pyo3::pymodule]
 mod _native {
+    use pyo3::prelude::*;
+
+    use crate::sansio::{PyMessage, PySubscription};
+
     #[pymodule_export]
     use crate::broker::RunningBroker;
     #[pymodule_export]
@@ -22,5 +28,15 @@ mod _native {
         PyWill, SubAckPacket, SubscribePacket, UnsubAckPacket, UnsubscribePacket,
     };
     #[pymodule_export]
+    use crate::sansio::{PyClientSession, PyFlows, PyReceipt, PyServerSession};
+    #[pymodule_export]
     use crate::wire::{read, read_many};
+
+    /// Classes whose names are not theirs alone.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        module.add("SansioMessage", py.get_type::<PyMessage>())?;
+        module.add("SansioSubscription", py.get_type::<PySubscription>())
+    }
 }

@@ -17,6 +17,11 @@ pub(crate) fn write<'py>(py: Python<'py>, packet: &Packet) -> PyResult<Bound<'py
     packet
         .encode(&mut out)
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    gathered(py, &out)
+}
+
+/// What was encoded, in one piece.
+pub(crate) fn gathered<'py>(py: Python<'py>, out: &EncodeBuf) -> PyResult<Bound<'py, PyBytes>> {
     PyBytes::new_with(py, out.len(), |mut target| {
         for slice in out.slices() {
             let Some((here, rest)) = target.split_at_mut_checked(slice.len()) else {
@@ -43,7 +48,7 @@ fn claimed(head: &[u8]) -> usize {
 }
 
 /// What stands at one place of a buffer.
-enum Found {
+pub(crate) enum Found {
     /// A packet of so many bytes.
     Packet(Packet, usize),
     /// A part of one: at least so many bytes are missing.
@@ -52,7 +57,7 @@ enum Found {
 
 /// Reads at the front of `bytes`, which are those of a buffer that has `here`, or as many of them as the packet takes.
 /// The packet has memory of its own, so that it keeps no buffer alive.
-fn read_front(bytes: &[u8], here: usize, limits: Limits) -> Result<Found, DecodeError> {
+pub(crate) fn read_front(bytes: &[u8], here: usize, limits: Limits) -> Result<Found, DecodeError> {
     let size = claimed(bytes);
     // The header of a part may be wrong already.
     let frame = bytes.get(..size).or(bytes.get(..5)).unwrap_or(bytes);

@@ -27,12 +27,15 @@ pub(crate) use subscribe::{PyTopicFilter, SubAckPacket, SubscribePacket, UnsubAc
 pub(crate) use unsubscribe::UnsubscribePacket;
 pub(crate) use will::PyWill;
 
-/// Stamps a class: its documentation, name, codec type, names for `match`, what `write` writes, the positional fields,
+/// Stamps a class: its documentation, name, codec type, module (`ohmqtt.codec` unless said), names for `match`, what `write` writes, the positional fields,
 /// the keyword-only fields with their defaults, and how its arguments make the codec's value.
 macro_rules! packet {
+    ($(#[doc = $doc:literal])* $class:ident($inner:ty) = $name:literal match $($rest:tt)*) => {
+        crate::packet::packet! { $(#[doc = $doc])* $class($inner) = $name in "ohmqtt.codec" match $($rest)* }
+    };
     (
         $(#[doc = $doc:literal])*
-        $class:ident($inner:ty) = $name:literal match [$($match:literal)*];
+        $class:ident($inner:ty) = $name:literal in $module:literal match [$($match:literal)*];
         $(write |$whole:ident| $encode:expr;)?
         ($($arg:ident: $arg_ty:ty $([$arg_conv:path])? => |$arg_this:ident, $arg_py:ident| $arg_get:expr;)*)
         {$(
@@ -42,7 +45,7 @@ macro_rules! packet {
         new $body:block
     ) => {
         $(#[doc = $doc])*
-        #[pyo3::pyclass(frozen, subclass, name = $name, module = "ohmqtt.codec")]
+        #[pyo3::pyclass(frozen, subclass, name = $name, module = $module)]
         pub(crate) struct $class(pub(crate) $inner);
 
         #[pyo3::pymethods]
