@@ -18,6 +18,7 @@
 //! With [`Durability::Safe`], the default, neither of the two on disk loses anything that was answered with success. Each is for one
 //! process at a time; each refuses a file that is in use, foreign, newer or damaged, and leaves it as it was. They take the same
 //! records and nothing moves them from one to the other. Another is a type with the two methods of [`Store`].
+//! `SqliteStore::open_or_import` takes over what the Python package ohmqtt 1.x has left in a file of its own.
 //!
 //! # Example
 //!
@@ -71,6 +72,6 @@ pub use record::{Encoder, decode_record};
 #[cfg(feature = "redb")]
 pub use redb::RedbStore;
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteStore;
+pub use sqlite::{Imported, SqliteStore};
 pub use store::{Durability, Store, Visit};
 pub use writer::Writer;

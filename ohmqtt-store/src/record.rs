@@ -144,7 +144,7 @@ impl Encoder {
         }
     }
 
-    fn put(
+    pub(crate) fn put(
         &mut self,
         prefix: &Prefix,
         record: &Record,
@@ -288,7 +288,7 @@ fn read(key: &[u8], value: &[u8]) -> Result<Record, Fault> {
                 accepted: Instant::from_unix_micros(accepted),
                 deadline: deadline.map(Instant::from_unix_micros),
                 via,
-                message: read_message(packet, qos)?,
+                message: read_message(packet, qos).map_err(Fault::Damaged)?,
             };
             (record, &[][..])
         }
@@ -337,19 +337,17 @@ fn read_filter(bytes: &[u8]) -> Result<(Option<Arc<TopicFilter>>, &[u8]), Fault>
     Ok((Some(Arc::new(filter)), rest))
 }
 
-fn read_message(packet: &[u8], qos: Qos) -> Result<Message, Fault> {
+/// The message of this packet at QoS 0.
+pub(crate) fn read_message(packet: &[u8], qos: Qos) -> Result<Message, String> {
     let mut buf = BytesMut::from(packet);
     let decoded = decode(&mut buf, &Limits::default())
-        .map_err(|error| Fault::Damaged(error.to_string()))?
+        .map_err(|error| error.to_string())?
         .ok_or("the packet is cut short")?;
     if !buf.is_empty() {
         return Err("bytes follow the packet".into());
     }
     let Packet::Publish(publish) = decoded else {
-        return Err(Fault::Damaged(format!(
-            "{} in place of PUBLISH",
-            decoded.packet_type()
-        )));
+        return Err(format!("{} in place of PUBLISH", decoded.packet_type()));
     };
     match publish.topic {
         PublishTopic::Name(topic) if publish.delivery == Delivery::AtMostOnce => Ok(Message {

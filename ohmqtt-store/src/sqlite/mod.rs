@@ -1,8 +1,9 @@
 //! A store in an SQLite file: one table, in WAL mode, for one process at a time.
 //!
-//! `identity` says whose file it is.
+//! `identity` says whose file it is, `legacy` takes over what ohmqtt 1.x has left in one.
 
 mod identity;
+mod legacy;
 
 use std::fmt;
 use std::io;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 
-use self::identity::{FORMAT, Taken};
+use self::identity::{FORMAT, Owner, Taken, Welcome};
+pub use self::legacy::Imported;
 use crate::file;
 use crate::{Batch, Durability, Op, Store, StoreError, Visit};
 
@@ -70,24 +72,50 @@ impl SqliteStore {
     /// [`UnknownFormat`](StoreError::UnknownFormat), [`Damaged`](StoreError::Damaged), [`InUse`](StoreError::InUse),
     /// [`DiskFull`](StoreError::DiskFull), [`Io`](StoreError::Io). The file is then as it was, and was not made.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Self::open_file(path.as_ref(), None)
+        Self::open_file(path.as_ref(), None, Welcome::Ours).map(|(store, _)| store)
     }
 
     /// Opens or makes the store as [`open`](Self::open) does, and lets it grow to `limit` bytes and no further: a batch that does
     /// not fit fails with [`StoreError::Full`]. The log, some 4 MiB or once the largest batch, is not counted.
     pub fn open_with_limit(path: impl AsRef<Path>, limit: u64) -> Result<Self, StoreError> {
-        Self::open_file(path.as_ref(), Some(limit))
+        Self::open_file(path.as_ref(), Some(limit), Welcome::Ours).map(|(store, _)| store)
     }
 
-    fn open_file(path: &Path, limit: Option<u64>) -> Result<Self, StoreError> {
+    /// Opens or makes the store as [`open`](Self::open) does, and takes over the database of the Python package ohmqtt 1.x, should that
+    /// be what stands there: it says what that was, once, and `None` of a file that is a store already or was not there.
+    ///
+    /// The records are those of the session [without a client identifier](crate::Prefix::session): what was queued, sent and not
+    /// acknowledged, received and not released, in its order, with its Packet Identifiers. The identifier that the server knows is
+    /// [attached](crate::Prefix::attachment) to it as kind 0, with nothing behind it. Of the properties, a Topic Alias and Subscription
+    /// Identifiers are left out, which are of one connection and of the server. A Message Expiry Interval counts from now, as 1.x did not
+    /// keep when a message was accepted. A row that cannot be sent is [left and named](Imported::left), and the others are taken over.
+    ///
+    /// All is one transaction. The tables of 1.x stay as they are and nothing reads or writes them any more; drop them whenever you like.
+    /// 1.x itself refuses the file from then on, by its `user_version`: it cannot be gone back to with this file. The file keeps the
+    /// rights it has. End the program that uses it first: as long as that is not writing, it cannot be seen.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open). [`NotAStore`](StoreError::NotAStore) of a database whose `user_version` or whose tables are neither ours
+    /// nor those of 1.x, or that has others beside them. The file is then as it was, but that a transaction 1.x had left unfinished is
+    /// rolled back, as by whoever opens it.
+    pub fn open_or_import(path: impl AsRef<Path>) -> Result<(Self, Option<Imported>), StoreError> {
+        Self::open_file(path.as_ref(), None, Welcome::Legacy)
+    }
+
+    fn open_file(
+        path: &Path,
+        limit: Option<u64>,
+        welcome: Welcome,
+    ) -> Result<(Self, Option<Imported>), StoreError> {
         let path = &file::absolute(path)?;
         identity::make(path)?;
         let taken = Taken::take(path)?;
-        identity::probe(path)?;
+        identity::probe(path, welcome)?;
         let fault = |error| store_error(path, &error);
         // A connection of one thread at a time needs no mutex of its own.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
         // Until it is known that the file is sound, closing changes nothing.
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
@@ -101,19 +129,23 @@ impl SqliteStore {
         connection
             .pragma_update(None, "locking_mode", "EXCLUSIVE")
             .map_err(fault)?;
-        identity::check_identity(&connection, path)?;
+        let imported = match identity::check_identity(&connection, path, welcome)? {
+            Owner::Us => None,
+            Owner::Legacy => Some(legacy::import(&mut connection, path)?),
+        };
         set_up(&connection, limit).map_err(fault)?;
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
             .map_err(fault)?;
-        Ok(Self {
+        let store = Self {
             connection,
             path: path.to_owned(),
             limit,
             synchronous: Durability::Safe,
             unsafe_yet: false,
             _taken: taken,
-        })
+        };
+        Ok((store, imported))
     }
 
     fn write(&mut self, batch: &Batch, durability: Durability) -> rusqlite::Result<()> {
@@ -239,7 +271,7 @@ fn set_up(connection: &Connection, limit: Option<u64>) -> rusqlite::Result<()> {
         let pages = u32::try_from(limit / u64::from(page.max(1))).unwrap_or(u32::MAX);
         connection.pragma_update(None, "max_page_count", pages)?;
     }
-    // Takes the lock, when nothing before did, and finds a table that is not there.
+    // Welcome the lock, when nothing before did, and finds a table that is not there.
     connection.query_row(
         "SELECT count(*) FROM (SELECT 1 FROM records LIMIT 1)",
         (),

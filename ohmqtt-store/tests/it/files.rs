@@ -336,6 +336,8 @@ pub(crate) fn play(role: &str, path: &Path) {
         "fill sqlite" => crate::full::play::<crate::sqlite::Sqlite>(path),
         #[cfg(all(unix, feature = "sqlite"))]
         "write sqlite" => crate::sqlite_power::play(path),
+        #[cfg(all(unix, feature = "sqlite"))]
+        "import sqlite" => crate::legacy::crash::play(path),
         #[cfg(all(unix, feature = "redb"))]
         "fill redb" => crate::full::play::<crate::redb::Redb>(path),
         _ => panic!("no role is called {role}"),

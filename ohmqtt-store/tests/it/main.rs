@@ -8,6 +8,8 @@ mod files;
 #[cfg(all(unix, any(feature = "sqlite", feature = "redb")))]
 mod full;
 mod gated;
+#[cfg(feature = "sqlite")]
+mod legacy;
 mod memory;
 mod records;
 #[cfg(feature = "redb")]
