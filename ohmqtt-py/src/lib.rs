@@ -1,5 +1,5 @@
-//! The native half of the Python package `ohmqtt`: today `ohmqtt.codec`, `ohmqtt.sansio` and
-//! `ohmqtt.broker`.
+//! The native half of the Python package `ohmqtt`: `ohmqtt.codec`, `ohmqtt.sansio`, `ohmqtt.broker`
+//! and the toolkit.
 //!
 //! A thin face on the crates below. No rule of the protocol is decided here; the enums and exceptions are Python's own,
 //! defined in `ohmqtt.codec` and looked up once.
@@ -10,6 +10,7 @@ mod convert;
 mod packet;
 mod runtime;
 mod sansio;
+mod toolkit;
 mod wire;
 
 /// The native half of `ohmqtt`. Its names are public in the modules that show them.
@@ -29,6 +30,17 @@ mod _native {
     };
     #[pymodule_export]
     use crate::sansio::{PyClientSession, PyFlows, PyReceipt, PyServerSession};
+    #[pymodule_export]
+    use crate::toolkit::address::toolkit_parse_address;
+    #[pymodule_export]
+    use crate::toolkit::blocks::{toolkit_decode_properties, toolkit_encode_properties};
+    #[pymodule_export]
+    use crate::toolkit::packets::{toolkit_decode, toolkit_decode_parts, toolkit_encode};
+    #[pymodule_export]
+    use crate::toolkit::topics::{
+        toolkit_check_filter, toolkit_check_topic, toolkit_match, toolkit_reason_codes,
+        toolkit_split_share,
+    };
     #[pymodule_export]
     use crate::wire::{read, read_many};
 
