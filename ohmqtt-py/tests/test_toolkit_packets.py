@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -255,6 +257,14 @@ def test_packets_are_mutable_and_have_no_hash() -> None:
             pass
         case _:
             pytest.fail("it matches by its fields in their order")
+
+
+@pytest.mark.parametrize(("packet", "wire"), EXAMPLES, ids=NAMES)
+def test_packets_can_be_copied_and_pickled(packet: MQTTPacket, wire: str) -> None:
+    for again in (copy.deepcopy(packet), pickle.loads(pickle.dumps(packet))):
+        assert again == packet
+        assert again is not packet
+        assert again.encode() == bytes.fromhex(wire)
 
 
 def test_pings_are_two_bytes_each() -> None:
