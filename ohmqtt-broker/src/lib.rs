@@ -84,8 +84,8 @@ pub use ohmqtt_store::RedbStore;
 pub use ohmqtt_store::SqliteStore;
 pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};
 pub use ohmqtt_transport::{
-    Accepted, BoxFuture, Endpoint, Handshake, Listen, ListenOptions, Peer, PeerAddress,
-    TransportError, TransportErrorKind,
+    Accepted, BoxFuture, ConfigError, Endpoint, Handshake, Listen, ListenOptions, Peer,
+    PeerAddress, TransportError, TransportErrorKind,
 };
 #[cfg(feature = "tls-no-provider")]
 pub use ohmqtt_transport::{Certificates, Identity, RustlsServerConfig};

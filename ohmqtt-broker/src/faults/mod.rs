@@ -144,6 +144,19 @@ impl Faults {
         found.await
     }
 
+    /// The first packet of this client behind the one with this number, and its own number, of those [recorded](Self::sent_by) so far and
+    /// those to come. Numbers begin with 1 and go up; all clients' packets share them. For whoever looks at packets one by one and cannot
+    /// do so inside [`wait_for`](Self::wait_for).
+    ///
+    /// Cancel safety: dropping the future changes nothing.
+    pub async fn wait_for_next(&self, client: &str, number: u64) -> (u64, Packet) {
+        let found = self.shared.records.until(move |records| {
+            let first = records.after(client, number).next();
+            first.map(|(number, packet)| (number, packet.clone()))
+        });
+        found.await
+    }
+
     fn switches(&self, scope: Scope) -> Switches {
         let shared = Arc::clone(&self.shared);
         Switches { shared, scope }

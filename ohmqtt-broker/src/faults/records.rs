@@ -19,11 +19,24 @@ pub(super) struct Records {
 
 #[derive(Debug, Default)]
 struct Sent {
-    /// Each with its size in bytes.
-    packets: VecDeque<(usize, Packet)>,
+    packets: VecDeque<Record>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Record {
+    /// Which of all packets it was; the first was 1.
+    number: u64,
+    /// In bytes.
+    size: usize,
+    packet: Packet,
+}
+
+impl Sent {
     /// Which of all packets the newest was.
-    last: u64,
+    fn last(&self) -> u64 {
+        self.packets.back().map_or(0, |record| record.number)
+    }
 }
 
 impl Records {
@@ -32,7 +45,7 @@ impl Records {
         self.count += 1;
         if !self.clients.contains_key(client) {
             if self.clients.len() >= CLIENTS {
-                let oldest = self.clients.iter().min_by_key(|(_, sent)| sent.last);
+                let oldest = self.clients.iter().min_by_key(|(_, sent)| sent.last());
                 let oldest = oldest.map(|(client, _)| client.clone());
                 oldest.and_then(|client| self.clients.remove(&client));
             }
@@ -41,21 +54,30 @@ impl Records {
         let Some(sent) = self.clients.get_mut(client) else {
             return;
         };
-        sent.last = self.count;
         sent.bytes += size;
-        sent.packets.push_back((size, packet));
+        sent.packets.push_back(Record {
+            number: self.count,
+            size,
+            packet,
+        });
         while sent.packets.len() > PACKETS || (sent.bytes > BYTES && sent.packets.len() > 1) {
-            if let Some((size, _)) = sent.packets.pop_front() {
-                sent.bytes -= size;
+            if let Some(oldest) = sent.packets.pop_front() {
+                sent.bytes -= oldest.size;
             }
         }
     }
 
     /// What is kept of a client, the oldest first.
     pub(super) fn of(&self, client: &str) -> impl Iterator<Item = &Packet> {
+        self.after(client, 0).map(|(_, packet)| packet)
+    }
+
+    /// What is kept of a client behind the packet of this number, with their numbers.
+    pub(super) fn after(&self, client: &str, number: u64) -> impl Iterator<Item = (u64, &Packet)> {
         let sent = self.clients.get(client);
-        sent.into_iter()
-            .flat_map(|sent| sent.packets.iter().map(|(_, packet)| packet))
+        let kept = sent.into_iter().flat_map(|sent| &sent.packets);
+        kept.filter(move |record| record.number > number)
+            .map(|record| (record.number, &record.packet))
     }
 
     /// Drops what is kept of a client.
