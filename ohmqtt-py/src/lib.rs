@@ -21,7 +21,7 @@ mod _native {
     use crate::sansio::{PyMessage, PySubscription};
 
     #[pymodule_export]
-    use crate::broker::RunningBroker;
+    use crate::broker::{Faults, RunningBroker, Switches};
     #[pymodule_export]
     use crate::packet::{
         AuthPacket, ConnAckPacket, ConnectPacket, DisconnectPacket, PingReqPacket, PingRespPacket,

@@ -98,7 +98,7 @@ def test_an_address_in_use_is_an_oserror_that_says_so() -> None:
         ("http://127.0.0.1", "unknown scheme `http` in broker URL; use one of mqtt, mqtts"),
         ("mqtt://127.0.0.1:x", "bad port `x`"),
         ("mqtt://0.0.0.0:0", "or say insecure_allow_anonymous=True"),
-        ("mqtts://127.0.0.1:0", "no certificate for a mqtts listener"),
+        ("mqtts://127.0.0.1:0", r'no certificate for a mqtts listener: give the files, as in identity=\("chain.pem'),
     ],
 )
 def test_what_cannot_be_listened_at_is_a_valueerror(url: str, message: str) -> None:

@@ -1,9 +1,13 @@
 //! What may be wrong with a broker, as Python's own exceptions.
 
 use std::error::Error;
+use std::fs::File;
 use std::io;
+use std::path::Path;
 
-use ohmqtt_broker::{FileError, StartError, StoreError, TransportError, TransportErrorKind};
+use ohmqtt_broker::{
+    ConfigError, FileError, StartError, StoreError, TransportError, TransportErrorKind,
+};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -23,16 +27,31 @@ pub(super) fn start(py: Python<'_>, error: &StartError) -> PyErr {
     }
 }
 
+/// An `OSError` if a file cannot be read, before it is read for what is in it.
+pub(super) fn readable(py: Python<'_>, path: &Path) -> PyResult<()> {
+    let opened = py.detach(|| File::open(path));
+    opened
+        .map(drop)
+        .map_err(|error| os_error(py, name_of(&error), format!("{}: {error}", path.display())))
+}
+
 /// Why nothing listens at an address.
 fn listen(py: Python<'_>, error: &TransportError) -> PyErr {
     let message = error.to_string();
+    let source = error.source();
+    let config = source.and_then(|source| source.downcast_ref());
+    if let Some(ConfigError::MissingIdentity { scheme }) = config {
+        return PyValueError::new_err(format!(
+            "no certificate for a {scheme} listener: give the files, as in identity=(\"chain.pem\", \"key.pem\")"
+        ));
+    }
     match error.kind() {
         TransportErrorKind::Misconfigured | TransportErrorKind::NotCompiledIn { .. } => {
             PyValueError::new_err(message)
         }
         TransportErrorKind::NameNotFound => gaierror(py, &message).unwrap_or_else(|error| error),
         kind => {
-            let source = error.source().and_then(|source| source.downcast_ref());
+            let source = source.and_then(|source| source.downcast_ref());
             let name = match kind {
                 TransportErrorKind::AddressInUse => Some("EADDRINUSE"),
                 TransportErrorKind::AddressNotAvailable => Some("EADDRNOTAVAIL"),
