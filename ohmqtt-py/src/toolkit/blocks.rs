@@ -23,32 +23,8 @@ pub(crate) trait Properties: Default + TryFrom<Bytes, Error = InvalidProperties>
 
 impl<T: Default + TryFrom<Bytes, Error = InvalidProperties>> Properties for T {}
 
-/// The properties of a block as `MQTTProperties.encode()` makes it; `None` and no bytes are none.
-///
-/// A `ValueError` for what cannot stand there. `PublishProperties`, `ConnectProperties`, `WillProperties`,
-/// `SubscribeProperties`, `DisconnectProperties` and so on: the caller's type says which.
-#[expect(
-    dead_code,
-    reason = "for those who get blocks from Python's half of the client"
-)]
-pub(crate) fn from_block<P: Properties>(block: Option<&[u8]>) -> PyResult<P> {
-    let block = block.unwrap_or_default();
-    if block.is_empty() {
-        return Ok(P::default());
-    }
-    let Some((len, taken)) = length(block) else {
-        return Err(PyValueError::new_err(
-            "properties: their length is no number",
-        ));
-    };
-    match block.get(taken..) {
-        Some(rest) if rest.len() == len => checked(rest.to_vec()),
-        _ => Err(PyValueError::new_err("properties: their length is another")),
-    }
-}
-
 /// Properties as a block: their length, and they.
-pub(crate) fn with_length(properties: &[u8]) -> Vec<u8> {
+fn with_length(properties: &[u8]) -> Vec<u8> {
     let mut block = Vec::with_capacity(properties.len() + 4);
     put_varint(&mut block, properties.len());
     block.extend_from_slice(properties);
