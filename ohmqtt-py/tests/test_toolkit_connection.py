@@ -28,6 +28,7 @@ ADDRESSES: list[tuple[str, tuple[Any, ...], str]] = [
     ("[::1]:1234", ("mqtt", IPV6, "::1", 1234, "", None, None), "Address(mqtt://::1:1234)"),
     ("ws://h", ("ws", IPV4, "h", 80, "/", None, None), "Address(ws://h:80/)"),
     ("wss://h/p?q=1", ("wss", IPV4, "h", 443, "/p?q=1", None, None), "Address(wss://h:443/p?q=1)"),
+    ("ws://h?q=1", ("ws", IPV4, "h", 80, "/?q=1", None, None), "Address(ws://h:80/?q=1)"),
     ("quic://h", ("quic", IPV4, "h", 14567, "", None, None), "Address(quic://h:14567)"),
     ("unix:/run/x", ("unix", AF_UNIX, "/run/x", 0, "", None, None), "Address(unix:///run/x)"),
     ("unix:///run/x", ("unix", AF_UNIX, "/run/x", 0, "", None, None), "Address(unix:///run/x)"),

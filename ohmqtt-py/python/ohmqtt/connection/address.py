@@ -53,8 +53,8 @@ class Address:
         if relative:
             host = host[1:]
         family = AF_UNIX if is_unix else socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
-        if not path and scheme in ("ws", "wss"):
-            path = "/"
+        if scheme in ("ws", "wss") and not path.startswith("/"):
+            path = f"/{path}"
         values = (scheme, family, host, port, path, username, password)
         for name, value in zip(self.__match_args__, values, strict=True):
             object.__setattr__(self, name, value)
