@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -100,6 +101,26 @@ def test_bytes_that_are_no_packet_are_refused_with_the_reason_to_answer(wire: st
     with pytest.raises(MQTTError, match=message) as raised:
         decode_packet(bytes.fromhex(wire))
     assert raised.value.reason_code is MQTTReasonCode[reason]
+
+
+def test_whatever_the_bytes_the_error_is_one_of_mqtts_or_the_packet_is_one() -> None:
+    random = Random(8)
+    frames = [bytes.fromhex(wire) for wire, _, _ in DECODED if len(wire) > 4]
+    read = 0
+    for _ in range(20_000):
+        frame = bytearray(random.choice(frames))
+        for _ in range(random.randrange(1, 4)):
+            frame[random.randrange(len(frame))] = random.randrange(256)
+        # Most with the length they have.
+        if random.random() < 0.8 and len(frame) < 128:
+            frame[1] = len(frame) - 2
+        try:
+            packet = decode_packet(frame)
+        except MQTTError:
+            continue
+        assert decode_packet(packet.encode()) == packet
+        read += 1
+    assert read > 100
 
 
 def test_parts_that_are_no_packet_are_refused_alike() -> None:
