@@ -1,12 +1,16 @@
-//! The native half of the Python package `ohmqtt`: `ohmqtt.codec`, `ohmqtt.sansio`, `ohmqtt.broker`
+//! The native half of the Python package `ohmqtt`: `ohmqtt.aio`, `ohmqtt.codec`, `ohmqtt.sansio`, `ohmqtt.broker`
 //! and the toolkit.
 //!
 //! A thin face on the crates below. No rule of the protocol is decided here; the enums and exceptions are Python's own,
 //! defined in `ohmqtt.codec` and looked up once.
 
+mod aio;
 mod broker;
 mod codes;
 mod convert;
+mod errors;
+mod message;
+mod options;
 mod packet;
 mod runtime;
 mod sansio;
@@ -21,7 +25,16 @@ mod _native {
     use crate::sansio::{PyMessage, PySubscription};
 
     #[pymodule_export]
+    use crate::aio::{
+        Acknowledgement, AioClient, AioEvents, AioOperation, AioOptions, AioPort, AioPublication,
+        AioSubscription, AioUnclaimed, aio_reply,
+    };
+    #[pymodule_export]
     use crate::broker::{Faults, RunningBroker, Switches};
+    #[pymodule_export]
+    use crate::errors::PyStoreError;
+    #[pymodule_export]
+    use crate::message::Message;
     #[pymodule_export]
     use crate::packet::{
         AuthPacket, ConnAckPacket, ConnectPacket, DisconnectPacket, PingReqPacket, PingRespPacket,

@@ -1,7 +1,7 @@
 """MQTT 5 on a Rust engine.
 
-`ohmqtt.codec` makes bytes of packets, and packets of bytes; `ohmqtt.sansio` has sessions without I/O;
-`ohmqtt.broker` is a broker in the process.
+`ohmqtt.aio` is a client for asyncio and Trio; `ohmqtt.codec` makes bytes of packets, and packets of bytes;
+`ohmqtt.sansio` has sessions without I/O; `ohmqtt.broker` is a broker in the process.
 `ohmqtt.packet` and `ohmqtt.property` are mutable packets and their properties, with `ohmqtt.topic_filter`,
 `ohmqtt.serialization` and their kin around them.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ohmqtt._native import StoreError as StoreError
     from ohmqtt.error import MQTTError as MQTTError
     from ohmqtt.logger import set_log_level as set_log_level
     from ohmqtt.mqtt_spec import MQTTQoS as MQTTQoS
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     __version_info__: tuple[int, ...]
 
 _NAMES = {
+    "_native": "StoreError",
     "error": "MQTTError",
     "logger": "set_log_level",
     "mqtt_spec": "MQTTQoS MQTTReasonCode",
