@@ -20,8 +20,8 @@ PROPERTIES = """MQTTAuthProps MQTTConnAckProps MQTTConnectProps MQTTDisconnectPr
     MQTTUnsubAckProps MQTTUnsubscribeProps MQTTWillProps"""
 
 NAMES = {
-    "ohmqtt": f"{PACKETS} {PROPERTIES} AliasPolicy MQTTError MQTTQoS MQTTReasonCode MaxOutboundAliasError set_log_level"
-    " __version__ __version_info__",
+    "ohmqtt": f"""{PACKETS} {PROPERTIES} AliasPolicy LostMessageError MQTTError MQTTQoS MQTTReasonCode
+        MaxOutboundAliasError set_log_level __version__ __version_info__""",
     "ohmqtt.connection": "Address ConnectParams InvalidStateError MessageHandlers",
     "ohmqtt.connection.address": "Address DEFAULT_PORTS is_ipv6",
     "ohmqtt.connection.decoder": "ClosedSocketError IncrementalDecoder WantReadError",
@@ -41,6 +41,9 @@ NAMES = {
     "ohmqtt.packet.ping": "MQTTPingReqPacket MQTTPingRespPacket PING PONG",
     "ohmqtt.packet.publish": "MQTTPubAckPacket MQTTPubCompPacket MQTTPubRecPacket MQTTPubRelPacket MQTTPublishPacket",
     "ohmqtt.packet.subscribe": "MQTTSubAckPacket MQTTSubscribePacket MQTTUnsubAckPacket MQTTUnsubscribePacket",
+    "ohmqtt.persistence.base": "LostMessageError Persistence RenderedPacket",
+    "ohmqtt.persistence.in_memory": "InMemoryPersistence",
+    "ohmqtt.persistence.sqlite": "SQLitePersistence SchemaError",
     "ohmqtt.platform": "AF_UNIX HAS_AF_UNIX PlatformError",
     "ohmqtt.property": PROPERTIES,
     "ohmqtt.protected": "LockLike Protected protect",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ohmqtt.packet import MQTTSubscribePacket as MQTTSubscribePacket
     from ohmqtt.packet import MQTTUnsubAckPacket as MQTTUnsubAckPacket
     from ohmqtt.packet import MQTTUnsubscribePacket as MQTTUnsubscribePacket
+    from ohmqtt.persistence.base import LostMessageError as LostMessageError
     from ohmqtt.property import MQTTAuthProps as MQTTAuthProps
     from ohmqtt.property import MQTTConnAckProps as MQTTConnAckProps
     from ohmqtt.property import MQTTConnectProps as MQTTConnectProps
@@ -63,6 +64,7 @@ _NAMES = {
     "packet": """MQTTAuthPacket MQTTConnAckPacket MQTTConnectPacket MQTTDisconnectPacket MQTTPacket MQTTPingReqPacket
         MQTTPingRespPacket MQTTPubAckPacket MQTTPubCompPacket MQTTPubRecPacket MQTTPubRelPacket MQTTPublishPacket
         MQTTSubAckPacket MQTTSubscribePacket MQTTUnsubAckPacket MQTTUnsubscribePacket""",
+    "persistence.base": "LostMessageError",
     "property": """MQTTAuthProps MQTTConnAckProps MQTTConnectProps MQTTDisconnectProps MQTTProperties MQTTPubAckProps
         MQTTPubCompProps MQTTPubRecProps MQTTPubRelProps MQTTPublishProps MQTTSubAckProps MQTTSubscribeProps
         MQTTUnsubAckProps MQTTUnsubscribeProps MQTTWillProps""",
