@@ -105,6 +105,18 @@ mod tests {
     }
 
     #[test]
+    fn packets_keep_their_numbers() {
+        let mut records = Records::default();
+        records.add("a", Packet::PingReq, 2);
+        records.add("b", Packet::PingReq, 2);
+        records.add("a", Packet::PingResp, 2);
+        let after = |number| records.after("a", number).collect::<Vec<_>>();
+        assert_eq!(after(0), [(1, &Packet::PingReq), (3, &Packet::PingResp)]);
+        assert_eq!(after(1), [(3, &Packet::PingResp)]);
+        assert_eq!(after(3), []);
+    }
+
+    #[test]
     fn the_client_that_was_silent_for_longest_is_dropped() {
         let mut records = Records::default();
         for client in 0..CLIENTS {

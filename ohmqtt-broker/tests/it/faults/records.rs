@@ -45,6 +45,32 @@ async fn a_packet_is_waited_for_whether_it_was_sent_or_will_be() {
 }
 
 #[tokio::test]
+async fn packets_are_waited_for_one_after_the_other() {
+    let (broker, faults) = faulty().await;
+    let sending = async {
+        let (one, two) = (client(&broker, "one").await, client(&broker, "two").await);
+        for (client, payload) in [(&one, "a"), (&two, "b"), (&one, "c")] {
+            soon(publish(client, payload, Qos::AtMostOnce).await.acked())
+                .await
+                .unwrap();
+        }
+    };
+    let watching = async {
+        let (mut number, mut seen) = (0, Vec::new());
+        while seen.len() < 3 {
+            let (next, packet) = soon(faults.wait_for_next("one", number)).await;
+            assert!(next > number);
+            number = next;
+            seen.push(packet);
+        }
+        seen
+    };
+    let (seen, ()) = tokio::join!(watching, sending);
+    assert_eq!(seen[0].packet_type(), PacketType::Connect);
+    assert_eq!(payloads(&seen), ["a", "c"]);
+}
+
+#[tokio::test]
 async fn a_client_without_an_identifier_goes_by_the_one_it_is_given() {
     let (broker, faults) = faulty().await;
     let client = client(&broker, "").await;
