@@ -30,7 +30,7 @@ mod _native {
         AioSubscription, AioUnclaimed, aio_reply,
     };
     #[pymodule_export]
-    use crate::broker::{Faults, RunningBroker, Switches};
+    use crate::broker::{Ask, Asks, Faults, RunningBroker, Switches};
     #[pymodule_export]
     use crate::errors::PyStoreError;
     #[pymodule_export]

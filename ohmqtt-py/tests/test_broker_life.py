@@ -15,7 +15,7 @@ from ohmqtt.broker import Broker, Faults
 from rawclient import PATIENCE, RawClient
 
 USE = """
-import signal, socket, sys, threading, time
+import logging, signal, socket, sys, threading, time
 from urllib.parse import urlsplit
 from ohmqtt.broker import Broker
 from ohmqtt.codec import ConnectPacket, PublishPacket, SubscribePacket, TopicFilter
@@ -32,6 +32,22 @@ def connect(broker, client_id):
 def run(program: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-X", "dev", "-W", "ignore::ResourceWarning", "-c", USE + program]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+@pytest.mark.parametrize("asked", ["authenticator", "authorizer"])
+def test_an_interpreter_exits_while_a_function_is_asked_and_never_answers(asked: str) -> None:
+    done = run(
+        "logging.disable()\n"
+        "asked = threading.Event()\n"
+        "def never(_):\n"
+        "    asked.set()\n"
+        "    while True:\n"
+        "        time.sleep(0.001)\n"
+        f"broker = Broker({asked}=never, authorizer_timeout=0.2).start()\n"
+        "client = connect(broker, 'c')\n"
+        "asked.wait()\n"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_an_interpreter_exits_in_the_middle_of_traffic_that_is_asked_about() -> None:

@@ -34,6 +34,8 @@ __all__ = [
     "AioPublication",
     "AioSubscription",
     "AioUnclaimed",
+    "Ask",
+    "Asks",
     "AuthPacket",
     "ClientSession",
     "ConnAckPacket",
@@ -616,6 +618,16 @@ class AuthPacket:
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
+
+@final
+class Asks:
+    def next(self) -> Ask | None: ...
+    def complaint(self) -> str | None: ...
+
+@final
+class Ask:
+    def arguments(self) -> tuple[Any, ...]: ...
+    def answer(self, value: str | int | None) -> None: ...
 
 @final
 class RunningBroker:

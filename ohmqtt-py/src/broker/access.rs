@@ -1,12 +1,11 @@
-//! Python's word on who may do what, asked on threads that may wait for the GIL. The broker's own thread never takes it.
+//! Python's word on who may do what. The broker's own thread never takes the GIL.
 //!
-//! What is asked here are the functions that `ohmqtt.broker` puts around the user's: they turn whatever those do into an answer, and log
-//! what they raise.
+//! A question goes through a channel to a thread of Python's, which calls the user's function and gives the answer. It is to be a thread
+//! that Python made: where the interpreter ends while a function is called, Python ends the thread, and can do so with no other.
 
 use std::cell::Cell;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,67 +15,122 @@ use ohmqtt_broker::{
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How many clients an authenticator is asked about at once.
 const AT_ONCE: usize = 16;
 
-/// A callable that says who a client is.
-pub(super) struct Authenticator {
-    callable: Arc<Py<PyAny>>,
-    free: Arc<Semaphore>,
+/// What a broker asks of a function, for the thread that takes it there.
+#[pyclass(frozen, module = "ohmqtt._native")]
+pub(crate) struct Asks {
+    asks: Mutex<Receiver<Question>>,
+    /// What is to be logged, of an authorizer: the broker waits for each answer.
+    complaints: Option<Mutex<Receiver<String>>>,
 }
 
-impl Authenticator {
-    pub(super) fn new(callable: Py<PyAny>) -> Self {
-        Self {
-            callable: Arc::new(callable),
-            free: Arc::new(Semaphore::new(AT_ONCE)),
+/// One question. It is refused when this is dropped without an answer.
+#[pyclass(frozen, module = "ohmqtt._native")]
+pub(crate) struct Ask(Mutex<Option<Question>>);
+
+enum Question {
+    Who {
+        login: Login,
+        answer: oneshot::Sender<Result<User, ReasonCode>>,
+        _place: OwnedSemaphorePermit,
+    },
+    May {
+        wish: Wish,
+        answer: Answer,
+    },
+}
+
+struct Wish {
+    client_id: String,
+    user: Option<String>,
+    action: &'static str,
+    topic: Option<String>,
+    qos: Option<u8>,
+    retain: bool,
+}
+
+/// The way back to a broker that waits.
+struct Answer {
+    busy: Arc<AtomicBool>,
+    to: Option<SyncSender<bool>>,
+}
+
+#[pymethods]
+impl Asks {
+    /// The next question; None: there will be none.
+    fn next(&self, py: Python<'_>) -> Option<Ask> {
+        AUTHORIZES.set(self.complaints.is_some());
+        let next = py.detach(|| {
+            let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+            asks.recv().ok()
+        });
+        next.map(|question| Ask(Mutex::new(Some(question))))
+    }
+
+    /// The next thing to log of answers that do not come; None: there will be none.
+    fn complaint(&self, py: Python<'_>) -> Option<String> {
+        let complaints = self.complaints.as_ref()?;
+        py.detach(|| {
+            let complaints = complaints.lock().unwrap_or_else(PoisonError::into_inner);
+            complaints.recv().ok()
+        })
+    }
+}
+
+#[pymethods]
+impl Ask {
+    /// What the function in front of the user's takes.
+    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let question = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*question {
+            Some(Question::Who { login, .. }) => {
+                let password = login.password.as_ref();
+                let arguments = (
+                    &login.client_id,
+                    &login.user_name,
+                    password.map(|password| PyBytes::new(py, password)),
+                    login.peer.address.to_string(),
+                    PyTuple::new(py, &login.peer.certificate_names)?,
+                    &login.peer.path,
+                    &*login.listener,
+                );
+                arguments.into_pyobject(py)
+            }
+            Some(Question::May { wish, .. }) => {
+                let arguments = (
+                    &wish.client_id,
+                    &wish.user,
+                    wish.action,
+                    &wish.topic,
+                    wish.qos,
+                    wish.retain,
+                );
+                arguments.into_pyobject(py)
+            }
+            None => Err(PyRuntimeError::new_err("this was answered before")),
         }
     }
 
-    /// The broker bounds the time: a call that never returns keeps its thread, and a place among those at once.
-    async fn ask(&self, login: Login) -> Result<User, ReasonCode> {
-        let place = Arc::clone(&self.free).acquire_owned().await;
-        let place = place.map_err(|_| ReasonCode::ServerUnavailable)?;
-        let callable = Arc::clone(&self.callable);
-        let asked = spawn_blocking(move || {
-            let _place = place;
-            Python::try_attach(|py| {
-                let answer = who(callable.bind(py), &login);
-                answer.unwrap_or_else(|error| {
-                    error.write_unraisable(py, Some(callable.bind(py)));
-                    Err(ReasonCode::ServerUnavailable)
-                })
-            })
-        });
-        // The interpreter may be at its end.
-        let answer = asked.await.ok().flatten();
-        answer.unwrap_or(Err(ReasonCode::ServerUnavailable))
+    /// Answers: who it is by a name, nobody by None, or the number of a reason to refuse; or whether it may.
+    fn answer(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let question = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match question {
+            Some(Question::Who { answer, .. }) => {
+                // Nobody waits for an answer that comes too late.
+                let _ = answer.send(user(value)?);
+            }
+            Some(Question::May { mut answer, .. }) => answer.give(value.extract()?),
+            None => {}
+        }
+        Ok(())
     }
 }
 
-impl Authenticate for Authenticator {
-    fn authenticate<'a>(&'a self, login: &'a Login) -> BoxFuture<'a, Result<User, ReasonCode>> {
-        Box::pin(self.ask(login.clone()))
-    }
-}
-
-/// The answer: a name, `None` for nobody in particular, or the number of the reason to refuse.
-fn who(callable: &Bound<'_, PyAny>, login: &Login) -> PyResult<Result<User, ReasonCode>> {
-    let py = callable.py();
-    let password = login.password.as_ref();
-    let answer = callable.call1((
-        &login.client_id,
-        &login.user_name,
-        password.map(|password| PyBytes::new(py, password)),
-        login.peer.address.to_string(),
-        PyTuple::new(py, &login.peer.certificate_names)?,
-        &login.peer.path,
-        &*login.listener,
-    ))?;
+fn user(answer: &Bound<'_, PyAny>) -> PyResult<Result<User, ReasonCode>> {
     if answer.is_none() {
         return Ok(Ok(User::anonymous()));
     }
@@ -85,6 +139,66 @@ fn who(callable: &Bound<'_, PyAny>, login: &Login) -> PyResult<Result<User, Reas
     }
     let reason = ReasonCode::try_from(answer.extract::<u8>()?);
     Ok(Err(reason.unwrap_or(ReasonCode::UnspecifiedError)))
+}
+
+impl Answer {
+    fn give(&mut self, allowed: bool) {
+        if let Some(to) = self.to.take() {
+            // Before the broker asks the next.
+            self.busy.store(false, Ordering::SeqCst);
+            let _ = to.try_send(allowed);
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.give(false);
+    }
+}
+
+/// A function that says who a client is.
+pub(super) struct Authenticator {
+    asks: Sender<Question>,
+    free: Arc<Semaphore>,
+}
+
+impl Authenticator {
+    /// `serve` is called with the [`Asks`], and has a thread answer them.
+    pub(super) fn start(serve: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (asks, asked) = channel();
+        serve.call1((Asks {
+            asks: Mutex::new(asked),
+            complaints: None,
+        },))?;
+        Ok(Self {
+            asks,
+            free: Arc::new(Semaphore::new(AT_ONCE)),
+        })
+    }
+
+    /// The broker bounds the time: a call that never returns keeps a place among those at once.
+    async fn ask(&self, login: Login) -> Result<User, ReasonCode> {
+        let unavailable = |_| ReasonCode::ServerUnavailable;
+        let place = Arc::clone(&self.free).acquire_owned().await;
+        let place = place.map_err(|_| ReasonCode::ServerUnavailable)?;
+        let (answer, answered) = oneshot::channel();
+        let question = Question::Who {
+            login,
+            answer,
+            _place: place,
+        };
+        self.asks
+            .send(question)
+            .map_err(|_| ReasonCode::ServerUnavailable)?;
+        answered.await.map_err(unavailable)?
+    }
+}
+
+impl Authenticate for Authenticator {
+    fn authenticate<'a>(&'a self, login: &'a Login) -> BoxFuture<'a, Result<User, ReasonCode>> {
+        Box::pin(self.ask(login.clone()))
+    }
 }
 
 thread_local! {
@@ -100,49 +214,29 @@ pub(super) fn forbid_in_authorizer() -> PyResult<()> {
     Ok(())
 }
 
-/// A callable that says what clients may do, on a thread of its own. The broker's thread waits for the answer, but not for ever.
+/// A function that says what clients may do. The broker's thread waits for the answer, but not for ever.
 pub(super) struct Authorizer {
     /// The broker asks one thing at a time.
-    asks: Mutex<SyncSender<Ask>>,
+    asks: Mutex<SyncSender<Question>>,
+    complaints: SyncSender<String>,
     /// A call is under way. At the beginning of another one: it has not answered in time, and has not returned since.
     busy: Arc<AtomicBool>,
     limit: Duration,
 }
 
-struct Ask {
-    client_id: String,
-    user: Option<String>,
-    action: &'static str,
-    topic: Option<String>,
-    qos: Option<u8>,
-    retain: bool,
-    answer: SyncSender<bool>,
-}
-
 impl Authorizer {
-    pub(super) fn start(callable: Py<PyAny>, limit: Duration) -> io::Result<Self> {
-        let (asks, asked) = sync_channel::<Ask>(1);
-        let busy = Arc::new(AtomicBool::new(false));
-        let done = Arc::clone(&busy);
-        let thread = std::thread::Builder::new().name("ohmqtt-authorizer".to_owned());
-        thread.spawn(move || {
-            AUTHORIZES.set(true);
-            for ask in asked {
-                let allowed = Python::try_attach(|py| {
-                    let callable = callable.bind(py);
-                    may(callable, &ask).unwrap_or_else(|error| {
-                        error.write_unraisable(py, Some(callable));
-                        false
-                    })
-                });
-                done.store(false, Ordering::SeqCst);
-                // Nobody waits for an answer that comes too late.
-                let _ = ask.answer.try_send(allowed.unwrap_or(false));
-            }
-        })?;
+    /// As [`Authenticator::start`].
+    pub(super) fn start(serve: &Bound<'_, PyAny>, limit: Duration) -> PyResult<Self> {
+        let (asks, asked) = sync_channel(1);
+        let (complaints, complained) = sync_channel(1);
+        serve.call1((Asks {
+            asks: Mutex::new(asked),
+            complaints: Some(Mutex::new(complained)),
+        },))?;
         Ok(Self {
             asks: Mutex::new(asks),
-            busy,
+            complaints,
+            busy: Arc::default(),
             limit,
         })
     }
@@ -154,15 +248,21 @@ impl Authorize for Authorizer {
         if self.busy.swap(true, Ordering::SeqCst) {
             return false;
         }
-        let (answer, answered) = sync_channel(1);
-        if asks.send(Ask::new(who, action, answer)).is_err() {
+        let (to, answered) = sync_channel(1);
+        let answer = Answer {
+            busy: Arc::clone(&self.busy),
+            to: Some(to),
+        };
+        let wish = Wish::new(who, action);
+        if asks.try_send(Question::May { wish, answer }).is_err() {
             return false;
         }
         match answered.recv_timeout(self.limit) {
             Ok(allowed) => allowed,
             Err(RecvTimeoutError::Disconnected) => false,
             Err(RecvTimeoutError::Timeout) => {
-                complain(format!(
+                // What is not logged yet says the same.
+                let _ = self.complaints.try_send(format!(
                     "the authorizer has not answered within {:?}: refused, and so is all else until it does: {action:?} of client '{}'",
                     self.limit, who.client_id
                 ));
@@ -172,8 +272,8 @@ impl Authorize for Authorizer {
     }
 }
 
-impl Ask {
-    fn new(who: &Principal<'_>, action: &Action<'_>, answer: SyncSender<bool>) -> Self {
+impl Wish {
+    fn new(who: &Principal<'_>, action: &Action<'_>) -> Self {
         let message = |topic: &str, qos: Qos, retain| (Some(topic.to_owned()), Some(qos), retain);
         let (action, (topic, qos, retain)) = match *action {
             Action::Connect => ("connect", (None, None, false)),
@@ -192,37 +292,6 @@ impl Ask {
             topic,
             qos: qos.map(|qos| qos as u8),
             retain,
-            answer,
         }
     }
-}
-
-fn may(callable: &Bound<'_, PyAny>, ask: &Ask) -> PyResult<bool> {
-    let answer = callable.call1((
-        &ask.client_id,
-        &ask.user,
-        ask.action,
-        &ask.topic,
-        ask.qos,
-        ask.retain,
-    ))?;
-    answer.extract()
-}
-
-/// Logs an error in Python, from a thread that must not wait for it.
-fn complain(message: String) {
-    let Ok(runtime) = Handle::try_current() else {
-        return;
-    };
-    runtime.spawn_blocking(move || {
-        Python::try_attach(|py| {
-            let logged = py.import("logging").and_then(|logging| {
-                let logger = logging.call_method1("getLogger", ("ohmqtt.broker",))?;
-                logger.call_method1("error", ("%s", message))
-            });
-            if let Err(error) = logged {
-                error.write_unraisable(py, None);
-            }
-        })
-    });
 }

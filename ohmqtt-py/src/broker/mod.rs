@@ -13,6 +13,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+pub(crate) use self::access::{Ask, Asks};
 pub(crate) use self::faults::{Faults, Switches};
 use self::life::Life;
 use crate::runtime;

@@ -55,7 +55,7 @@ pub(super) fn builder(settings: &Bound<'_, PyAny>) -> PyResult<Builder> {
         builder = builder.response_information(prefix);
     }
     if let Some(callable) = field::<Option<Py<PyAny>>>(settings, "authenticator")? {
-        builder = builder.authenticate(Authenticator::new(callable));
+        builder = builder.authenticate(Authenticator::start(callable.bind(py))?);
     }
     if let Some(callable) = field::<Option<Py<PyAny>>>(settings, "authorizer")? {
         let limit = seconds(settings, "authorizer_timeout")?.unwrap_or(Duration::MAX);
@@ -63,7 +63,7 @@ pub(super) fn builder(settings: &Bound<'_, PyAny>) -> PyResult<Builder> {
             let why = "authorizer_timeout: more than 60 seconds, and the broker does nothing else meanwhile";
             return Err(PyValueError::new_err(why));
         }
-        builder = builder.authorize(Authorizer::start(callable, limit)?);
+        builder = builder.authorize(Authorizer::start(callable.bind(py), limit)?);
     }
     if let Some(path) = field::<Option<PathBuf>>(settings, "store")? {
         let open = open_by(&path, field(settings, "store_kind")?)?;

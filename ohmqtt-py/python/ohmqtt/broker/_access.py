@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from ohmqtt._native import Ask, Asks
 from ohmqtt.codec import ConnAckReasonCode, QoS
 
 _logger = logging.getLogger("ohmqtt.broker")
@@ -79,8 +81,8 @@ Authorizer: TypeAlias = Callable[[Access], bool]
 """Says whether a client may do something: `True` or `False`."""
 
 
-def ask_who(authenticator: Authenticator) -> Callable[..., str | int | None]:
-    """Make a function for the broker of one for users: it answers with a name, nobody, or a reason to refuse."""
+def ask_who(authenticator: Authenticator) -> Callable[[Asks], None]:
+    """Make what has an authenticator asked, each time on a thread of its own, so that a slow answer delays no other."""
     _check(authenticator, "authenticator")
 
     def ask(
@@ -117,11 +119,15 @@ def ask_who(authenticator: Authenticator) -> Callable[..., str | int | None]:
             _logger.exception("authenticator failed: client %r is refused", client_id)
             return int(ConnAckReasonCode.SERVER_UNAVAILABLE)
 
-    return ask
+    def answer_all(asks: Asks) -> None:
+        while (question := asks.next()) is not None:
+            _start("ohmqtt-authenticator", _answer, question, ask)
+
+    return lambda asks: _start("ohmqtt-authenticators", answer_all, asks)
 
 
-def ask_whether(authorizer: Authorizer) -> Callable[..., bool]:
-    """Make a function for the broker of one for users: whatever that does, this answers yes or no."""
+def ask_whether(authorizer: Authorizer) -> Callable[[Asks], None]:
+    """Make what has an authorizer asked, on one thread: whatever it does, the answer is yes or no."""
     _check(authorizer, "authorizer")
 
     def ask(client_id: str, user: str | None, action: Any, topic: str | None, qos: int | None, retain: bool) -> bool:
@@ -142,7 +148,29 @@ def ask_whether(authorizer: Authorizer) -> Callable[..., bool]:
             _logger.exception("authorizer failed: %s of client %r is refused", action, client_id)
             return False
 
-    return ask
+    def answer_all(asks: Asks) -> None:
+        while (question := asks.next()) is not None:
+            _answer(question, ask)
+
+    def serve(asks: Asks) -> None:
+        _start("ohmqtt-authorizer", answer_all, asks)
+        _start("ohmqtt-authorizer-log", _log_all, asks)
+
+    return serve
+
+
+def _log_all(asks: Asks) -> None:
+    while (complaint := asks.complaint()) is not None:
+        _logger.error("%s", complaint)
+
+
+def _start(name: str, target: Callable[..., None], *args: object) -> None:
+    # A daemon: no function keeps an interpreter from its end.
+    threading.Thread(name=name, target=target, args=args, daemon=True).start()
+
+
+def _answer(question: Ask, ask: Callable[..., str | int | None]) -> None:
+    question.answer(ask(*question.arguments()))
 
 
 _NOT_WHO = "an authenticator returns the name of a user, True, False or a ConnAckReasonCode that is an error, not {!r}"
