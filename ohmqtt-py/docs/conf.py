@@ -24,6 +24,8 @@ autodoc_typehints = "signature"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 100
 add_module_names = False
+# Two modules may have a class of one name, which a signature shows without its module.
+suppress_warnings = ["ref.python"]
 
 html_theme = "alabaster"
 html_theme_options = {"description": "MQTT 5 for Python on a Rust engine.", "fixed_sidebar": True}
