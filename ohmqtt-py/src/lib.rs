@@ -9,6 +9,7 @@ mod broker;
 mod codes;
 mod convert;
 mod errors;
+mod logs;
 mod message;
 mod options;
 mod packet;
@@ -33,6 +34,8 @@ mod _native {
     use crate::broker::{Ask, Asks, Faults, RunningBroker, Switches};
     #[pymodule_export]
     use crate::errors::PyStoreError;
+    #[pymodule_export]
+    use crate::logs::look;
     #[pymodule_export]
     use crate::message::Message;
     #[pymodule_export]

@@ -12,6 +12,8 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle};
 
+use crate::logs;
+
 /// How long a wait goes on before it looks for signals: Ctrl-C is answered within this.
 const SIGNALS: Duration = Duration::from_millis(50);
 
@@ -53,6 +55,9 @@ pub(crate) fn handle() -> PyResult<Handle> {
         handle: handle.clone(),
         process,
     });
+    drop(started);
+    // Whoever asks first is a thread of Python's.
+    Python::try_attach(logs::look);
     Ok(handle)
 }
 
@@ -68,6 +73,7 @@ where
     F::Output: Send,
 {
     let runtime = handle()?;
+    logs::look_again(py);
     let mut future = pin!(future);
     // What is there already costs neither the GIL nor a timer.
     {

@@ -21,6 +21,7 @@ from ohmqtt.codec import (
 from ohmqtt.packet.base import MQTTPacket
 from ohmqtt.sansio import AliasPolicy, ClientEvent, Overflow, ServerEvent, SessionLossPolicy
 
+def look_at_log_levels() -> None: ...
 def read(buffer: Buffer, /, *, max_packet_size: int | None = None) -> tuple[Packet, int]: ...
 def read_many(buffer: Buffer, /, *, max_packet_size: int | None = None) -> tuple[list[Packet], int]: ...
 
@@ -65,6 +66,7 @@ __all__ = [
     "UnsubscribePacket",
     "Will",
     "aio_reply",
+    "look_at_log_levels",
     "read",
     "read_many",
     "toolkit_check_filter",

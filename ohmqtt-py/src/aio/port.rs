@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
 use super::waker::{Loops, waker};
-use crate::{errors, runtime};
+use crate::{errors, logs, runtime};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -64,6 +64,7 @@ impl AioPort {
 impl AioPort {
     #[new]
     fn new(py: Python<'_>, number: usize) -> PyResult<Self> {
+        logs::look_again(py);
         let loops = waker(py)?;
         Ok(Self(Arc::new(Inbox {
             number,
