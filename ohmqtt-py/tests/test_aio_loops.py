@@ -6,12 +6,14 @@ import asyncio
 import doctest
 import gc
 import re
+import signal
 import subprocess
 import sys
 import textwrap
 import time
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -247,6 +249,51 @@ def test_the_example_runs(url: str, more: list[str]) -> None:
     assert lines[:3] == ["acknowledged: SUCCESS"] * 3
     assert lines[3:6] == ["example/readings/0: 21.5", "example/readings/1: 19.0", "example/readings/2: 22.1"]
     assert re.fullmatch(r"the time: \d\d:\d\d:\d\d", lines[6])
+
+
+def test_loops_in_several_threads_have_clients_of_their_own(url: str) -> None:
+    async def exchange(name: str) -> None:
+        async with Client(url) as client, client.subscribe(name) as messages:
+            for number in range(500):
+                await client.publish(name, b"%d" % number, qos=1)
+            for number in range(500):
+                assert (await anext(messages)).payload == b"%d" % number
+
+    with ThreadPoolExecutor() as threads:
+        runs = [threads.submit(asyncio.run, exchange(f"asyncio/{number}")) for number in range(2)]
+        runs += [threads.submit(trio.run, exchange, f"trio/{number}") for number in range(2)]
+        for each in runs:
+            each.result(PATIENCE)
+
+
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_an_interrupt_ends_a_wait_and_closes_the_client(library: str) -> None:
+    program = f"""
+        import {library}, sys
+        from ohmqtt.aio import Client
+
+        async def main():
+            async with Client(sys.argv[1]) as client, client.subscribe("a") as messages:
+                client.publish_nowait("ready", qos=1)
+                await anext(messages)
+
+        try:
+            {"asyncio.run(main())" if library == "asyncio" else "trio.run(main)"}
+        except KeyboardInterrupt:
+            print("interrupted")
+        """
+    with Broker() as broker:
+
+        async def wait() -> None:
+            async with Client(broker.url) as client, client.subscribe("ready") as messages:
+                command = [sys.executable, "-c", textwrap.dedent(program), broker.url]
+                with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                    await anext(messages)
+                    process.send_signal(signal.SIGINT)
+                    assert process.communicate(timeout=PATIENCE) == ("interrupted\n", "")
+                    assert process.returncode == 0
+
+        asyncio.run(asyncio.wait_for(wait(), PATIENCE))
 
 
 def test_the_example_of_the_docstring_is_right() -> None:
