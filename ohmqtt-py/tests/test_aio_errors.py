@@ -16,7 +16,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from aioclients import Mosquitto, bounded
-from ohmqtt import MQTTError, MQTTReasonCode, StoreError
+from ohmqtt import LostMessageError, MQTTError, MQTTReasonCode, StoreError
 from ohmqtt.aio import Client
 from ohmqtt.broker import Broker
 from ohmqtt.codec import ConnAckPacket, ConnAckReasonCode
@@ -286,6 +286,27 @@ async def test_a_full_outbox() -> None:
         assert "outbox is full" in str(client.health())
         assert client.metrics().queued_messages == 2
         assert (await client.close(0)).messages == 2
+
+
+@bounded
+async def test_a_message_that_is_lost(url: str) -> None:
+    with Broker() as broker:
+        gone = broker.url
+    async with Client(gone, wait=False, close_timeout=0) as client:
+        publication = await client.publish("a", qos=1, deadline=0.05)
+        with pytest.raises(LostMessageError, match="the deadline passed"):
+            await publication
+        with pytest.raises(LostMessageError, match="not connected"):
+            await (await client.publish("a", qos=0))
+        waiting = await client.publish("a", qos=1)
+        with pytest.raises(TimeoutError, match="no answer within"):
+            await client.request("a", timeout=0.05)
+    with pytest.raises(LostMessageError, match="closed before"):
+        await waiting
+    async with Client(url) as client:
+        with pytest.raises(MQTTError, match="nobody has subscribed") as caught:
+            await client.request("a", timeout=30)
+        assert caught.value.reason_code is MQTTReasonCode.NoMatchingSubscribers
 
 
 @bounded
