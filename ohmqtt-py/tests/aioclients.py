@@ -15,6 +15,9 @@ import anyio
 P = ParamSpec("P")
 T = TypeVar("T")
 
+CERTIFICATE = Path(__file__).parent / "tls/localhost.pem"
+IDENTITY = (CERTIFICATE, CERTIFICATE.with_suffix(".key"))
+
 PATIENCE = 120
 """Seconds. Long enough that only what hangs is cut off."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,10 +14,10 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from aioclients import Mosquitto, bounded
+from aioclients import CERTIFICATE, IDENTITY, bounded
 from ohmqtt import LostMessageError, MQTTError, MQTTReasonCode, StoreError
 from ohmqtt.aio import Client
-from ohmqtt.broker import Broker
+from ohmqtt.broker import Broker, Listener
 from ohmqtt.codec import ConnAckPacket, ConnAckReasonCode
 
 pytestmark = pytest.mark.anyio
@@ -96,54 +95,35 @@ async def test_a_server_that_speaks_something_else() -> None:
                 pass
 
 
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Make a certificate for localhost, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
-    return cert, key
+@bounded
+async def test_certificates() -> None:
+    with Broker("mqtts://127.0.0.1:0", identity=IDENTITY) as broker:
+        by_name = broker.url.replace("127.0.0.1", "localhost")
+        with pytest.raises(ssl.SSLCertVerificationError, match="certificate") as caught:
+            async with Client(by_name):
+                pass
+        assert isinstance(caught.value, OSError)
+        async with Client(by_name, ca_file=CERTIFICATE) as client:
+            assert client.state.name == "connected"
+        async with Client(by_name, ca_file=str(CERTIFICATE), server_name="localhost", alpn=["mqtt"]):
+            pass
+        with pytest.raises(ssl.SSLCertVerificationError):
+            async with Client(by_name, ca_file=CERTIFICATE, server_name="elsewhere"):
+                pass
+        async with Client(broker.url, verify=False):
+            pass
 
 
 @bounded
-async def test_certificates(tls: tuple[Path, Path], mosquitto_tls: str) -> None:
-    cert, key = tls
-    with pytest.raises(ssl.SSLCertVerificationError, match="certificate") as caught:
-        async with Client(mosquitto_tls):
-            pass
-    assert isinstance(caught.value, OSError)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        async with Client(mosquitto_tls.replace("localhost", "127.0.0.1"), ca_file=cert):
-            pass
-    async with Client(mosquitto_tls, ca_file=cert, cert_file=cert, key_file=key) as client:
-        assert client.state.name == "connected"
-    async with Client(mosquitto_tls.replace("localhost", "127.0.0.1"), ca_file=str(cert), server_name="localhost"):
-        pass
-    async with Client(mosquitto_tls, verify=False):
-        pass
-
-
-@pytest.fixture
-def mosquitto_tls(tls: tuple[Path, Path], tmp_path: Path) -> Iterator[str]:
-    """Run Mosquitto with that certificate."""
-    cert, key = tls
-    broker = Mosquitto(tmp_path, f"certfile {cert}", f"keyfile {key}")
-    broker.start()
-    yield f"mqtts://localhost:{broker.port}"
-    broker.stop()
+async def test_a_server_that_wants_a_certificate() -> None:
+    listener = Listener(url="mqtts://127.0.0.1:0", identity=IDENTITY, client_authorities=CERTIFICATE)
+    with Broker(listener) as broker:
+        with pytest.raises(ssl.SSLError, match="certificate"):
+            async with Client(broker.url, verify=False):
+                pass
+        cert, key = IDENTITY
+        async with Client(broker.url, verify=False, cert_file=cert, key_file=key) as client:
+            assert client.state.name == "connected"
 
 
 @bounded
