@@ -104,8 +104,9 @@ async def test_what_is_in_a_store_survives_the_client(tmp_path: Path, name: str,
         url = broker.url
     # There is no broker.
     async with Client(url, wait=False, close_timeout=0, **options) as client:  # type: ignore[arg-type]
-        for number in range(20):
+        for number in range(19):
             await client.publish("a", b"%d" % number, qos=1)
+        await client.publish_nowait("a", b"19", qos=1).accepted()
         assert client.metrics().queued_messages == 20
         assert (await client.close(0)).messages == 20
     # The file is free again when the client is closed, and when it could not connect.

@@ -83,6 +83,16 @@ impl AioPublication {
         })
     }
 
+    /// None, or an operation that waits until the message is in the outbox, and in the store if there is one.
+    fn accepted(&self, port: &Bound<'_, AioPort>) -> PyResult<Py<PyAny>> {
+        let publication = self.0.clone();
+        let future = async move { publication.accepted().await };
+        start(port.py(), port.get(), future, |py, accepted| {
+            accepted.map_err(|why| lost(py, why))?;
+            Ok(py.None())
+        })
+    }
+
     /// None, or an operation that waits until the message was given to a connection.
     fn sent(&self, port: &Bound<'_, AioPort>) -> PyResult<Py<PyAny>> {
         let publication = self.0.clone();

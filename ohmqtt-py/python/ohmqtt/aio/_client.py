@@ -136,7 +136,7 @@ class Client:
         """Publish a message without waiting.
 
         As `publish`, but MQTTError with QuotaExceeded when the outbox has no room; and with a store the message is on
-        its way there when this returns.
+        its way there when this returns: see `Publication.accepted`.
         """
         return Publication(self._port, self._native.publish_nowait(topic, payload, dict(options)))
 

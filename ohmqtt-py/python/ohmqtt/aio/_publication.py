@@ -41,6 +41,15 @@ class Publication:
         acknowledgement: Acknowledgement = await port.run(self._native.acked(port.native))
         return acknowledgement
 
+    async def accepted(self) -> None:
+        """Wait until the message is in the store, if there is one: after `publish_nowait`.
+
+        LostMessageError when the store could not keep it.
+        """
+        port = self._port
+        await port.turn()
+        await port.run(self._native.accepted(port.native))
+
     async def sent(self) -> None:
         """Wait until the message was given to a connection. LostMessageError when it will not be."""
         port = self._port
