@@ -136,11 +136,11 @@ pub use ohmqtt_store::SqliteStore;
 pub use ohmqtt_store::{Durability, MemoryStore, Store, StoreError};
 #[cfg(feature = "tcp")]
 pub use ohmqtt_transport::Proxy;
-#[cfg(feature = "ws")]
-pub use ohmqtt_transport::WsOptions;
 pub use ohmqtt_transport::{
     BoxFuture, CertificateFault, Connect, Connector, Endpoint, Phase, ProxyFault, Scheme,
     Transport, TransportError, TransportErrorKind,
 };
 #[cfg(feature = "tls-no-provider")]
 pub use ohmqtt_transport::{Certificates, Identity, RustlsClientConfig, TlsOptions};
+#[cfg(feature = "ws")]
+pub use ohmqtt_transport::{WsOptions, websocket};

@@ -31,6 +31,19 @@ use crate::{
 /// The subprotocol, as both ends must name it.
 const SUBPROTOCOL: &str = "mqtt";
 
+/// Speaks WebSocket over a stream of your own that stands already, as `ws` and `wss` do over theirs: asks for the path and the
+/// query of `to`, and names its host.
+///
+/// An error is one of the handshake. Cancel safe as [`Connect::connect`](crate::Connect::connect) is.
+pub async fn websocket(
+    stream: impl Transport,
+    to: &Endpoint,
+    options: &WsOptions,
+) -> Result<Box<dyn Transport>, TransportError> {
+    let stream = client::handshake(stream, to, options).await?;
+    Ok(Box::new(stream))
+}
+
 /// The row of WebSocket in the table of backends.
 pub(crate) struct Ws;
 

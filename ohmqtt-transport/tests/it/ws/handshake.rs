@@ -63,6 +63,25 @@ async fn path_query_and_headers_are_the_chosen_ones() {
     assert_eq!(request.uri(), "/");
 }
 
+#[tokio::test]
+async fn a_stream_of_ones_own_carries_websocket() {
+    let mut listener = listen_at("ws://127.0.0.1:0/own").await;
+    let to = listener.local();
+    let below = format!("mqtt://127.0.0.1:{}", to.port().unwrap());
+    let stream = Connector::new().connect(&below.parse().unwrap()).await;
+    let (stream, options) = (stream.unwrap(), WsOptions::new());
+    let (client, accepted) =
+        tokio::join!(ohmqtt_transport::websocket(stream, &to, &options), async {
+            listener.accept().await.unwrap().handshake.await
+        },);
+    let (mut client, mut server) = (client.unwrap(), accepted.unwrap().0);
+    client.write_all(b"both ways").await.unwrap();
+    client.flush().await.unwrap();
+    let mut bytes = [0; 9];
+    in_time(server.read_exact(&mut bytes)).await.unwrap();
+    assert_eq!(bytes, *b"both ways");
+}
+
 #[test]
 fn headers_that_cannot_be_sent_are_config_errors_that_hide_the_value() {
     let bad = [
