@@ -373,9 +373,10 @@ impl Client {
         properties: SubscribeProperties,
         queue: Arc<Queue>,
         shares_queue: bool,
+        before: Option<u64>,
     ) -> Result<(u64, Awaited), SubscribeError> {
         self.shared
-            .declare(filters, properties, queue, shares_queue)
+            .declare(filters, properties, queue, shares_queue, before)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -402,6 +403,7 @@ impl Shared {
         properties: SubscribeProperties,
         queue: Arc<Queue>,
         shares_queue: bool,
+        before: Option<u64>,
     ) -> Result<(u64, Awaited), SubscribeError> {
         if self.core.is_closing() {
             return Err(SubscribeError::Closed);
@@ -409,6 +411,9 @@ impl Shared {
         let mut routes = self.routes();
         let added = routes.add(filters, properties, queue, shares_queue);
         let added = added.ok_or(SubscribeError::Closed)?;
+        if let Some(before) = before {
+            routes.remove(before);
+        }
         self.reconcile(&mut routes);
         Ok(added)
     }

@@ -61,7 +61,7 @@ impl<'a> OpenInbox<'a> {
 /// The messages of several subscriptions in one stream, in the order they came. Each says [by which](Message::subscription) it came; one
 /// that several of them want comes once for each.
 ///
-/// It does not keep its client alive. When a subscription ends, what waits here for it goes where it would have gone without it.
+/// Clones read the same stream: each message comes to one of them. It does not keep its client alive. When a subscription ends, what waits here for it goes where it would have gone without it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -78,7 +78,7 @@ impl<'a> OpenInbox<'a> {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Inbox {
     queue: Arc<Queue>,
 }

@@ -41,6 +41,8 @@ pub struct Subscribe<'a> {
     when_full: WhenFull,
     manual_ack: bool,
     inbox: Option<Arc<Queue>>,
+    /// Whose place it takes.
+    before: Option<u64>,
 }
 
 impl<'a> Subscribe<'a> {
@@ -58,6 +60,7 @@ impl<'a> Subscribe<'a> {
             when_full: WhenFull::default(),
             manual_ack: false,
             inbox: None,
+            before: None,
         }
     }
 
@@ -145,6 +148,13 @@ impl<'a> Subscribe<'a> {
         self
     }
 
+    /// Takes the place of another subscription of this client, which ends at that moment: each message comes to one of them. What waits
+    /// for it comes to this one, as far as its filters match.
+    pub fn in_place_of(mut self, before: &Subscription) -> Self {
+        self.before = Some(before.number);
+        self
+    }
+
     /// Declares the subscription and returns its stream. With a connection it is asked for now, without one at the next.
     ///
     /// A refusal is told by [`Subscription::granted`].
@@ -173,6 +183,7 @@ impl<'a> Subscribe<'a> {
             self.properties,
             Arc::clone(&queue),
             shares_queue,
+            self.before,
         )?;
         Ok(Subscription {
             client: Some(self.client.clone()),
@@ -259,12 +270,15 @@ impl Subscription {
     }
 
     /// As [`granted`](Self::granted), the whole SUBACK (section 3.9): with what the server has to say beside the codes, which may be
-    /// refusals.
+    /// refusals. The future does not hold the subscription.
     ///
     /// Cancel safety: nothing happens when the future is dropped; it can be called again.
-    pub async fn suback(&self) -> Result<SubAck, SubscribeError> {
-        let answer = self.answer.until(|answer| answer.clone()).await;
-        answer.map_err(SubscribeError::from)
+    pub fn suback(&self) -> impl Future<Output = Result<SubAck, SubscribeError>> + Send + use<> {
+        let answer = Arc::clone(&self.answer);
+        async move {
+            let answer = answer.until(|answer| answer.clone()).await;
+            answer.map_err(SubscribeError::from)
+        }
     }
 
     /// Ends the subscription and waits for the server's word on that, its UNSUBACK (section 3.11); `None` when it was not asked: it did

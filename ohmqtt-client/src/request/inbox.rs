@@ -171,7 +171,8 @@ impl Inbox {
         let queue = Arc::new(Queue::new(limits, WhenFull::default(), false));
         let shared = client.shared();
         let properties = SubscribeProperties::default();
-        let (number, granted) = shared.declare(filters, properties, Arc::clone(&queue), false)?;
+        let (number, granted) =
+            shared.declare(filters, properties, Arc::clone(&queue), false, None)?;
         let table = Arc::<Table>::default();
         let read = read(queue, Arc::clone(&table), Arc::clone(&shared.core));
         shared.callbacks.runtime.spawn(read);

@@ -148,3 +148,31 @@ async fn nothing_is_asked_to_end_what_the_server_does_not_have() {
     let _conn = script.accept().await;
     assert_eq!(soon(leaving).await.unwrap().unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_subscription_takes_the_place_of_another_without_a_message_twice_or_lost() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let mut inbox = client.inbox().open();
+    let before = client.subscribe("a").deliver_to(&inbox).send().unwrap();
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    conn.deliver("a", "waits", Qos::AtMostOnce, 1).await;
+    conn.before_echo().await;
+    let subscribe = client.subscribe("a").qos(Qos::AtLeastOnce);
+    let subscribe = subscribe.deliver_to(&inbox).in_place_of(&before);
+    let after = subscribe.send().unwrap();
+    drop(before);
+    let subscribe = conn.subscribe().await;
+    conn.grant(&subscribe).await;
+    conn.deliver("a", "comes", Qos::AtMostOnce, 1).await;
+    for want in ["waits", "comes"] {
+        let message = next(&mut inbox).await;
+        assert_eq!(
+            (text(&message), message.subscription()),
+            (want, after.number())
+        );
+    }
+    assert_eq!(conn.before_echo().await, [], "the server was asked once");
+    assert!(inbox.try_recv().is_none());
+}
