@@ -62,10 +62,10 @@ fn invalid(error: impl Display) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
-/// An exception with the system's number where there is one, as Python raises it.
+/// An exception as Python raises it: by the system's number where there is one, which knows more kinds than we tell apart.
 fn system<E: pyo3::PyTypeInfo>(cause: Option<&io::Error>, text: String) -> PyErr {
     match cause.and_then(io::Error::raw_os_error) {
-        Some(number) => PyErr::new::<E, _>((number, text)),
+        Some(number) => PyOSError::new_err((number, text)),
         None => PyErr::new::<E, _>((text,)),
     }
 }

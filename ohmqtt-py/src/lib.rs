@@ -8,6 +8,7 @@ mod aio;
 mod broker;
 mod codes;
 mod convert;
+mod engine;
 mod errors;
 mod logs;
 mod message;
@@ -38,6 +39,8 @@ mod _native {
     use crate::logs::look;
     #[pymodule_export]
     use crate::message::Message;
+    #[pymodule_export]
+    use crate::engine::{Engine, Received, Subscribed, Ticket};
     #[pymodule_export]
     use crate::packet::{
         AuthPacket, ConnAckPacket, ConnectPacket, DisconnectPacket, PingReqPacket, PingRespPacket,

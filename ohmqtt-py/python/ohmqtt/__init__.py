@@ -1,5 +1,7 @@
 """MQTT 5 on a Rust engine.
 
+`Client` is the client, and `help(ohmqtt.client)` a start.
+
 `ohmqtt.aio` is a client for asyncio and Trio; `ohmqtt.codec` makes bytes of packets, and packets of bytes;
 `ohmqtt.sansio` has sessions without I/O; `ohmqtt.broker` is a broker in the process.
 `ohmqtt.packet` and `ohmqtt.property` are mutable packets and their properties, with `ohmqtt.topic_filter`,
@@ -14,7 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ohmqtt._native import StoreError as StoreError
+    from ohmqtt.client import Client as Client
     from ohmqtt.error import MQTTError as MQTTError
+    from ohmqtt.handles import PublishHandle as PublishHandle
+    from ohmqtt.handles import SubscribeHandle as SubscribeHandle
+    from ohmqtt.handles import UnsubscribeHandle as UnsubscribeHandle
     from ohmqtt.logger import set_log_level as set_log_level
     from ohmqtt.mqtt_spec import MQTTQoS as MQTTQoS
     from ohmqtt.mqtt_spec import MQTTReasonCode as MQTTReasonCode
@@ -50,6 +56,7 @@ if TYPE_CHECKING:
     from ohmqtt.property import MQTTUnsubAckProps as MQTTUnsubAckProps
     from ohmqtt.property import MQTTUnsubscribeProps as MQTTUnsubscribeProps
     from ohmqtt.property import MQTTWillProps as MQTTWillProps
+    from ohmqtt.subscriptions import RetainPolicy as RetainPolicy
     from ohmqtt.topic_alias import AliasPolicy as AliasPolicy
     from ohmqtt.topic_alias import MaxOutboundAliasError as MaxOutboundAliasError
 
@@ -58,7 +65,9 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "_native": "StoreError",
+    "client": "Client",
     "error": "MQTTError",
+    "handles": "PublishHandle SubscribeHandle UnsubscribeHandle",
     "logger": "set_log_level",
     "mqtt_spec": "MQTTQoS MQTTReasonCode",
     "packet": """MQTTAuthPacket MQTTConnAckPacket MQTTConnectPacket MQTTDisconnectPacket MQTTPacket MQTTPingReqPacket
@@ -68,6 +77,7 @@ _NAMES = {
     "property": """MQTTAuthProps MQTTConnAckProps MQTTConnectProps MQTTDisconnectProps MQTTProperties MQTTPubAckProps
         MQTTPubCompProps MQTTPubRecProps MQTTPubRelProps MQTTPublishProps MQTTSubAckProps MQTTSubscribeProps
         MQTTUnsubAckProps MQTTUnsubscribeProps MQTTWillProps""",
+    "subscriptions": "RetainPolicy",
     "topic_alias": "AliasPolicy MaxOutboundAliasError",
 }
 """The names of this module, by the module that defines them."""

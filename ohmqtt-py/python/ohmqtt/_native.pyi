@@ -1,4 +1,5 @@
 from collections.abc import Callable, Coroutine, Sequence
+from ssl import SSLContext
 from typing import Any, Literal, final
 
 from typing_extensions import Buffer, Self, Unpack, disjoint_base
@@ -18,7 +19,9 @@ from ohmqtt.codec import (
     SubAckReasonCode,
     UnsubAckReasonCode,
 )
+from ohmqtt.packet import MQTTConnAckPacket, MQTTDisconnectPacket
 from ohmqtt.packet.base import MQTTPacket
+from ohmqtt.property import MQTTConnectProps, MQTTDisconnectProps, MQTTPublishProps, MQTTWillProps
 from ohmqtt.sansio import AliasPolicy, ClientEvent, Overflow, ServerEvent, SessionLossPolicy
 
 def look_at_log_levels() -> None: ...
@@ -42,6 +45,7 @@ __all__ = [
     "ConnAckPacket",
     "ConnectPacket",
     "DisconnectPacket",
+    "Engine",
     "Faults",
     "Flows",
     "Message",
@@ -53,6 +57,7 @@ __all__ = [
     "PubRelPacket",
     "PublishPacket",
     "Receipt",
+    "Received",
     "RunningBroker",
     "SansioMessage",
     "SansioSubscription",
@@ -60,7 +65,9 @@ __all__ = [
     "StoreError",
     "SubAckPacket",
     "SubscribePacket",
+    "Subscribed",
     "Switches",
+    "Ticket",
     "TopicFilter",
     "UnsubAckPacket",
     "UnsubscribePacket",
@@ -1031,3 +1038,70 @@ class AioEvents:
 def aio_reply(
     port: AioPort, message: Message, payload: str | Buffer, options: dict[str, Any] | None = None
 ) -> AioPublication | AioOperation: ...
+
+@final
+class Engine:
+    def __new__(cls, db_path: str, db_fast: bool) -> Self: ...
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        retain: bool,
+        properties: MQTTPublishProps | None,
+        alias_policy: int,
+    ) -> Ticket | None: ...
+    def subscribe(
+        self,
+        topic_filter: str,
+        max_qos: int,
+        no_local: bool,
+        retain_as_published: bool,
+        retain_policy: int,
+        user_properties: Sequence[tuple[str, str]] | None,
+        before: Subscribed | None,
+    ) -> Subscribed: ...
+    def connect(
+        self,
+        address: str,
+        *,
+        client_id: str,
+        clean_start: bool,
+        connect_timeout: float | None,
+        reconnect_delay: float,
+        keep_alive: int,
+        tls: tuple[SSLContext | None, str] | None,
+        username: str | None,
+        password: Buffer | None,
+        will: tuple[str, Buffer, int, bool, MQTTWillProps | None] | None,
+        properties: MQTTConnectProps | None,
+    ) -> None: ...
+    def disconnect(self, flush: float, reason_code: int, properties: MQTTDisconnectProps | None) -> None: ...
+    def shutdown(self) -> None: ...
+    def auth(self, reason_code: int, method: str | None, data: Buffer | None) -> None: ...
+    def is_connected(self) -> bool: ...
+    def is_connecting(self) -> bool: ...
+    def has_ended(self) -> bool: ...
+    def wait_connected(self, timeout: float | None, once: bool) -> bool: ...
+    def wait_disconnected(self, timeout: float | None) -> bool: ...
+    def wait_ended(self, timeout: float | None) -> bool: ...
+    def poll(self, timeout: float | None, most: int) -> list[tuple[Any, ...]]: ...
+    def connack(self) -> MQTTConnAckPacket | None: ...
+    def disconnect_packet(self) -> MQTTDisconnectPacket | None: ...
+
+@final
+class Ticket:
+    def answer(self) -> Any: ...
+    def wait(self, timeout: float | None) -> bool: ...
+
+@final
+class Subscribed:
+    @property
+    def number(self) -> int: ...
+    def ticket(self) -> Ticket: ...
+    def give_up(self, error: Exception) -> None: ...
+    def unsubscribe(self) -> Ticket: ...
+
+@final
+class Received:
+    def ack(self) -> None: ...

@@ -1,8 +1,9 @@
 //! The codec's packets and properties as objects of `ohmqtt.packet` and `ohmqtt.property`.
 
+use ohmqtt_client::Message;
 use ohmqtt_codec::{
     Ack, AckProperties, Auth, ConnAck, Connect, Disconnect, Packet, PacketType, PropertyId,
-    PropertyValue, Publish, PublishTopic, ReasonCodes, SubAck, Subscribe, Unsubscribe,
+    PropertyValue, Publish, PublishTopic, ReasonCode, ReasonCodes, SubAck, Subscribe, Unsubscribe,
 };
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -58,6 +59,28 @@ pub(crate) fn publish<'py>(py: Python<'py>, packet: &Publish) -> Object<'py> {
         properties,
         packet.delivery.dup(),
     ))
+}
+
+/// An `MQTTPublishPacket` for a message that came, whose packet identifier is not known any more.
+pub(crate) fn message<'py>(py: Python<'py>, message: &Message) -> Object<'py> {
+    let names = names(py)?;
+    let place = Place::of(PacketType::Publish);
+    names.packet(py, PacketType::Publish)?.call1((
+        message.topic.as_str(),
+        PyBytes::new(py, &message.payload),
+        names.qos(py, message.qos)?,
+        message.retain,
+        0,
+        properties(py, place, message.properties.iter())?,
+    ))
+}
+
+/// An `MQTTUnsubAckPacket` that never came, because nothing had to be asked: with this code, and no packet identifier.
+pub(crate) fn unasked(py: Python<'_>, reason: ReasonCode) -> Object<'_> {
+    let names = names(py)?;
+    let codes = PyList::new(py, [names.reason(py, reason)?])?;
+    let class = names.packet(py, PacketType::UnsubAck)?;
+    class.call1((0, codes))
 }
 
 /// An `MQTTPubAckPacket`, `MQTTPubRecPacket`, `MQTTPubRelPacket` or `MQTTPubCompPacket`, by `packet`.

@@ -1,0 +1,225 @@
+//! What became of a request: a message, a SUBSCRIBE or an UNSUBSCRIBE.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use ohmqtt_client::{
+    Acknowledgement, LostMessage, Publication, Qos, ReasonCode, SubAck, SubscribeError,
+    Subscription,
+};
+use ohmqtt_codec::{Ack, PacketType};
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::toolkit::objects;
+use crate::{errors, runtime};
+
+/// What a handle of Python's waits on.
+#[pyclass(frozen, module = "ohmqtt._native")]
+pub(crate) struct Ticket(Source);
+
+enum Source {
+    Message(Publication, Qos),
+    Request(watch::Receiver<Option<Outcome>>),
+}
+
+/// How a request ended.
+#[derive(Clone)]
+enum Outcome {
+    Answered(PacketType, SubAck),
+    /// The server knows nothing of what was to be taken back.
+    NotAsked,
+    Failed(Arc<SubscribeError>),
+    /// An exception: what nobody waits for any more.
+    GivenUp(Arc<Py<PyAny>>),
+}
+
+impl Ticket {
+    pub(super) fn of_message(publication: Publication, qos: Qos) -> Self {
+        Self(Source::Message(publication, qos))
+    }
+}
+
+#[pymethods]
+impl Ticket {
+    /// The answer if there is one: the packet, or an exception.
+    fn answer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            Source::Message(publication, qos) => {
+                let mut context = Context::from_waker(Waker::noop());
+                match pin!(publication.acked()).as_mut().poll(&mut context) {
+                    Poll::Ready(Ok(acknowledgement)) => of_message(py, &acknowledgement, *qos),
+                    Poll::Ready(Err(why)) => of_loss(py, why),
+                    Poll::Pending => Ok(py.None().into_bound(py)),
+                }
+            }
+            Source::Request(outcome) => {
+                let outcome = outcome.borrow().clone();
+                outcome.map_or_else(
+                    || Ok(py.None().into_bound(py)),
+                    |outcome| of_request(py, outcome),
+                )
+            }
+        }
+    }
+
+    /// Waits for it, at most `timeout` seconds. Whether it has come.
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let timeout = runtime::seconds("timeout", timeout)?;
+        let came = match &self.0 {
+            Source::Message(publication, _) => {
+                runtime::wait(py, timeout, async { drop(publication.acked().await) })?
+            }
+            Source::Request(outcome) => {
+                let mut outcome = outcome.clone();
+                // Whoever would have set it is gone with the client only, and sets it before.
+                runtime::wait(py, timeout, async {
+                    drop(outcome.wait_for(Option::is_some).await);
+                })?
+            }
+        };
+        Ok(came.is_some())
+    }
+}
+
+/// A subscription of the engine's.
+#[pyclass(frozen, module = "ohmqtt._native")]
+pub(crate) struct Subscribed {
+    subscription: Mutex<Option<Subscription>>,
+    number: u64,
+    answer: watch::Sender<Option<Outcome>>,
+    runtime: Handle,
+}
+
+impl Subscribed {
+    pub(super) fn new(subscription: Subscription, runtime: Handle) -> Self {
+        let answer = watch::Sender::new(None);
+        let (waiting, suback) = (answer.clone(), subscription.suback());
+        runtime.spawn(async move {
+            let outcome = match suback.await {
+                Ok(suback) => Outcome::Answered(PacketType::SubAck, suback),
+                Err(error) => Outcome::Failed(Arc::new(error)),
+            };
+            settle(&waiting, outcome);
+        });
+        Self {
+            number: subscription.number(),
+            subscription: Mutex::new(Some(subscription)),
+            answer,
+            runtime,
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<Subscription> {
+        let subscription = self.subscription.lock();
+        subscription.unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[pymethods]
+impl Subscribed {
+    /// What its messages begin with.
+    #[getter]
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// For the server's answer.
+    fn ticket(&self) -> Ticket {
+        Ticket(Source::Request(self.answer.subscribe()))
+    }
+
+    /// Whoever still waits for the answer gets this exception.
+    fn give_up(&self, error: Py<PyAny>) {
+        settle(&self.answer, Outcome::GivenUp(Arc::new(error)));
+    }
+
+    /// Ends it, for the server's answer to that.
+    fn unsubscribe(&self) -> Ticket {
+        let answer = watch::Sender::new(None);
+        let ticket = Ticket(Source::Request(answer.subscribe()));
+        let Some(subscription) = self.take() else {
+            settle(&answer, Outcome::NotAsked);
+            return ticket;
+        };
+        let left = async move {
+            let outcome = match subscription.unsubscribe().await {
+                Ok(Some(unsuback)) => Outcome::Answered(PacketType::UnsubAck, unsuback),
+                Ok(None) => Outcome::NotAsked,
+                Err(error) => Outcome::Failed(Arc::new(error)),
+            };
+            settle(&answer, outcome);
+        };
+        let mut left = Box::pin(left);
+        // It ends now; what is awaited is the server's word.
+        let mut context = Context::from_waker(Waker::noop());
+        if left.as_mut().poll(&mut context).is_pending() {
+            self.runtime.spawn(left);
+        }
+        ticket
+    }
+}
+
+/// The first outcome counts.
+fn settle(slot: &watch::Sender<Option<Outcome>>, outcome: Outcome) {
+    slot.send_if_modified(|slot| {
+        let is_first = slot.is_none();
+        if is_first {
+            *slot = Some(outcome);
+        }
+        is_first
+    });
+}
+
+/// The packet that acknowledged a message.
+fn of_message<'py>(
+    py: Python<'py>,
+    acknowledgement: &Acknowledgement,
+    qos: Qos,
+) -> PyResult<Bound<'py, PyAny>> {
+    let reason = acknowledgement.reason;
+    let last = match qos {
+        Qos::ExactlyOnce if reason.is_error() && reason.allowed_in(PacketType::PubRec) => {
+            PacketType::PubRec
+        }
+        Qos::ExactlyOnce => PacketType::PubComp,
+        _ => PacketType::PubAck,
+    };
+    let Some(packet_id) = acknowledgement.packet_id else {
+        return Ok(py.None().into_bound(py));
+    };
+    let ack = Ack {
+        packet_id,
+        reason,
+        properties: acknowledgement.properties.clone(),
+    };
+    objects::acknowledgement(py, last, &ack)
+}
+
+fn of_loss(py: Python<'_>, why: LostMessage) -> PyResult<Bound<'_, PyAny>> {
+    let error = match why {
+        LostMessage::Closed => {
+            errors::closed("the client is gone: nothing will be heard of the message")
+        }
+        _ => errors::lost_message(py, why, why),
+    };
+    error.into_bound_py_any(py)
+}
+
+fn of_request(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
+    match outcome {
+        Outcome::Answered(kind, ack) => objects::suback(py, kind, &ack),
+        Outcome::NotAsked => objects::unasked(py, ReasonCode::NoSubscriptionExisted),
+        Outcome::Failed(error) => match &*error {
+            SubscribeError::Closed => {
+                errors::closed("the client is gone: nothing will be heard of the request")
+            }
+            error => errors::subscribe(py, error),
+        }
+        .into_bound_py_any(py),
+        Outcome::GivenUp(error) => Ok(error.bind(py).clone()),
+    }
+}
