@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle};
 
@@ -61,6 +62,9 @@ pub(crate) fn handle() -> PyResult<Handle> {
     Ok(handle)
 }
 
+/// How long a thread waits that gets no signals.
+const NO_SIGNALS: Duration = Duration::from_secs(3600);
+
 /// Waits for `future` with the GIL free, for as long as it takes or at most `timeout`: then `None`. A signal handler that raises
 /// ends the wait, and `future` is dropped.
 pub(crate) fn wait<F>(
@@ -86,9 +90,10 @@ where
         }
     }
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut longest = SIGNALS;
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let slice = left.map_or(SIGNALS, |left| left.min(SIGNALS));
+        let slice = left.map_or(longest, |left| left.min(longest));
         let future: Pin<&mut F> = future.as_mut();
         let output = py
             .detach(|| runtime.block_on(async { tokio::time::timeout(slice, future).await.ok() }));
@@ -99,7 +104,18 @@ where
         if left.is_some_and(|left| left <= slice) {
             return Ok(None);
         }
+        if longest == SIGNALS && !gets_signals(py)? {
+            longest = NO_SIGNALS;
+        }
     }
+}
+
+/// Whether this is the thread that Python's signal handlers run in.
+fn gets_signals(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import(intern!(py, "threading"))?;
+    let main = threading.call_method0(intern!(py, "main_thread"))?;
+    let this = threading.call_method0(intern!(py, "get_ident"))?;
+    main.getattr(intern!(py, "ident"))?.eq(this)
 }
 
 /// A time limit in seconds, as Python gives it: `None` is none. Negative is none left; what is no number is a `ValueError`.
