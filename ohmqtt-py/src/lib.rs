@@ -34,13 +34,13 @@ mod _native {
     #[pymodule_export]
     use crate::broker::{Ask, Asks, Faults, RunningBroker, Switches};
     #[pymodule_export]
+    use crate::engine::{Engine, Received, Subscribed, Ticket};
+    #[pymodule_export]
     use crate::errors::PyStoreError;
     #[pymodule_export]
     use crate::logs::look;
     #[pymodule_export]
     use crate::message::Message;
-    #[pymodule_export]
-    use crate::engine::{Engine, Received, Subscribed, Ticket};
     #[pymodule_export]
     use crate::packet::{
         AuthPacket, ConnAckPacket, ConnectPacket, DisconnectPacket, PingReqPacket, PingRespPacket,

@@ -348,6 +348,29 @@ def test_loop_once_does_not_wait_unless_it_is_told_to(url: str) -> None:
     client.wait_for_shutdown(SOON)
 
 
+def test_a_callback_may_run_the_loop(url: str) -> None:
+    seen: list[bytes] = []
+
+    def nested(own: Client, packet: MQTTPublishPacket) -> None:
+        seen.append(packet.payload)
+        if packet.payload == b"0":
+            deadline = time.monotonic() + SOON
+            while len(seen) < 3 and time.monotonic() < deadline:
+                own.loop_once(0.1)
+
+    client = Client()
+    client.connect(url)
+    client.subscribe("a", nested)
+    for number in range(3):
+        client.publish("a", str(number), qos=1)
+    deadline = time.monotonic() + SOON
+    while len(seen) < 3 and time.monotonic() < deadline:
+        client.loop_once(0.1)
+    assert seen == [b"0", b"1", b"2"]
+    client.shutdown()
+    client.wait_for_shutdown(SOON)
+
+
 def test_several_threads_may_run_the_loop(url: str) -> None:
     inbox = Inbox()
     client = Client()

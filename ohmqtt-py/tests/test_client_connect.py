@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from queue import Queue
 
 import pytest
@@ -34,6 +35,7 @@ from ohmqtt import (
 )
 from ohmqtt.broker import Broker
 from ohmqtt.connection import InvalidStateError
+from ohmqtt.connection.wslib import WebsocketError
 
 
 @pytest.fixture
@@ -287,6 +289,62 @@ def test_wrong_values_are_value_errors(client: Client) -> None:
         client.connect("localhost", will_topic="a", will_qos=3)
     with pytest.raises(ValueError, match="Response Topic"):
         client.connect("localhost", will_topic="a", will_properties=MQTTWillProps(ResponseTopic="a/#"))
+
+
+def test_a_server_that_speaks_no_websocket_is_a_websocket_error(server: Server, client: Client) -> None:
+    client.connect(server.url.replace("mqtt:", "ws:"))
+    stream = server.listener.accept()[0]
+    with stream:
+        stream.recv(65536)
+        stream.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        with pytest.raises(WebsocketError, match="404"):
+            client.wait_for_connect(SOON)
+
+
+def test_all_plain_transports_carry_messages(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    inbox = Inbox()
+    client.subscribe("a", inbox)
+    with Broker("mqtt://127.0.0.1:0", "ws://127.0.0.1:0/mqtt", f"unix:{tmp_path}/broker.sock") as broker:
+        for url in (
+            *broker.urls,
+            "unix:broker.sock",
+            broker.url.removeprefix("mqtt:"),
+            broker.url.removeprefix("mqtt://"),
+        ):
+            client.connect(url)
+            client.wait_for_connect(SOON)
+            client.publish("a", url, qos=1).wait_for_ack(SOON)
+            assert inbox.next().payload == url.encode()
+            client.disconnect()
+            client.wait_for_disconnect(SOON)
+
+
+def test_what_is_kept_is_bounded(server: Server, client: Client) -> None:
+    mebibyte = bytes(1024 * 1024)
+
+    def fill() -> None:
+        for _ in range(65):
+            client.publish("a", mebibyte, qos=1)
+
+    with pytest.raises(MQTTError, match="outbox is full") as raised:
+        fill()
+    assert raised.value.reason_code == MQTTReasonCode.QuotaExceeded
+    # With a connection it waits for room.
+    client.connect(server.url)
+    peer, _ = server.accept(MQTTConnAckPacket())
+    client.wait_for_connect(SOON)
+    waiting = threading.Thread(target=client.publish, args=("a", mebibyte), kwargs={"qos": 1})
+    waiting.start()
+    with peer.stream:
+        first = peer.receive()
+        assert isinstance(first, MQTTPublishPacket)
+        assert waiting.is_alive()
+        for number in range(10):
+            peer.send(MQTTPubAckPacket(first.packet_id + number))
+        waiting.join(SOON)
+        assert not waiting.is_alive()
+        peer.stream.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_second_connect_is_an_invalid_state(broker: Broker, client: Client) -> None:

@@ -83,7 +83,7 @@ class Client(Session):
     on_disconnect: Callable[[Client, Exception | None], None] | None
     """Called in the loop with the client, and why the connection ended: None if it was asked for."""
 
-    def __init__(self, db_path: str = "", *, db_fast: bool = False) -> None:
+    def __init__(self, db_path: str | os.PathLike[str] = "", *, db_fast: bool = False) -> None:
         """Keep messages of QoS 1 and 2 until they are acknowledged: in the SQLite database `db_path`, or in memory.
 
         A publish returns once the message is on the disk. `db_fast` leaves it to the system when that is: a crash of
@@ -92,11 +92,12 @@ class Client(Session):
 
         Raises StoreError (an OSError) if the database cannot be opened, SchemaError if it is none of ours.
         """
-        super().__init__(Engine(db_path, db_fast))
+        super().__init__(Engine(os.fspath(db_path), db_fast))
         self._ready: collections.deque[tuple[Any, ...]] = collections.deque()
         self._is_shut_down = False
         self._thread: threading.Thread | None = None
         self._thread_lock = threading.Lock()
+        LIVE.add(self)
         self.on_connect = None
         self.on_disconnect = None
 
@@ -267,7 +268,6 @@ class Client(Session):
             thread = threading.Thread(target=self.loop_forever, name="ohmqtt loop", daemon=True)
             thread.start()
             self._thread = thread
-        RUNNING.add(self)
 
     def loop_once(self, max_wait: float | None = 0.0) -> None:
         """Call back with what has come, or comes within `max_wait` seconds; 0: now, None: whenever."""
@@ -336,22 +336,23 @@ def _absolute(address: str) -> str:
     return address.removeprefix("//")
 
 
-RUNNING: Final[weakref.WeakSet[Client]] = weakref.WeakSet()
-"""The clients whose loop runs in a thread of its own."""
+LIVE: Final[weakref.WeakSet[Client]] = weakref.WeakSet()
+"""The clients of this process that somebody holds."""
 
 
 if sys.platform != "win32":
     # A child has no part in its parent's clients.
-    os.register_at_fork(after_in_child=RUNNING.clear)
+    os.register_at_fork(after_in_child=LIVE.clear)
 
 
 @atexit.register
-def _end_loops() -> None:
+def _end_all() -> None:
     """End the threads before the interpreter does, which would stop them wherever they are."""
-    clients = list(RUNNING)
+    clients = list(LIVE)
     for client in clients:
         client.shutdown()
     for client in clients:
+        client._engine.wait_ended(1.0)
         thread = client._thread
         if thread is not None:
             # One in a callback that takes longer is Python's to stop.

@@ -396,6 +396,9 @@ impl Drop for Engine {
     fn drop(&mut self) {
         if runtime::handle().is_ok() {
             self.link.shut_down();
+        } else {
+            // In a forked child nobody is left who would let go of the locks in there.
+            std::mem::forget((Arc::clone(&self.link), Arc::clone(&self.mailbox)));
         }
     }
 }

@@ -20,9 +20,9 @@ pub(super) fn websocket(py: Python<'_>, text: impl Display) -> PyErr {
 /// A client was not made: an `ohmqtt.persistence.base.SchemaError` where its file is something else.
 pub(super) fn opened(py: Python<'_>, error: &ConfigError) -> PyErr {
     match error {
-        ConfigError::Store(
-            StoreError::NotAStore { .. } | StoreError::UnknownFormat { .. },
-        ) => raised(py, "ohmqtt.persistence.base", "SchemaError", error),
+        ConfigError::Store(StoreError::NotAStore { .. } | StoreError::UnknownFormat { .. }) => {
+            raised(py, "ohmqtt.persistence.base", "SchemaError", error)
+        }
         _ => errors::config(error),
     }
 }
