@@ -18,7 +18,7 @@ use super::publication::AioPublication;
 use super::publish::{Draft, Payload, taken};
 use super::subscription::{AioUnclaimed, subscribe};
 use crate::message::Message;
-use crate::options::{self, Options};
+use crate::options::{self, Options, get};
 use crate::packet::DisconnectPacket;
 use crate::{errors, runtime};
 
@@ -124,10 +124,11 @@ impl AioClient {
     fn publish(
         &self,
         port: &Bound<'_, AioPort>,
-        topic: PyBackedStr,
+        topic: &Bound<'_, PyAny>,
         payload: Payload,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
+        let topic = get::<PyBackedStr>("topic", topic)?;
         let (client, draft) = (self.0.clone(), Draft::new(options)?);
         let asked = self.0.clone();
         let future = async move { draft.apply(client.publish(&*topic, payload.0)).await };
@@ -141,10 +142,11 @@ impl AioClient {
     fn publish_nowait(
         &self,
         py: Python<'_>,
-        topic: PyBackedStr,
+        topic: &Bound<'_, PyAny>,
         payload: Payload,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<AioPublication> {
+        let topic = get::<PyBackedStr>("topic", topic)?;
         let draft = Draft::new(options)?;
         let publication = draft.apply(self.0.publish(&*topic, payload.0)).send();
         publication
@@ -157,11 +159,12 @@ impl AioClient {
     fn request(
         &self,
         port: &Bound<'_, AioPort>,
-        topic: PyBackedStr,
+        topic: &Bound<'_, PyAny>,
         payload: Payload,
         timeout: &Bound<'_, PyAny>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
+        let topic = get::<PyBackedStr>("topic", topic)?;
         let (client, draft) = (self.0.clone(), Draft::new(options)?);
         let timeout = options::seconds("timeout", timeout)?;
         let asked = self.0.clone();
