@@ -293,12 +293,15 @@ class Client(Session):
         `wait_for_connect`.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._engine.wait_connected(0.0, True):
+        while True:
+            # Asked first: what comes between the two questions is a connection.
+            is_coming = self._engine.is_connecting()
+            if self._engine.wait_connected(0.0, True):
+                return True
             left = WATCH if deadline is None else min(WATCH, deadline - time.monotonic())
-            if left <= 0.0 or not self._engine.is_connecting():
+            if left <= 0.0 or not is_coming:
                 return False
             self.loop_once(left)
-        return True
 
     def _handle(self, event: tuple[Any, ...]) -> None:
         """Call back with one thing that has happened."""
