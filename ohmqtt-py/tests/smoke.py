@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from queue import Queue
 
+import ohmqtt
 from ohmqtt.aio import Client
 from ohmqtt.broker import Broker
 from ohmqtt.codec import PublishPacket, QoS, read
@@ -22,8 +24,13 @@ def main() -> None:
     got, nbytes = read(sent.write())
     assert got == sent
     assert nbytes == len(sent.write())
-    with Broker() as broker:
-        assert broker.url.startswith("mqtt://127.0.0.1:")
+    came: Queue[bytes] = Queue()
+    with Broker() as broker, ohmqtt.Client() as client:
+        client.connect(broker.url)
+        client.wait_for_connect(30)
+        client.subscribe("a/#", lambda _, packet: came.put(packet.payload))
+        client.publish("a/b", "hello", qos=2).wait_for_ack(30)
+        assert came.get(timeout=30) == b"hello"
         asyncio.run(exchange(broker.url))
     print(f"py: CPython {sys.version.split()[0]}: ok")
 
