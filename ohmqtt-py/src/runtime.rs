@@ -89,6 +89,10 @@ where
             return Ok(Some(output));
         }
     }
+    if timeout.is_some_and(|timeout| timeout.is_zero()) {
+        py.check_signals()?;
+        return Ok(None);
+    }
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut longest = SIGNALS;
     loop {
