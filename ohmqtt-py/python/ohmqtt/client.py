@@ -125,7 +125,7 @@ class Client(Session):
         client_id: str = "",
         clean_start: bool = False,
         connect_timeout: float | None = None,
-        reconnect_delay: int = 0,
+        reconnect_delay: float = 0,
         keepalive_interval: int = 0,
         tcp_nodelay: bool = True,  # noqa: ARG002
         tls_context: ssl.SSLContext | None = None,
