@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from enum import Enum
 from importlib.metadata import version as version_of
 from importlib.resources import files
@@ -79,7 +80,10 @@ def _in_stub(path: list[str]) -> ast.FunctionDef | None:
 
 
 def _docstring(_app: Sphinx, what: str, name: str, value: Any, _options: Any, lines: list[str]) -> None:
-    """Say what a native attribute is that has nothing else said of it."""
+    """Take what is indented after a colon for a program, and say what a native attribute is that has no words."""
+    for at in range(len(lines) - 2):
+        if re.search(r"[^:]:$", lines[at]) and not lines[at + 1].strip() and lines[at + 2].startswith("    "):
+            lines[at] += ":"
     if what != "attribute" or any(lines) or not isgetsetdescriptor(value):
         return
     function = _in_stub(name.split(".")[-2:])

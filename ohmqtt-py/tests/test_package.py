@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+
+import ohmqtt
 
 PACKAGE = Path(__file__).parent.parent
 ROOT = PACKAGE.parent
@@ -56,3 +59,10 @@ def test_it_is_released_with_the_tools_it_is_tested_with() -> None:
     release = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
     (maturin,) = re.findall(r"maturin==[\d.]+", release)
     assert maturin in (PACKAGE / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_every_public_module_is_in_the_reference() -> None:
+    found = {module.name for module in pkgutil.walk_packages(ohmqtt.__path__, "ohmqtt.")}
+    public = {"ohmqtt", *(name for name in found if not re.search(r"\._", name))}
+    pages = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "docs").glob("*.rst"))
+    assert public - set(re.findall(r"^\.\. automodule:: (\S+)$", pages, re.MULTILINE)) == set()
