@@ -105,6 +105,21 @@ def test_auth() -> None:
         assert "NotAuthorized" in done.stderr
 
 
+def test_auth_over_tls() -> None:
+    folder = PACKAGE / "tests/tls"
+    certificate = str(folder / "localhost.pem")
+    with Broker(
+        "mqtts://127.0.0.1:0", identity=(certificate, str(folder / "localhost.key")), scram={"bob": "hunter2"}
+    ) as broker:
+        at = broker.url.replace("127.0.0.1", "localhost")
+        who = ("--username", "bob", "--password", "hunter2")
+        said = succeed("examples.auth", "-a", at, "--cafile", certificate, *who)
+        assert said[-1] == "logged in, and so is the broker"
+        done = run("examples.auth", "-a", at, *who)
+        assert done.returncode == 1
+        assert "certificate" in done.stderr
+
+
 def test_args() -> None:
     assert succeed("examples.args") == ["localhost:1883"]
     assert succeed("examples.args", "--address", "mqtts://example.org") == ["mqtts://example.org"]
