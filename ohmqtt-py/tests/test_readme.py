@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from importlib.metadata import distribution
 from pathlib import Path
@@ -20,7 +21,10 @@ def snippets() -> list[object]:
 @pytest.mark.parametrize("snippet", snippets())
 def test_a_program_runs_as_it_stands(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(snippet, "README.md", "exec"), {"__name__": "__main__"})
+    try:
+        exec(compile(snippet, "README.md", "exec"), {"__name__": "__main__"})
+    finally:
+        logging.getLogger("ohmqtt").setLevel(logging.NOTSET)
 
 
 def test_no_program_is_left_out() -> None:
