@@ -85,6 +85,18 @@ def test_the_client_authenticates_before_it_is_connected_and_anew(server: Server
             assert client.is_connected()
 
 
+def test_nobody_answers_for_a_client_that_does_not(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    with Client() as client:
+        begin = MQTTConnectProps(AuthenticationMethod=METHOD)
+        client.connect(server.url, connect_properties=begin, connect_timeout=0.5)
+        peer, _ = server.accept(None)
+        with peer.stream:
+            peer.send(auth(MQTTReasonCode.ContinueAuthentication, b"abc"))
+            with pytest.raises((TimeoutError, MQTTError)):
+                client.wait_for_connect(SOON)
+    assert "override handle_auth" in caplog.text
+
+
 def test_a_refused_authentication_is_raised(server: Server) -> None:
     with AuthClient() as client:
         client.connect(server.url, connect_properties=MQTTConnectProps(AuthenticationMethod=METHOD))

@@ -53,8 +53,11 @@ logger: Final = get_logger("client")
 BATCH: Final = 256
 """So many events are taken over from the engine at once."""
 
-FLUSH: Final = 5.0
+FLUSH: Final = 2.0
 """So long, in seconds, `disconnect` may take to deliver what was published before."""
+
+LINGER: Final = 10.0
+"""So long, in seconds, leaving the block may take for that."""
 
 WATCH: Final = 0.05
 """So often, in seconds, the connection is looked after while another thread may run the loop."""
@@ -109,14 +112,15 @@ class Client(Session):
     def __exit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
-        """Send what was published, say DISCONNECT, and shut down."""
-        self.disconnect()
+        """Deliver what was published, for at most ten seconds, say DISCONNECT, and shut down."""
+        self._engine.disconnect(LINGER, MQTTReasonCode.NormalDisconnection, None)
         self.shutdown()
         self._engine.wait_ended(None)
         with self._thread_lock:
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            # One in a callback that takes longer ends when that returns.
+            thread.join(LINGER)
 
     def connect(
         self,
@@ -175,7 +179,10 @@ class Client(Session):
         reason_code: MQTTReasonCode = MQTTReasonCode.NormalDisconnection,
         properties: MQTTDisconnectProps | None = None,
     ) -> None:
-        """End the connection: send what was published before, then DISCONNECT, and return at once.
+        """End the connection, and return at once.
+
+        What was published before is delivered first, for at most two seconds. What is left of QoS 1 and 2 is kept for
+        the next connection.
 
         It also ends an attempt to connect, and waiting for the next.
         `reason_code=MQTTReasonCode.DisconnectWithWillMessage` has the server publish the will.
@@ -210,6 +217,8 @@ class Client(Session):
 
     def handle_auth(self, packet: MQTTAuthPacket) -> None:
         """Answer an AUTH of the server's by `auth`. Override it to authenticate by a method of your own."""
+        if packet.reason_code == MQTTReasonCode.ContinueAuthentication:
+            logger.warning("the server waits for an answer: override handle_auth to give it")
 
     def handle_connect(self, packet: MQTTConnAckPacket) -> None:
         """Look at the CONNACK of a new connection. Override it, or set `on_connect`."""
