@@ -83,6 +83,15 @@ def publishing_again_and_again(address: str, topic: str) -> Iterator[None]:
             thread.join()
 
 
+def test_a_subscriber_outlives_its_broker() -> None:
+    with Broker() as broker:
+        address = broker.url.removeprefix("mqtt://")
+        with running("ohmqtt", "subscribe", "cli/+", "--address", address) as subscriber:
+            wait_until_subscribed(address, "cli/probe", subscriber)
+            broker.restart()
+            wait_until_subscribed(address, "cli/again", subscriber)
+
+
 def test_all_options_about_the_broker_are_taken(address: str) -> None:
     options = ["--client_id", "me", "--clean_start", "--connect_timeout", "30", "--username", "u", "--password", "p"]
     options += ["--session_expiry_interval", "1", "--receive_maximum", "9", "--max_packet_size", "1000"]
