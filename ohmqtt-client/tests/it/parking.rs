@@ -172,9 +172,7 @@ async fn a_client_of_one_connection_is_parked_when_it_ends_or_fails() {
     broker.shutdown(Duration::ZERO).await;
     let error = until_parked(&client).await.unwrap();
     assert_eq!(error.reason_code(), Some(ReasonCode::ServerShuttingDown));
-    client
-        .resume(named(&url, "c").one_connection())
-        .unwrap();
+    client.resume(named(&url, "c").one_connection()).unwrap();
     let error = until_parked(&client).await.unwrap();
     assert!(
         matches!(error.kind, ConnectErrorKind::Transport(_)),
