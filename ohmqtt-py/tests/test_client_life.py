@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import pytest
 
 from clients import SOON, Inbox
-from ohmqtt import Client
+from ohmqtt import Client, MQTTConnectProps
 from ohmqtt.broker import Broker
+from ohmqtt.codec import DisconnectPacket, UnsubscribePacket
 
 
 @pytest.fixture
@@ -133,6 +134,17 @@ def test_a_client_that_nobody_holds_is_gone(broker: Broker) -> None:
     gc.collect()
     assert gone() is None
     assert handle.unsubscribe() is None
+
+
+def test_a_client_that_is_forgotten_leaves_its_session_as_it_is(broker: Broker) -> None:
+    faults = broker.faults()
+    client = Client()
+    client.connect(broker.url, client_id="me", connect_properties=MQTTConnectProps(SessionExpiryInterval=60))
+    for number in range(3):
+        client.subscribe(f"a/{number}", Inbox()).wait_for_ack(SOON)
+    del client
+    faults.wait_for("me", lambda packet: isinstance(packet, DisconnectPacket), SOON)
+    assert not any(isinstance(packet, UnsubscribePacket) for packet in faults.sent_by("me"))
 
 
 def resident() -> int:

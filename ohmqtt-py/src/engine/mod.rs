@@ -170,7 +170,8 @@ impl Engine {
         let subscription = subscribe
             .send()
             .map_err(|error| errors::subscribe(py, &error))?;
-        Ok(Subscribed::new(subscription, self.runtime.clone()))
+        let (runtime, state) = (self.runtime.clone(), self.link.state());
+        Ok(Subscribed::new(subscription, runtime, state))
     }
 
     /// Asks for a connection.

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::link::{Phase, State};
 use crate::toolkit::objects;
 use crate::{errors, runtime};
 
@@ -92,10 +93,15 @@ pub(crate) struct Subscribed {
     number: u64,
     answer: watch::Sender<Option<Outcome>>,
     runtime: Handle,
+    state: watch::Receiver<State>,
 }
 
 impl Subscribed {
-    pub(super) fn new(subscription: Subscription, runtime: Handle) -> Self {
+    pub(super) fn new(
+        subscription: Subscription,
+        runtime: Handle,
+        state: watch::Receiver<State>,
+    ) -> Self {
         let answer = watch::Sender::new(None);
         let (waiting, suback) = (answer.clone(), subscription.suback());
         runtime.spawn(async move {
@@ -110,6 +116,7 @@ impl Subscribed {
             subscription: Mutex::new(Some(subscription)),
             answer,
             runtime,
+            state,
         }
     }
 
@@ -160,6 +167,25 @@ impl Subscribed {
             self.runtime.spawn(left);
         }
         ticket
+    }
+}
+
+impl Drop for Subscribed {
+    /// What nobody has ended goes with its client, which is being forgotten: the server's session keeps it.
+    fn drop(&mut self) {
+        let Some(subscription) = self.take() else {
+            return;
+        };
+        if runtime::handle().is_err() {
+            std::mem::forget(subscription);
+            return;
+        }
+        let mut state = self.state.clone();
+        self.runtime.spawn(async move {
+            // Its end says nothing any more then.
+            drop(state.wait_for(|state| state.phase == Phase::Ended).await);
+            drop(subscription);
+        });
     }
 }
 
