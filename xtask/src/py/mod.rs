@@ -57,14 +57,18 @@ fn docs(venv: &Venv) -> Result {
 }
 
 /// A virtual environment with the tools in it.
-struct Venv(PathBuf);
+pub(crate) struct Venv(PathBuf);
 
 impl Venv {
     fn provide() -> Result<Self> {
-        let venv = Self(target().join("py"));
-        let requirements = root().join("ohmqtt-py/requirements-dev.txt");
-        let installed = venv.0.join("requirements-dev.txt");
-        let wanted = read(&requirements)?;
+        Self::provide_in("py", &root().join("ohmqtt-py/requirements-dev.txt"))
+    }
+
+    /// The one of this name under the target folder, with what is required in it.
+    pub(crate) fn provide_in(name: &str, requirements: &Path) -> Result<Self> {
+        let venv = Self(target().join(name));
+        let installed = venv.0.join(requirements.file_name().unwrap_or_default());
+        let wanted = read(requirements)?;
         let is_whole = fs::read_to_string(&installed).is_ok_and(|text| text == wanted);
         if is_whole && succeeds(venv.program("python").arg("--version")) {
             return Ok(venv);
@@ -86,16 +90,37 @@ impl Venv {
             "--no-input",
             "--disable-pip-version-check",
         ]);
-        project::run(pip.arg("--requirement").arg(&requirements))?;
+        project::run(pip.arg("--requirement").arg(requirements))?;
         fs::write(&installed, wanted)
             .map_err(|error| Error::Failed(format!("{}: {error}", installed.display())))?;
         Ok(venv)
     }
 
+    /// Where a program of the environment is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(PROGRAMS).join(name)
+    }
+
+    /// Builds the package as it is released, and installs it here.
+    pub(crate) fn install_release(&self) -> Result {
+        let tools = Self::provide()?;
+        let wheels = folder("release");
+        let mut build = tools.program("maturin");
+        build.args(["build", "--release", "--locked", "--quiet"]);
+        build.args(["--compatibility", "linux", "--interpreter"]);
+        project::run(build.arg(self.path("python")).arg("--out").arg(&wheels))?;
+        let mut pip = self.program("python");
+        pip.args(["-m", "pip", "install", "--quiet", "--no-input"]);
+        pip.args(["--disable-pip-version-check", "--no-index", "--no-deps"]);
+        project::run(
+            pip.arg("--force-reinstall")
+                .arg(newest(&wheels, &[".whl"])?),
+        )
+    }
+
     /// A program of the environment, to run in the package's folder.
-    fn program(&self, name: &str) -> Command {
-        let programs = self.0.join(PROGRAMS);
-        let mut command = program(programs.join(name));
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = program(self.path(name));
         command.current_dir(root().join("ohmqtt-py"));
         // maturin looks for the environment here, and stubtest for the package by what is installed.
         command.env("VIRTUAL_ENV", &self.0).env_remove("PYTHONPATH");
