@@ -76,6 +76,8 @@ class Session:
         `$share/NAME/...`, shares the messages among all clients of that name. `sub_id` is shown in the messages'
         `SubscriptionIdentifier`.
 
+        The packet is shown without what belongs to one connection: its `packet_id` is 0 and its `dup` False.
+
         Raises ValueError for a filter that is none.
         """
         return self.subscriptions.add(
