@@ -5,11 +5,14 @@
 //! callgrind. What was tried, and what it gave, is in `NOTES.md`.
 
 pub mod allocations;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod codec;
 #[cfg(feature = "dispatch")]
 pub mod dispatch;
 #[cfg(feature = "durable")]
 pub mod durable;
+pub mod process;
 #[cfg(feature = "dispatch")]
 pub mod router;
 #[cfg(feature = "transport")]

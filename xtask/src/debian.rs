@@ -28,6 +28,12 @@ pub(crate) const VALGRIND: Need = Need {
     packages: "valgrind",
 };
 
+/// What counts system calls.
+pub(crate) const STRACE: Need = Need {
+    programs: &["strace"],
+    packages: "strace",
+};
+
 /// Where programs are looked for: `PATH`, and the folders of daemons, which are in root's `PATH` only.
 pub(crate) fn search_path() -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();

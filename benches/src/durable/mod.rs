@@ -1,7 +1,6 @@
 //! What a durable outbox costs: a client with a store in a file, and a server in memory that acknowledges everything at once.
 
 mod peer;
-mod process;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use ohmqtt_client::{
 use ohmqtt_store::{Batch, StoreError, Visit};
 
 pub use self::peer::{Acking, Nowhere};
-pub use self::process::{cpu, memory};
+pub use crate::process::{cpu, memory};
 
 /// What the programs here return.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;

@@ -1,5 +1,7 @@
 //! What must hold on any machine: allocation counts, and that what is timed carries bytes.
 
+#[cfg(feature = "client")]
+mod client;
 #[cfg(feature = "dispatch")]
 mod dispatch;
 #[cfg(feature = "transport")]

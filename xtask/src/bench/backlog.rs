@@ -3,6 +3,7 @@
 
 use super::Asked;
 use super::figures::{Figures, Folder, build};
+use super::rows::{Goal, Row};
 use crate::error::{Result, failed};
 
 const MESSAGES: u64 = 1_000_000;
@@ -13,7 +14,7 @@ const MEMORY: f64 = 64.0 * 1024.0;
 /// So much may a message of the backlog cost, beside one of a short queue.
 const RATIO: f64 = 1.3;
 
-pub(super) fn run(asked: &Asked) -> Result {
+pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
     let backlog = build("backlog", "durable")?;
     let messages = asked.messages.unwrap_or(MESSAGES);
     let mut missed = Vec::new();
@@ -40,6 +41,14 @@ pub(super) fn run(asked: &Asked) -> Result {
         if left > 0.0 {
             return failed(format!("{store}: {left} messages were not delivered"));
         }
+        let of = |what: &str| format!("backlog/{store}/{what}");
+        all.push(Row::new(of("memory"), "KiB", grown, Goal::AtMost(MEMORY)));
+        all.push(Row::new(
+            of("drained to short"),
+            "ratio",
+            long / brief,
+            Goal::AtMost(RATIO),
+        ));
         if grown > MEMORY {
             missed.push(format!("{store}: memory"));
         }

@@ -4,9 +4,10 @@
 //! the difference, divided by N, is the cost of one, whatever the start and the end of the program cost. The cases
 //! are in the crate `ohmqtt-benches`; the goals are here.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use super::Asked;
+use super::rows::{self, Row};
 use crate::debian::{self, VALGRIND};
 use crate::error::{Result, failed};
 use crate::project::{self, cargo, output, program, target};
@@ -14,7 +15,7 @@ use crate::project::{self, cargo, output, program, target};
 /// How often a case runs: N, then 2N.
 const ITERATIONS: u64 = 1_000;
 
-const INSTRUCTIONS: &str = "instructions";
+pub(super) const INSTRUCTIONS: &str = "instructions";
 const ALLOCATIONS: &str = "allocations";
 
 /// What a row should stay within.
@@ -54,21 +55,12 @@ const GOALS: &[Goal] = &[
     goal("decode/puback", ALLOCATIONS, 0.0, true),
 ];
 
-/// A figure that was measured.
-#[derive(Debug, PartialEq)]
-struct Row {
-    case: String,
-    unit: &'static str,
-    value: f64,
-}
-
-/// With `check`, a required goal that is missed is a failure.
-pub(super) fn run(check: bool) -> Result {
+/// With `--check`, a required goal that is missed is a failure.
+pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
     debian::provide(&VALGRIND)?;
-    let rows = measure()?;
-    let (table, missed) = table(GOALS, &rows)?;
-    println!("{table}");
-    if check && !missed.is_empty() {
+    let (rows, missed) = judge(GOALS, measure()?)?;
+    all.extend(rows);
+    if asked.check && !missed.is_empty() {
         return failed(format!("required goals missed: {}", missed.join(", ")));
     }
     Ok(())
@@ -82,11 +74,8 @@ fn measure() -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let (cases, _) = output(program(&counts).arg("list"))?;
     for case in cases.lines() {
-        rows.push(Row {
-            case: case.to_owned(),
-            unit: INSTRUCTIONS,
-            value: each_of(&counts, &[case], ITERATIONS)?,
-        });
+        let value = each_of(&counts, &[case], ITERATIONS)?;
+        rows.push(Row::new(case, INSTRUCTIONS, value, rows::Goal::None));
     }
     let (lines, _) = output(program(&counts).arg("allocations"))?;
     for line in lines.lines() {
@@ -97,21 +86,38 @@ fn measure() -> Result<Vec<Row>> {
 
 /// The instructions of one iteration of what a program does when it is given these words and a number of iterations.
 pub(super) fn each_of(program: &PathBuf, words: &[&str], n: u64) -> Result<f64> {
-    let once = instructions(program, words, n)?;
-    let twice = instructions(program, words, 2 * n)?;
+    let once = instructions(program, words, n, None)?;
+    let twice = instructions(program, words, 2 * n, None)?;
+    Ok(each(once, twice, n))
+}
+
+/// The same without what the functions of this pattern do, of which none may call another.
+pub(super) fn each_without(
+    program: &PathBuf,
+    words: &[&str],
+    n: u64,
+    functions: &str,
+) -> Result<f64> {
+    let once = instructions(program, words, n, Some(functions))?;
+    let twice = instructions(program, words, 2 * n, Some(functions))?;
     Ok(each(once, twice, n))
 }
 
 /// The instructions of one iteration, from those of N and of 2N.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn each(once: u64, twice: u64, n: u64) -> f64 {
+pub(super) fn each(once: u64, twice: u64, n: u64) -> f64 {
     twice.saturating_sub(once) as f64 / n as f64
 }
 
 /// The instructions of the whole program with `n` iterations.
-fn instructions(counts: &PathBuf, words: &[&str], n: u64) -> Result<u64> {
+fn instructions(counts: &PathBuf, words: &[&str], n: u64, without: Option<&str>) -> Result<u64> {
     let mut valgrind = program("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    if let Some(functions) = without {
+        // In this order: to name what toggles turns counting off to begin with.
+        valgrind.arg(format!("--toggle-collect={functions}"));
+        valgrind.arg("--collect-atstart=yes");
+    }
     let (_, report) = output(valgrind.arg(counts).args(words).arg(n.to_string()))?;
     match collected(&report) {
         Some(count) => Ok(count),
@@ -128,14 +134,10 @@ fn collected(report: &str) -> Option<u64> {
 }
 
 /// A line of `codec_counts allocations`: the case and its allocations per packet.
-fn allocations(line: &str) -> Result<Row> {
+pub(super) fn allocations(line: &str) -> Result<Row> {
     let row = line.split_once(' ').and_then(|(case, value)| {
         let value = value.trim().parse().ok()?;
-        Some(Row {
-            case: case.to_owned(),
-            unit: ALLOCATIONS,
-            value,
-        })
+        Some(Row::new(case, ALLOCATIONS, value, rows::Goal::None))
     });
     row.map_or_else(
         || failed(format!("not a case and its allocations: {line:?}")),
@@ -143,61 +145,31 @@ fn allocations(line: &str) -> Result<Row> {
     )
 }
 
-/// The rows beside their goals, and the required goals that are missed.
+/// The rows with their goals, and the required goals that are missed.
 ///
 /// # Errors
 /// When a goal has no row.
-fn table(goals: &[Goal], rows: &[Row]) -> Result<(String, Vec<String>)> {
-    let mut text = format!(
-        "{:28}{:14}{:>10}{:>10}  met\n",
-        "row", "unit", "measured", "goal"
-    );
+fn judge(goals: &[Goal], mut rows: Vec<Row>) -> Result<(Vec<Row>, Vec<String>)> {
     let mut missed = Vec::new();
-    let mut met = 0;
-    for goal in goals {
-        if !rows
-            .iter()
-            .any(|row| row.case == goal.case && row.unit == goal.unit)
-        {
-            return failed(format!("{} were not measured for {}", goal.unit, goal.case));
+    for Goal {
+        case,
+        unit,
+        within,
+        required,
+    } in goals
+    {
+        let row = rows
+            .iter_mut()
+            .find(|row| row.name == *case && row.unit == *unit);
+        let Some(row) = row else {
+            return failed(format!("{unit} were not measured for {case}"));
+        };
+        row.goal = rows::Goal::AtMost(*within);
+        if *required && row.value > *within {
+            missed.push(format!("{case} {:.1} {unit}, goal {within}", row.value));
         }
     }
-    for Row { case, unit, value } in rows {
-        let goal = goals
-            .iter()
-            .find(|goal| goal.case == case && goal.unit == *unit);
-        let (within, verdict) = match goal {
-            Some(goal) if *value <= goal.within => {
-                met += 1;
-                (shown(goal), "yes")
-            }
-            Some(goal) => {
-                if goal.required {
-                    missed.push(format!("{case} {value:.1} {unit}, goal {}", goal.within));
-                }
-                (shown(goal), "no")
-            }
-            None => ("-".to_owned(), "-"),
-        };
-        let _ = writeln!(
-            text,
-            "{case:28}{unit:14}{value:>10.1}{within:>10}  {verdict}"
-        );
-    }
-    let _ = write!(
-        text,
-        "goals in brackets are what we work towards\nbench: {} rows, {met} met",
-        goals.len()
-    );
-    Ok((text, missed))
-}
-
-fn shown(goal: &Goal) -> String {
-    if goal.required {
-        goal.within.to_string()
-    } else {
-        format!("({})", goal.within)
-    }
+    Ok((rows, missed))
 }
 
 #[cfg(test)]
@@ -205,11 +177,7 @@ mod tests {
     use super::*;
 
     fn row(case: &str, unit: &'static str, value: f64) -> Row {
-        Row {
-            case: case.to_owned(),
-            unit,
-            value,
-        }
+        Row::new(case, unit, value, rows::Goal::None)
     }
 
     #[test]
@@ -248,21 +216,21 @@ mod tests {
             row("b", INSTRUCTIONS, 11.0),
             row("memcpy", INSTRUCTIONS, 5.0),
         ];
-        let (text, missed) = table(&goals, &rows).unwrap();
+        let (judged, missed) = judge(&goals, rows.into()).unwrap();
         assert!(missed.is_empty());
-        assert_eq!(text.lines().last(), Some("bench: 2 rows, 1 met"));
+        assert_eq!(rows::sum(&judged), "bench: 2 rows, 1 met");
 
         let rows = [row("a", INSTRUCTIONS, 100.5), row("b", INSTRUCTIONS, 9.0)];
-        let (text, missed) = table(&goals, &rows).unwrap();
+        let (judged, missed) = judge(&goals, rows.into()).unwrap();
         assert_eq!(missed, ["a 100.5 instructions, goal 100"]);
-        assert_eq!(text.lines().last(), Some("bench: 2 rows, 1 met"));
+        assert_eq!(rows::sum(&judged), "bench: 2 rows, 1 met");
     }
 
     #[test]
     fn a_goal_without_a_row_is_a_failure() {
         let goals = [goal("a", INSTRUCTIONS, 100.0, true)];
         assert_eq!(
-            table(&goals, &[row("a", ALLOCATIONS, 0.0)]),
+            judge(&goals, vec![row("a", ALLOCATIONS, 0.0)]),
             failed("instructions were not measured for a")
         );
     }

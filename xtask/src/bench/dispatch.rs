@@ -1,8 +1,10 @@
 //! `cargo xtask bench dispatch [--check]`: what finding the subscription of a message costs among a hundred and among a hundred thousand,
 //! in instructions, and how long it takes to declare that many.
 
+use super::Asked;
 use super::codec;
 use super::figures::{Figures, build};
+use super::rows::{Goal, Row};
 use crate::debian::{self, VALGRIND};
 use crate::error::{Result, failed};
 use crate::project::program;
@@ -18,7 +20,7 @@ const PLACES: [(&str, u64); 4] = [
 /// So much may a message cost among a hundred thousand, beside what it costs among a hundred.
 const RATIO: f64 = 2.0;
 
-pub(super) fn run(check: bool) -> Result {
+pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
     debian::provide(&VALGRIND)?;
     let dispatch = build("dispatch", "dispatch")?;
     let mut missed = Vec::new();
@@ -29,6 +31,8 @@ pub(super) fn run(check: bool) -> Result {
             "dispatch: {place:20} {few:>8.0} instructions among 100, {many:>8.0} among 100,000: ratio {:.2} (goal {RATIO})",
             many / few
         );
+        let row = format!("dispatch/{place}, 100,000 to 100");
+        all.push(Row::new(row, "ratio", many / few, Goal::AtMost(RATIO)));
         if many > RATIO * few {
             missed.push(place);
         }
@@ -37,7 +41,7 @@ pub(super) fn run(check: bool) -> Result {
         let millis = Figures::of(program(&dispatch).args(["declare", count]))?.get("millis")?;
         println!("dispatch: declaring {count} subscriptions took {millis:.0} ms");
     }
-    if check && !missed.is_empty() {
+    if asked.check && !missed.is_empty() {
         return failed(format!("goals missed: {}", missed.join(", ")));
     }
     Ok(())

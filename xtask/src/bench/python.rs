@@ -10,10 +10,12 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::Asked;
 use super::figures::{Figures, Folder};
+use super::rows::{Goal, Row};
 use crate::debian::{self, MOSQUITTO};
 use crate::error::{Error, Result, failed};
-use crate::project::{program, root, target};
+use crate::project::{program, root};
 use crate::py::Venv;
 
 /// So many times mqtt5's time may a packet take that most traffic is made of.
@@ -55,68 +57,14 @@ const IMPORT: [(&str, &str, &str, f64); 2] = [
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What was measured: its name, the unit, the value, and where there are peers the ratio to theirs and its goal.
-struct Row {
-    name: String,
-    unit: &'static str,
-    value: f64,
-    beside: Option<(f64, f64)>,
-}
-
-pub(super) fn run(peers: bool, check: bool) -> Result {
-    let rows = measure(peers)?;
-    println!(
-        "{:28}{:12}{:>10}{:>10}{:>10}  met",
-        "row", "unit", "measured", "ratio", "goal"
-    );
-    for row in &rows {
-        let (ratio, goal, met) = match row.beside {
-            Some((ratio, goal)) => {
-                let met = if ratio <= goal { "yes" } else { "no" };
-                (format!("{ratio:.3}"), goal.to_string(), met)
-            }
-            None => ("-".to_owned(), "-".to_owned(), "-"),
-        };
-        println!(
-            "{:28}{:12}{:>10.2}{ratio:>10}{goal:>10}  {met}",
-            row.name, row.unit, row.value
-        );
-    }
-    let report = target().join("report.json");
-    fs::write(&report, json(&rows))
-        .map_err(|error| Error::Failed(format!("{}: {error}", report.display())))?;
-    let (goals, met) = sum(&rows);
-    println!("bench: {goals} rows, {met} met");
-    if check && met < goals {
-        return failed(format!("{} goals missed", goals - met));
+pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
+    let rows = measure(asked.peers)?;
+    let missed = rows.iter().filter(|row| row.met() == Some(false)).count();
+    all.extend(rows);
+    if asked.check && missed > 0 {
+        return failed(format!("{missed} goals missed"));
     }
     Ok(())
-}
-
-/// How many goals there are, and how many are met.
-fn sum(rows: &[Row]) -> (usize, usize) {
-    let judged: Vec<_> = rows.iter().filter_map(|row| row.beside).collect();
-    let met = judged.iter().filter(|(ratio, goal)| ratio <= goal);
-    (judged.len(), met.count())
-}
-
-/// The rows for other programs: an array of objects.
-fn json(rows: &[Row]) -> String {
-    let each = rows.iter().map(|row| {
-        let (ratio, goal, met) = match row.beside {
-            Some((ratio, goal)) => (
-                ratio.to_string(),
-                goal.to_string(),
-                (ratio <= goal).to_string(),
-            ),
-            None => ("null".to_owned(), "null".to_owned(), "null".to_owned()),
-        };
-        format!(
-            "  {{\"row\": {:?}, \"unit\": {:?}, \"value\": {}, \"goal\": {goal}, \"ratio\": {ratio}, \"met\": {met}}}",
-            row.name, row.unit, row.value
-        )
-    });
-    format!("[\n{}\n]\n", each.collect::<Vec<_>>().join(",\n"))
 }
 
 fn measure(peers: bool) -> Result<Vec<Row>> {
@@ -137,18 +85,13 @@ fn measure(peers: bool) -> Result<Vec<Row>> {
         Figures::of(&mut python)
     };
     let read = |figures: &Figures, row: String, unit, figure: &str, goal| -> Result<Row> {
-        let beside = if peers {
-            Some((figures.get(&format!("{figure}_ratio"))?, goal))
+        let row = Row::new(row, unit, figures.get(figure)?, Goal::None);
+        if peers {
+            let ratio = figures.get(&format!("{figure}_ratio"))?;
+            Ok(row.beside(ratio, goal))
         } else {
-            None
-        };
-        let value = figures.get(figure)?;
-        Ok(Row {
-            name: row,
-            unit,
-            value,
-            beside,
-        })
+            Ok(row)
+        }
     };
 
     let mut rows = Vec::new();
@@ -234,25 +177,5 @@ impl Drop for Mosquitto {
         // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_has_no_peer_is_not_judged() {
-        let row = |beside| Row {
-            name: "python/publish0".to_owned(),
-            unit: "us of CPU",
-            value: 1.5,
-            beside,
-        };
-        let rows = [row(None), row(Some((0.1, 0.15))), row(Some((0.2, 0.15)))];
-        assert_eq!(sum(&rows), (2, 1));
-        let text = json(&rows);
-        assert!(text.contains(r#""value": 1.5, "goal": null, "ratio": null, "met": null}"#));
-        assert!(text.contains(r#""goal": 0.15, "ratio": 0.2, "met": false}"#));
     }
 }

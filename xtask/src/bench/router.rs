@@ -1,8 +1,10 @@
 //! `cargo xtask bench router [--check]`: what finding the subscribers of a message costs in instructions, as subscriptions, levels and
 //! matches grow; and what each subscriber of a fan-out allocates, as payloads grow.
 
+use super::Asked;
 use super::codec;
 use super::figures::{Figures, build};
+use super::rows::{Goal, Row};
 use crate::debian::{self, VALGRIND};
 use crate::error::{Result, failed};
 use crate::project::program;
@@ -20,7 +22,7 @@ const ROWS: [(&str, u64, &[u32], f64); 4] = [
 /// What a subscriber may cost in memory at most, in bytes, whatever the size of the payload.
 const BYTES: f64 = 2048.0;
 
-pub(super) fn run(check: bool) -> Result {
+pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
     debian::provide(&VALGRIND)?;
     let router = build("router", "dispatch")?;
     let mut missed = Vec::new();
@@ -33,6 +35,8 @@ pub(super) fn run(check: bool) -> Result {
         }
         if let [first, .., last] = costs[..] {
             println!("router: {name:8} ratio {:.2} (goal {ratio})", last / first);
+            let row = format!("router/{name}, most to fewest");
+            all.push(Row::new(row, "ratio", last / first, Goal::AtMost(ratio)));
             if last > ratio * first {
                 missed.push(name);
             }
@@ -45,11 +49,18 @@ pub(super) fn run(check: bool) -> Result {
         println!(
             "router: {payload:>6} bytes to each of 50: {times:.2} allocations and {bytes:.0} bytes a subscriber (goal {BYTES})"
         );
+        let row = format!("router/{case}");
+        all.push(Row::new(
+            row,
+            "bytes a subscriber",
+            bytes,
+            Goal::AtMost(BYTES),
+        ));
         if bytes > BYTES {
             missed.push("fanout");
         }
     }
-    if check && !missed.is_empty() {
+    if asked.check && !missed.is_empty() {
         return failed(format!("goals missed: {}", missed.join(", ")));
     }
     Ok(())

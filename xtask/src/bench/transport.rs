@@ -1,6 +1,8 @@
 //! `cargo xtask bench transport [--check]`: bytes a second over each transport, beside the library underneath in the same run.
 
+use super::Asked;
 use super::figures::{Figures, build};
+use super::rows::{self, Goal};
 use crate::error::{Result, failed};
 use crate::project::program;
 
@@ -27,7 +29,7 @@ struct Row {
     goal: f64,
 }
 
-pub(super) fn run(check: bool) -> Result {
+pub(super) fn run(asked: &Asked, all: &mut Vec<rows::Row>) -> Result {
     let streams = build("streams", "transport")?;
     let mut missed = Vec::new();
     for len in LENGTHS {
@@ -43,12 +45,19 @@ pub(super) fn run(check: bool) -> Result {
                 goal,
             };
             println!("{}", row.line());
+            let of = format!("transport/{name} by {len} bytes");
+            all.push(rows::Row::new(
+                of,
+                "of the library's rate",
+                row.ratio(),
+                Goal::AtLeast(goal),
+            ));
             if row.ratio() < goal {
                 missed.push(format!("{name} by {len} bytes"));
             }
         }
     }
-    if check && !missed.is_empty() {
+    if asked.check && !missed.is_empty() {
         return failed(format!("goals missed: {}", missed.join(", ")));
     }
     Ok(())

@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use super::Result;
+/// What asking returns.
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The memory of this process now, in KiB.
 pub fn memory() -> Result<u64> {
