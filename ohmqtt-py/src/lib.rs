@@ -48,6 +48,8 @@ mod _native {
         PyWill, SubAckPacket, SubscribePacket, UnsubAckPacket, UnsubscribePacket,
     };
     #[pymodule_export]
+    use crate::runtime::{end_visits, interpreter_ends};
+    #[pymodule_export]
     use crate::sansio::{PyClientSession, PyFlows, PyReceipt, PyServerSession};
     #[pymodule_export]
     use crate::toolkit::address::toolkit_parse_address;

@@ -4,8 +4,10 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
@@ -18,29 +20,109 @@ use crate::logs;
 /// How long a wait goes on before it looks for signals: Ctrl-C is answered within this.
 const SIGNALS: Duration = Duration::from_millis(50);
 
-/// The thread, and the process it runs in.
-struct Started {
-    handle: Handle,
-    process: u32,
+/// How long the end of the interpreter waits for threads of ours that run Python.
+const LAST_VISITS: Duration = Duration::from_secs(1);
+
+static STARTED: Mutex<Option<Handle>> = Mutex::new(None);
+
+/// The process that the thread runs in; 0 before there is one.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether this process was forked from the one that has the thread. What was locked then is locked here for ever: of what a client has
+/// made, nothing is to be asked, nor dropped.
+pub(crate) fn is_forked() -> bool {
+    let process = PROCESS.load(Ordering::Relaxed);
+    process != 0 && process != std::process::id()
 }
 
-static STARTED: Mutex<Option<Started>> = Mutex::new(None);
+/// A `RuntimeError` in a forked process.
+pub(crate) fn refuse_fork() -> PyResult<()> {
+    if is_forked() {
+        return Err(PyRuntimeError::new_err(
+            "ohmqtt was in use before this process was forked, and its I/O thread stayed behind: \
+             fork before the first use, or start processes with multiprocessing's 'spawn'",
+        ));
+    }
+    Ok(())
+}
+
+/// The thread that ends the interpreter.
+static ENDING: OnceLock<ThreadId> = OnceLock::new();
+
+/// The interpreter ends, by this thread. Others that Python has left go no further than to the next call of a client: that it is closed
+/// is nothing they could do anything about, but complain.
+#[pyfunction]
+pub(crate) fn interpreter_ends() {
+    ENDING.get_or_init(|| std::thread::current().id());
+}
+
+/// Whether this thread goes no further.
+fn is_over() -> bool {
+    let ending = ENDING.get();
+    ending.is_some_and(|ending| *ending != std::thread::current().id())
+}
+
+/// Before something is done for Python: a `RuntimeError` in a forked process.
+pub(crate) fn admit(py: Python<'_>) -> PyResult<()> {
+    refuse_fork()?;
+    if is_over() {
+        py.detach(|| {
+            loop {
+                std::thread::park();
+            }
+        });
+    }
+    Ok(())
+}
+
+/// How many threads of ours have the GIL, or wait for it.
+static VISITORS: AtomicUsize = AtomicUsize::new(0);
+
+/// None of them gets it any more.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+struct Visitor;
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        VISITORS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Runs Python on a thread of ours. `None` when the interpreter ends: it would stop the thread in the middle.
+pub(crate) fn visit<T>(run: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    VISITORS.fetch_add(1, Ordering::SeqCst);
+    let _visitor = Visitor;
+    if CLOSED.load(Ordering::SeqCst) {
+        return None;
+    }
+    Python::try_attach(run)
+}
+
+/// Lets no thread of ours run Python any more, and those that do come to their end.
+#[pyfunction]
+pub(crate) fn end_visits(py: Python<'_>) {
+    CLOSED.store(true, Ordering::SeqCst);
+    if is_forked() {
+        return;
+    }
+    py.detach(|| {
+        let deadline = Instant::now() + LAST_VISITS;
+        while VISITORS.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+}
 
 /// The runtime on that thread, which begins with the first that asks and ends with the process.
 ///
 /// A `RuntimeError` in a process that was forked from one that has it: no thread survives a fork.
 pub(crate) fn handle() -> PyResult<Handle> {
+    // First: the lock may be one of those that stay locked.
+    refuse_fork()?;
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let process = std::process::id();
-    match &*started {
-        Some(running) if running.process == process => return Ok(running.handle.clone()),
-        Some(_) => {
-            return Err(PyRuntimeError::new_err(
-                "ohmqtt was in use before this process was forked, and its I/O thread stayed behind: \
-                 fork before the first use, or start processes with multiprocessing's 'spawn'",
-            ));
-        }
-        None => {}
+    if let Some(handle) = &*started {
+        return Ok(handle.clone());
     }
     let no_thread = |error| PyOSError::new_err(format!("no thread for I/O: {error}"));
     let runtime = Builder::new_current_thread()
@@ -52,13 +134,11 @@ pub(crate) fn handle() -> PyResult<Handle> {
     thread
         .spawn(move || runtime.block_on(std::future::pending::<()>()))
         .map_err(no_thread)?;
-    *started = Some(Started {
-        handle: handle.clone(),
-        process,
-    });
+    *started = Some(handle.clone());
+    PROCESS.store(std::process::id(), Ordering::Relaxed);
     drop(started);
     // Whoever asks first is a thread of Python's.
-    Python::try_attach(logs::look);
+    Python::try_attach(logs::look).transpose()?;
     Ok(handle)
 }
 
@@ -76,8 +156,24 @@ where
     F: Future + Send,
     F::Output: Send,
 {
+    admit(py)?;
+    let output = wait_to_the_end(py, timeout, future)?;
+    admit(py)?;
+    Ok(output)
+}
+
+/// The same for a thread that has to hear of the end.
+pub(crate) fn wait_to_the_end<F>(
+    py: Python<'_>,
+    timeout: Option<Duration>,
+    future: F,
+) -> PyResult<Option<F::Output>>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
     let runtime = handle()?;
-    logs::look_again(py);
+    logs::look_again(py)?;
     let mut future = pin!(future);
     // What is there already costs neither the GIL nor a timer.
     {

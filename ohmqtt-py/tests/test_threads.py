@@ -479,3 +479,14 @@ def test_threads_that_connect_and_disconnect_at_once_do_not_hang(broker: Broker)
         client.connect(broker.url)
         client.wait_for_connect(SOON)
         client.publish("a", b"", qos=1).wait_for_ack(SOON)
+
+
+def test_a_subscription_that_is_ended_before_its_answer_says_so(server: Server) -> None:
+    waiting = Waiting(server)
+    with waiting.peer.stream:
+        waiting.begin()
+        handle = waiting.client.subscribe("a", Inbox())
+        assert handle.unsubscribe() is not None
+        with pytest.raises(RuntimeError, match="before the server had answered"):
+            handle.wait_for_ack(SOON)
+        waiting.client.shutdown()

@@ -24,6 +24,8 @@ from ohmqtt.packet.base import MQTTPacket
 from ohmqtt.property import MQTTConnectProps, MQTTDisconnectProps, MQTTPublishProps, MQTTWillProps
 from ohmqtt.sansio import AliasPolicy, ClientEvent, Overflow, ServerEvent, SessionLossPolicy
 
+def end_visits() -> None: ...
+def interpreter_ends() -> None: ...
 def look_at_log_levels() -> None: ...
 def read(buffer: Buffer, /, *, max_packet_size: int | None = None) -> tuple[Packet, int]: ...
 def read_many(buffer: Buffer, /, *, max_packet_size: int | None = None) -> tuple[list[Packet], int]: ...
@@ -73,6 +75,8 @@ __all__ = [
     "UnsubscribePacket",
     "Will",
     "aio_reply",
+    "end_visits",
+    "interpreter_ends",
     "look_at_log_levels",
     "read",
     "read_many",

@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from ohmqtt._native import Engine
+from ohmqtt._native import Engine, end_visits, interpreter_ends
 from ohmqtt.logger import get_logger
 from ohmqtt.mqtt_spec import MQTTReasonCode
 from ohmqtt.packet import (
@@ -360,12 +360,15 @@ if sys.platform != "win32":
 @atexit.register
 def _end_all() -> None:
     """End the threads before the interpreter does, which would stop them wherever they are."""
+    interpreter_ends()
     clients = list(LIVE)
     for client in clients:
         client.shutdown()
+    # A thread in a callback that takes longer, or uses the client, is Python's to stop.
+    deadline = time.monotonic() + 1.0
     for client in clients:
-        client._engine.wait_ended(1.0)
+        client._engine.wait_ended(deadline - time.monotonic())
         thread = client._thread
         if thread is not None:
-            # One in a callback that takes longer is Python's to stop.
-            thread.join(1.0)
+            thread.join(max(0.0, deadline - time.monotonic()))
+    end_visits()

@@ -64,7 +64,7 @@ impl AioPort {
 impl AioPort {
     #[new]
     fn new(py: Python<'_>, number: usize) -> PyResult<Self> {
-        logs::look_again(py);
+        logs::look_again(py)?;
         let loops = waker(py)?;
         Ok(Self(Arc::new(Inbox {
             number,

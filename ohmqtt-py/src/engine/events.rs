@@ -10,6 +10,7 @@ use pyo3::types::{PyList, PyTuple};
 use tokio::sync::{Notify, watch};
 
 use super::link::{Link, Phase, State};
+use crate::runtime;
 use crate::toolkit::objects;
 
 /// So many notices wait for a loop that nobody runs; then the oldest go.
@@ -112,8 +113,18 @@ pub(crate) struct Received(Message);
 #[pymethods]
 impl Received {
     /// The callback is done with it.
-    fn ack(&self) {
+    fn ack(&self) -> PyResult<()> {
+        runtime::refuse_fork()?;
         self.0.ack();
+        Ok(())
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if runtime::is_forked() {
+            std::mem::forget(self.0.clone());
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod ticket;
 mod tls;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ohmqtt_client::{
@@ -19,6 +20,7 @@ use ohmqtt_client::{
     PublishProperties, Qos, ReasonCode, SessionLoss, SqliteStore, TopicName,
 };
 use ohmqtt_codec::PacketType;
+use ohmqtt_session::PublishError as NotTaken;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -41,6 +43,9 @@ const ON_DISK: (usize, usize) = (4 * 1024 * 1024, 1024 * 1024 * 1024);
 
 /// How much of QoS 0 may wait for its callback, in messages and bytes.
 const WAITING: (usize, usize) = (1_000_000, 256 * 1024 * 1024);
+
+/// How soon a message is tried again that the store could not take yet.
+const BEHIND: Duration = Duration::from_millis(5);
 
 /// The client of one `ohmqtt.Client`.
 #[pyclass(frozen, module = "ohmqtt._native")]
@@ -75,6 +80,10 @@ impl Engine {
                 let (store, imported) = SqliteStore::open_or_import(db_path)?;
                 if let Some(imported) = imported {
                     tracing::info!(?imported, "took over the database of ohmqtt 1.x");
+                    if imported.left > 0 {
+                        let reasons = imported.reasons.join("; ");
+                        tracing::warn!(rows = imported.left, %reasons, "left rows of ohmqtt 1.x in their tables");
+                    }
                 }
                 builder = builder.store(store, durability);
             }
@@ -108,7 +117,7 @@ impl Engine {
         properties: Option<&Bound<'_, PyAny>>,
         alias_policy: Int,
     ) -> PyResult<Option<Ticket>> {
-        runtime::handle()?;
+        runtime::admit(py)?;
         let qos = convert::qos("qos", qos.into())?;
         let message = Message {
             topic: convert::topic("topic", topic)?,
@@ -146,7 +155,7 @@ impl Engine {
         user_properties: Pairs,
         before: Option<&Subscribed>,
     ) -> PyResult<Subscribed> {
-        runtime::handle()?;
+        runtime::admit(py)?;
         let mut subscribe = self
             .link
             .client
@@ -191,7 +200,7 @@ impl Engine {
         will: Option<WillArguments>,
         properties: Option<Py<PyAny>>,
     ) -> PyResult<()> {
-        runtime::handle()?;
+        runtime::admit(py)?;
         let given = Arguments {
             client_id,
             clean_start,
@@ -214,11 +223,12 @@ impl Engine {
     /// Ends the connection with this DISCONNECT, after at most `flush` seconds for what is queued.
     fn disconnect(
         &self,
+        py: Python<'_>,
         flush: f64,
         reason_code: Int,
         properties: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        runtime::handle()?;
+        runtime::admit(py)?;
         let mut disconnect = Disconnect::new(convert::reason(PacketType::Disconnect, reason_code)?);
         if let Some(properties) = properties {
             disconnect.properties = of_object(properties)?;
@@ -231,7 +241,7 @@ impl Engine {
     /// Ends the client.
     fn shutdown(&self) {
         // In a forked child there is nothing to end.
-        if runtime::handle().is_ok() {
+        if !runtime::is_forked() {
             self.link.shut_down();
         }
     }
@@ -244,6 +254,7 @@ impl Engine {
         method: Option<PyBackedStr>,
         data: Option<Blob>,
     ) -> PyResult<()> {
+        runtime::admit(py)?;
         let reason = convert::reason(PacketType::Auth, reason_code)?;
         let data = data.map(|data| data.0);
         let Some(exchange) = self.link.exchange() else {
@@ -279,17 +290,23 @@ impl Engine {
         Ok(())
     }
 
-    fn is_connected(&self) -> bool {
-        self.link.phase() == Phase::Connected
+    fn is_connected(&self) -> PyResult<bool> {
+        runtime::refuse_fork()?;
+        Ok(self.link.phase() == Phase::Connected)
     }
 
     /// Whether a connection may come about without being asked for again.
-    fn is_connecting(&self) -> bool {
-        matches!(self.link.phase(), Phase::Connecting | Phase::Waiting)
+    fn is_connecting(&self) -> PyResult<bool> {
+        runtime::refuse_fork()?;
+        Ok(matches!(
+            self.link.phase(),
+            Phase::Connecting | Phase::Waiting
+        ))
     }
 
-    fn has_ended(&self) -> bool {
-        self.link.phase() == Phase::Ended
+    fn has_ended(&self) -> PyResult<bool> {
+        runtime::refuse_fork()?;
+        Ok(self.link.phase() == Phase::Ended)
     }
 
     /// Waits for a connection; False when there is none in time, or none is asked for. Raises why the last attempt failed, and takes that
@@ -332,12 +349,15 @@ impl Engine {
         most: usize,
     ) -> PyResult<Bound<'py, PyList>> {
         let timeout = runtime::seconds("max_wait", timeout)?;
-        let batch = runtime::wait(py, timeout, self.mailbox.next(self.link.state(), most))?;
+        // A loop ends with its client.
+        let next = self.mailbox.next(self.link.state(), most);
+        let batch = runtime::wait_to_the_end(py, timeout, next)?;
         batch.unwrap_or_default().into_list(py, &self.link)
     }
 
     /// The last CONNACK.
     fn connack<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        runtime::refuse_fork()?;
         let connack = self.link.state().borrow().connack.clone();
         connack
             .map(|connack| objects::connack(py, &connack))
@@ -346,6 +366,7 @@ impl Engine {
 
     /// The DISCONNECT by which the server ended the last connection.
     fn disconnect_packet<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        runtime::refuse_fork()?;
         let disconnect = self.link.state().borrow().disconnect.clone();
         disconnect
             .map(|disconnect| objects::disconnect(py, &disconnect))
@@ -354,13 +375,20 @@ impl Engine {
 }
 
 impl Engine {
-    /// Takes a message into the outbox. While there is a connection that makes room, it waits for room.
+    /// Takes a message into the outbox. While there is a connection that makes room, it waits for room; and for the store while that is
+    /// behind.
     fn send(&self, py: Python<'_>, message: &Message) -> PyResult<Publication> {
         let client = &self.link.client;
-        let full = match message.publish(client).send() {
-            Ok(publication) => return Ok(publication),
-            Err(error @ PublishError::Full(_)) => error,
-            Err(error) => return Err(errors::publish(py, &error)),
+        let full = loop {
+            match message.publish(client).send() {
+                Ok(publication) => return Ok(publication),
+                Err(PublishError::Full(rejected)) if rejected.error == NotTaken::StoreBehind => {
+                    // It catches up, connection or none.
+                    runtime::wait(py, Some(BEHIND), std::future::pending::<()>())?;
+                }
+                Err(error @ PublishError::Full(_)) => break error,
+                Err(error) => return Err(errors::publish(py, &error)),
+            }
         };
         let waited = async {
             let mut state = self.link.state();
@@ -395,11 +423,10 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if runtime::handle().is_ok() {
-            self.link.shut_down();
-        } else {
-            // In a forked child nobody is left who would let go of the locks in there.
+        if runtime::is_forked() {
             std::mem::forget((Arc::clone(&self.link), Arc::clone(&self.mailbox)));
+        } else {
+            self.link.shut_down();
         }
     }
 }

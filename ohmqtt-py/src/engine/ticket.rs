@@ -22,6 +22,7 @@ use crate::{errors, runtime};
 #[pyclass(frozen, module = "ohmqtt._native")]
 pub(crate) struct Ticket(Source);
 
+#[derive(Clone)]
 enum Source {
     Message(Publication, Qos),
     Request(watch::Receiver<Option<Outcome>>),
@@ -33,6 +34,8 @@ enum Outcome {
     Answered(PacketType, SubAck),
     /// The server knows nothing of what was to be taken back.
     NotAsked,
+    /// It was taken back before the server had answered.
+    TakenBack,
     Failed(Arc<SubscribeError>),
     /// An exception: what nobody waits for any more.
     GivenUp(Arc<Py<PyAny>>),
@@ -48,6 +51,7 @@ impl Ticket {
 impl Ticket {
     /// The answer if there is one: the packet, or an exception.
     fn answer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        runtime::refuse_fork()?;
         match &self.0 {
             Source::Message(publication, qos) => {
                 let mut context = Context::from_waker(Waker::noop());
@@ -86,6 +90,14 @@ impl Ticket {
     }
 }
 
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if runtime::is_forked() {
+            std::mem::forget(self.0.clone());
+        }
+    }
+}
+
 /// A subscription of the engine's.
 #[pyclass(frozen, module = "ohmqtt._native")]
 pub(crate) struct Subscribed {
@@ -105,9 +117,15 @@ impl Subscribed {
         let answer = watch::Sender::new(None);
         let (waiting, suback) = (answer.clone(), subscription.suback());
         runtime.spawn(async move {
-            let outcome = match suback.await {
-                Ok(suback) => Outcome::Answered(PacketType::SubAck, suback),
-                Err(error) => Outcome::Failed(Arc::new(error)),
+            let mut settled = waiting.subscribe();
+            let outcome = tokio::select! {
+                biased;
+                // Of what has ended before, no answer is heard.
+                _ = settled.wait_for(Option::is_some) => return,
+                suback = suback => match suback {
+                    Ok(suback) => Outcome::Answered(PacketType::SubAck, suback),
+                    Err(error) => Outcome::Failed(Arc::new(error)),
+                },
             };
             settle(&waiting, outcome);
         });
@@ -145,13 +163,15 @@ impl Subscribed {
     }
 
     /// Ends it, for the server's answer to that.
-    fn unsubscribe(&self) -> Ticket {
+    fn unsubscribe(&self) -> PyResult<Ticket> {
+        runtime::refuse_fork()?;
         let answer = watch::Sender::new(None);
         let ticket = Ticket(Source::Request(answer.subscribe()));
         let Some(subscription) = self.take() else {
             settle(&answer, Outcome::NotAsked);
-            return ticket;
+            return Ok(ticket);
         };
+        settle(&self.answer, Outcome::TakenBack);
         let left = async move {
             let outcome = match subscription.unsubscribe().await {
                 Ok(Some(unsuback)) => Outcome::Answered(PacketType::UnsubAck, unsuback),
@@ -166,20 +186,22 @@ impl Subscribed {
         if left.as_mut().poll(&mut context).is_pending() {
             self.runtime.spawn(left);
         }
-        ticket
+        Ok(ticket)
     }
 }
 
 impl Drop for Subscribed {
     /// What nobody has ended goes with its client, which is being forgotten: the server's session keeps it.
     fn drop(&mut self) {
+        if runtime::is_forked() {
+            let subscription = self.subscription.get_mut();
+            let subscription = subscription.unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget((subscription.take(), self.answer.clone(), self.state.clone()));
+            return;
+        }
         let Some(subscription) = self.take() else {
             return;
         };
-        if runtime::handle().is_err() {
-            std::mem::forget(subscription);
-            return;
-        }
         let mut state = self.state.clone();
         self.runtime.spawn(async move {
             // Its end says nothing any more then.
@@ -239,6 +261,9 @@ fn of_request(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
     match outcome {
         Outcome::Answered(kind, ack) => objects::suback(py, kind, &ack),
         Outcome::NotAsked => objects::unasked(py, ReasonCode::NoSubscriptionExisted),
+        Outcome::TakenBack => {
+            errors::closed("unsubscribed from before the server had answered").into_bound_py_any(py)
+        }
         Outcome::Failed(error) => match &*error {
             SubscribeError::Closed => {
                 errors::closed("the client is gone: nothing will be heard of the request")

@@ -16,6 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::runtime;
+
 /// How much is read at once, and how much may wait in between, in bytes.
 const CHUNK: usize = 64 * 1024;
 
@@ -65,13 +67,12 @@ impl ContextConnector {
         let tcp = self.plain.connect(&below(to)?).await?;
         let (near, far) = duplex(CHUNK);
         let (ready, done) = oneshot::channel();
-        let runtime =
-            Handle::try_current().map_err(|error| failed(std::io::Error::other(error)))?;
+        let own = Handle::try_current().map_err(|error| failed(std::io::Error::other(error)))?;
         let hostname = self.hostname.as_deref().or(to.host()).unwrap_or_default();
         let (context, hostname) = (Arc::clone(&self.context), hostname.to_owned());
         let fault = Arc::clone(&self.fault);
         let thread = std::thread::Builder::new().name("ohmqtt tls".to_owned());
-        let run = move || runtime.block_on(run(context, hostname, tcp, far, ready, fault));
+        let run = move || own.block_on(run(context, hostname, tcp, far, ready, fault));
         thread.spawn(run).map_err(failed)?;
         let refused = match done.await {
             Ok(Ok(())) => return Ok(near),
@@ -270,7 +271,7 @@ async fn run(
     fault: Fault,
 ) {
     // An interpreter that is about to end gives nobody the GIL.
-    let made = Python::try_attach(|py| {
+    let made = runtime::visit(|py| {
         Session::new(py, &context, &hostname).map_err(|error| Refused::keep(py, error, &fault))
     });
     let mut ready = Some(ready);
@@ -291,7 +292,7 @@ async fn run(
     let (mut wire_out, mut plain_out) = (Vec::new(), Vec::new());
     let (mut received, mut sent, mut last) = (0, 0, false);
     loop {
-        let stepped = Python::try_attach(|py| {
+        let stepped = runtime::visit(|py| {
             let wire = wire_in.get(..received).unwrap_or_default();
             let plain = plain_in.get(..sent).unwrap_or_default();
             let mut step = session.step(py, wire, plain, last);

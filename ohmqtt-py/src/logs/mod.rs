@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
@@ -71,17 +72,18 @@ fn filter() -> LevelFilter {
 }
 
 /// Looks at the levels of the loggers, unless somebody just has.
-pub(crate) fn look_again(py: Python<'_>) {
+pub(crate) fn look_again(py: Python<'_>) -> PyResult<()> {
     let looked = *LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
     if looked.is_none_or(|looked| looked.elapsed() >= FRESH) {
-        look(py);
+        look(py)?;
     }
+    Ok(())
 }
 
 /// Look at the levels of the loggers; the first time, begin to listen.
 #[pyfunction]
 #[pyo3(name = "look_at_log_levels")]
-pub(crate) fn look(py: Python<'_>) {
+pub(crate) fn look(py: Python<'_>) -> PyResult<()> {
     *LOOKED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     match lowest(py) {
         Ok(level) => {
@@ -89,7 +91,9 @@ pub(crate) fn look(py: Python<'_>) {
                 tracing::callsite::rebuild_interest_cache();
             }
         }
-        Err(error) => error.write_unraisable(py, None),
+        Err(error) if error.is_instance_of::<PyException>(py) => error.write_unraisable(py, None),
+        // Ctrl-C came just now: it is whoever waits that it is for.
+        Err(error) => return Err(error),
     }
     if !LISTENING.is_completed() {
         if let Err(error) = queue::begin(py) {
@@ -98,6 +102,7 @@ pub(crate) fn look(py: Python<'_>) {
         // Whoever else listens in this process was first, and goes on.
         LISTENING.call_once(|| _ = tracing::subscriber::set_global_default(Bridge::default()));
     }
+    Ok(())
 }
 
 /// The lowest level of all loggers there are.
