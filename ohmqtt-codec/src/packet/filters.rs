@@ -93,6 +93,18 @@ impl TryFrom<u8> for SubscriptionOptions {
     }
 }
 
+/// Whether the options can be made of this byte, without making them.
+#[inline]
+fn is_options(byte: u8) -> bool {
+    byte & RESERVED == 0 && byte & 3 != 3 && byte & 0x30 != 0x30
+}
+
+#[cold]
+fn refuse_options(reader: &Reader<'_>, byte: u8) -> DecodeError {
+    let fault = SubscriptionOptions::try_from(byte).err();
+    reader.fail("subscription options", fault.unwrap_or(Fault::Bits(byte)))
+}
+
 /// The topic filters of a SUBSCRIBE with their options, in order. Never none.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Filters {
@@ -162,10 +174,12 @@ impl Filters {
         // [MQTT-3.8.3-2] At least one filter with options.
         decode_list(reader, frame, |reader| {
             let shared = reader.topic_filter()?;
-            let options = SubscriptionOptions::try_from(reader.u8("subscription options")?);
-            let options = options.map_err(|fault| reader.fail("subscription options", fault))?;
+            let options = reader.u8("subscription options")?;
+            if !is_options(options) {
+                return Err(refuse_options(reader, options));
+            }
             // [MQTT-3.8.3-4] No Local is not for shared subscriptions.
-            if shared && options.no_local {
+            if shared && options & NO_LOCAL != 0 {
                 return Err(reader.fail("subscription options", Fault::NoLocalOnShared));
             }
             Ok(())
@@ -224,6 +238,7 @@ impl UnsubscribeFilters {
 }
 
 /// Reads entries to the end of the packet: their bytes and how many there are.
+#[inline]
 fn decode_list(
     reader: &mut Reader<'_>,
     frame: &Bytes,
@@ -260,5 +275,22 @@ impl fmt::Debug for Filters {
 impl fmt::Debug for UnsubscribeFilters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [MQTT-3.8.3-5]
+    #[test]
+    fn a_byte_is_options_when_they_can_be_made_of_it() {
+        for byte in 0..=255 {
+            assert_eq!(
+                is_options(byte),
+                SubscriptionOptions::try_from(byte).is_ok(),
+                "{byte:#04x}"
+            );
+        }
     }
 }

@@ -58,8 +58,14 @@ impl TopicFilter {
         }
     }
 
-    /// Refuses bytes of a packet that are no filter; tells whether the filter is shared.
+    /// Whether bytes of a packet are a filter of plain text that is not shared, as nearly all are. Those that are not need a look from
+    /// [`check_wire`](Self::check_wire).
     #[inline]
+    pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+        bytes.first() != Some(&b'$') && is_plainly_matched(bytes)
+    }
+
+    /// Refuses bytes of a packet that are no filter; tells whether the filter is shared.
     pub(crate) fn check_wire(bytes: &[u8]) -> Result<bool, Fault> {
         let (start, plain) = check_levels(bytes).map_err(Fault::Filter)?;
         // [MQTT-3.8.3-1], [MQTT-3.10.3-1] Topic filters are UTF-8 strings.
@@ -156,6 +162,52 @@ fn check_shared(filter: &[u8], rest: &[u8]) -> Result<(usize, bool), FilterFault
     let matched = matched.get(1..).unwrap_or_default();
     check_matched(matched)?;
     Ok((filter.len() - matched.len(), false))
+}
+
+/// How many bytes [`is_plainly_matched`] looks at together.
+const LANES: usize = 16;
+
+/// Whether this is a filter of ASCII without U+0000, which nearly all are; with fewer than 18 bytes it says no.
+///
+/// All bytes are looked at in the same way beside their neighbours, without a branch: compilers make a few vector instructions of it.
+#[inline]
+fn is_plainly_matched(filter: &[u8]) -> bool {
+    let (Some([first, second, ..]), Some([.., before_last, last])) =
+        (filter.first_chunk::<2>(), filter.last_chunk::<2>())
+    else {
+        return false;
+    };
+    let Some(end) = filter.last_chunk::<{ LANES + 2 }>() else {
+        return false;
+    };
+    let mut wrong = [0; LANES];
+    let mut rest = filter;
+    while let Some(window) = rest.first_chunk() {
+        note_wrong(window, &mut wrong);
+        rest = rest.get(LANES..).unwrap_or_default();
+    }
+    note_wrong(end, &mut wrong);
+    let starts_well = *first != b'#' && (*first != b'+' || *second == b'/');
+    let ends_well = !matches!(last, b'+' | b'#') || *before_last == b'/';
+    let is_text = first.wrapping_sub(1) < 0x7F && last.wrapping_sub(1) < 0x7F;
+    starts_well && ends_well && is_text && wrong == [0; LANES]
+}
+
+/// Notes which bytes but the first and the last of these, which are their neighbours, may not stand between theirs, or are no plain text.
+#[inline]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "no branch: that is what makes vectors of it"
+)]
+fn note_wrong(bytes: &[u8; LANES + 2], wrong: &mut [u8; LANES]) {
+    for at in 0..LANES {
+        let [before, byte, after] = [bytes[at], bytes[at + 1], bytes[at + 2]];
+        // [MQTT-4.7.1-2] `+` is a whole level. [MQTT-4.7.1-1] `#` is the last one.
+        let is_level = (before == b'/') & (after == b'/');
+        let is_wrong =
+            (byte == b'#') | ((byte == b'+') & !is_level) | (byte.wrapping_sub(1) >= 0x7F);
+        wrong[at] |= u8::from(is_wrong);
+    }
 }
 
 /// Refuses a filter that is none; tells whether it is known to be text.
@@ -272,5 +324,32 @@ impl fmt::Display for TopicFilter {
 impl fmt::Debug for TopicFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_str().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// [MQTT-4.7.1-1], [MQTT-4.7.1-2]
+    #[test]
+    fn the_quick_look_accepts_what_the_slow_one_finds_plain() {
+        let bytes = [b'+', b'#', b'/', b'a', 0, 1, 0x7F, 0x80, 0xFF];
+        for len in 18..70 {
+            for filler in [b'a', b'/'] {
+                for at in 0..len {
+                    for byte in bytes {
+                        for next in bytes {
+                            let mut filter = vec![filler; len];
+                            filter[at] = byte;
+                            filter[(at + 1) % len] = next;
+                            let want = check_matched(&filter) == Ok(true);
+                            assert_eq!(is_plainly_matched(&filter), want, "{filter:?}");
+                        }
+                    }
+                }
+            }
+        }
     }
 }

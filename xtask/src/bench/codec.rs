@@ -43,7 +43,7 @@ const GOALS: &[Goal] = &[
     goal("encode/publish256-5props", INSTRUCTIONS, 350.0, false),
     goal("decode/connect-will", INSTRUCTIONS, 1_500.0, false),
     goal("encode/connect-will", INSTRUCTIONS, 600.0, false),
-    goal("decode/subscribe10", INSTRUCTIONS, 2_000.0, false),
+    goal("decode/subscribe10", INSTRUCTIONS, 2_000.0, true),
     goal("encode/subscribe10", INSTRUCTIONS, 400.0, false),
     goal("decode/puback", INSTRUCTIONS, 150.0, true),
     goal("encode/puback", INSTRUCTIONS, 70.0, false),
