@@ -40,8 +40,27 @@ pub struct Trie<V> {
 struct Node<V> {
     level: Arc<[u8]>,
     parent: NodeId,
-    children: HashMap<Arc<[u8]>, NodeId>,
+    children: Children,
     value: V,
+}
+
+/// So many levels are looked through one by one, which costs less than hashing.
+const FEW: usize = 8;
+
+/// The nodes below another, by their levels. Whoever matches a topic asks at each of its levels for both wildcards, so these have places of
+/// their own.
+#[derive(Debug, Default)]
+struct Children {
+    single: Option<NodeId>,
+    multi: Option<NodeId>,
+    named: Named,
+}
+
+/// Those that are no wildcards.
+#[derive(Debug)]
+enum Named {
+    Few(Vec<(Arc<[u8]>, NodeId)>),
+    Many(HashMap<Arc<[u8]>, NodeId>),
 }
 
 impl<V: Vacant> Trie<V> {
@@ -76,13 +95,13 @@ impl<V: Vacant> Trie<V> {
 
     /// The node of this level below another.
     pub fn child(&self, of: NodeId, level: &[u8]) -> Option<NodeId> {
-        self.node(of)?.children.get(level).copied()
+        self.node(of)?.children.get(level)
     }
 
     /// All nodes below another, with their levels, in no order.
     pub fn children(&self, of: NodeId) -> impl Iterator<Item = (&[u8], NodeId)> {
-        let children = self.node(of).into_iter().flat_map(|node| &node.children);
-        children.map(|(level, child)| (&level[..], *child))
+        let children = self.node(of).map(|node| &node.children);
+        children.into_iter().flat_map(Children::iter)
     }
 
     /// The value at a node.
@@ -161,9 +180,76 @@ impl<V: Default> Node<V> {
         Self {
             level,
             parent,
-            children: HashMap::new(),
+            children: Children::default(),
             value: V::default(),
         }
+    }
+}
+
+impl Children {
+    fn get(&self, level: &[u8]) -> Option<NodeId> {
+        match (level, &self.named) {
+            (b"+", _) => self.single,
+            (b"#", _) => self.multi,
+            (_, Named::Few(few)) => few
+                .iter()
+                .find(|(other, _)| **other == *level)
+                .map(|(_, child)| *child),
+            (_, Named::Many(many)) => many.get(level).copied(),
+        }
+    }
+
+    /// Puts a node in that was not there.
+    fn insert(&mut self, level: Arc<[u8]>, child: NodeId) {
+        match (&*level, &mut self.named) {
+            (b"+", _) => self.single = Some(child),
+            (b"#", _) => self.multi = Some(child),
+            (_, Named::Few(few)) if few.len() < FEW => few.push((level, child)),
+            (_, Named::Few(few)) => {
+                let many = few.drain(..).chain([(level, child)]).collect();
+                self.named = Named::Many(many);
+            }
+            (_, Named::Many(many)) => drop(many.insert(level, child)),
+        }
+    }
+
+    fn remove(&mut self, level: &[u8]) {
+        match (level, &mut self.named) {
+            (b"+", _) => self.single = None,
+            (b"#", _) => self.multi = None,
+            (_, Named::Few(few)) => few.retain(|(other, _)| **other != *level),
+            (_, Named::Many(many)) => drop(many.remove(level)),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let none_named = match &self.named {
+            Named::Few(few) => few.is_empty(),
+            Named::Many(many) => many.is_empty(),
+        };
+        none_named && self.single.is_none() && self.multi.is_none()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&[u8], NodeId)> {
+        let single = self.single.map(|child| (&b"+"[..], child));
+        let multi = self.multi.map(|child| (&b"#"[..], child));
+        let (few, many) = match &self.named {
+            Named::Few(few) => (Some(few), None),
+            Named::Many(many) => (None, Some(many)),
+        };
+        let few = few
+            .into_iter()
+            .flatten()
+            .map(|(level, child)| (level, child));
+        let named = few.chain(many.into_iter().flatten());
+        let named = named.map(|(level, child)| (&level[..], *child));
+        single.into_iter().chain(multi).chain(named)
+    }
+}
+
+impl Default for Named {
+    fn default() -> Self {
+        Self::Few(Vec::new())
     }
 }
 
