@@ -1,6 +1,7 @@
 //! The handle of one published message, and the table that finds it again when the session speaks of it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -137,12 +138,33 @@ pub(crate) struct Publications {
 
 #[derive(Debug, Default)]
 struct Table {
-    held: HashMap<u64, Weak<Held>>,
+    held: HashMap<u64, Weak<Held>, BuildHasherDefault<Spread>>,
     last: u64,
     /// Nobody asks about these any more, and the session does not know it yet. Each was published since it was last told.
     forgotten: Vec<Ticket>,
     /// The client is gone: nothing will be heard of any message.
     ended: bool,
+}
+
+/// A hash for numbers that are counted up here: nobody else chooses them, so that one multiplication is enough.
+#[derive(Debug, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // By 2^64 over the golden ratio: of numbers in a row, both the low bits and the high ones are spread.
+        self.0 = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
 }
 
 impl Publications {
