@@ -210,21 +210,34 @@ impl Events {
 /// The client's end of its events.
 #[derive(Debug)]
 pub(crate) struct Bell {
-    /// Gone once the client has closed.
-    sender: Mutex<Option<broadcast::Sender<Event>>>,
+    line: Mutex<Line>,
+}
+
+#[derive(Debug)]
+enum Line {
+    /// Nobody has listened yet. What events wait in takes more memory than all else of a client at rest, and is made for the first who
+    /// listens.
+    Silent,
+    Open(broadcast::Sender<Event>),
+    /// The client has closed.
+    Ended,
 }
 
 impl Bell {
     pub(crate) fn new() -> Self {
         Self {
-            sender: Mutex::new(Some(broadcast::Sender::new(CAPACITY))),
+            line: Mutex::new(Line::Silent),
         }
     }
 
     /// Tells all who listen.
     pub(crate) fn ring(&self, event: Event) {
         // Who listens is woken without the lock.
-        if let Some(sender) = self.with(|sender| sender.clone()) {
+        let sender = self.with(|line| match line {
+            Line::Open(sender) => Some(sender.clone()),
+            Line::Silent | Line::Ended => None,
+        });
+        if let Some(sender) = sender {
             // Without listeners nobody is told, as it should be.
             let _ = sender.send(event);
         }
@@ -232,20 +245,25 @@ impl Bell {
 
     /// No more events will come.
     pub(crate) fn end(&self) {
-        self.with(|sender| *sender = None);
+        self.with(|line| *line = Line::Ended);
     }
 
     pub(crate) fn listen(&self) -> Events {
-        let receiver = self.with(|sender| match sender {
-            Some(sender) => sender.subscribe(),
+        let receiver = self.with(|line| match line {
+            Line::Open(sender) => sender.subscribe(),
+            Line::Silent => {
+                let (sender, receiver) = broadcast::channel(CAPACITY);
+                *line = Line::Open(sender);
+                receiver
+            }
             // Of a client that has closed there is nothing to hear.
-            None => broadcast::Sender::new(1).subscribe(),
+            Line::Ended => broadcast::Sender::new(1).subscribe(),
         });
         Events { receiver }
     }
 
-    fn with<R>(&self, call: impl FnOnce(&mut Option<broadcast::Sender<Event>>) -> R) -> R {
-        call(&mut self.sender.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<R>(&self, call: impl FnOnce(&mut Line) -> R) -> R {
+        call(&mut self.line.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
