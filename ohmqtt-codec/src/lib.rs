@@ -55,9 +55,9 @@ pub use decode::{Limits, decode};
 pub use encode_buf::{EncodeBuf, TooLarge};
 pub use error::{DecodeError, Fault};
 pub use packet::{
-    Ack, Auth, ConnAck, Connect, Delivery, Disconnect, Filters, Packet, PacketType, Publish,
-    PublishTopic, ReasonCodes, RetainHandling, SubAck, Subscribe, SubscriptionOptions, Unsubscribe,
-    UnsubscribeFilters, Will,
+    Ack, Auth, ConnAck, Connect, Delivery, Disconnect, Filters, Packet, PacketRef, PacketType,
+    Publish, PublishTopic, ReasonCodes, RetainHandling, SubAck, Subscribe, SubscriptionOptions,
+    Unsubscribe, UnsubscribeFilters, Will,
 };
 pub use property::{
     AckProperties, AuthProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,

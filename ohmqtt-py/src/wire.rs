@@ -1,7 +1,7 @@
 //! `read`, `read_many` and `write`: the ways between Python's buffers and packets.
 
-use bytes::BytesMut;
-use ohmqtt_codec::{DecodeError, EncodeBuf, Limits, Packet, decode};
+use bytes::{Bytes, BytesMut};
+use ohmqtt_codec::{DecodeError, EncodeBuf, Limits, Packet, PacketRef, decode};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -12,7 +12,7 @@ use crate::convert::{Int, positive32, with_bytes};
 use crate::packet::into_object;
 
 /// The bytes of a packet, in its shortest form.
-pub(crate) fn write<'py>(py: Python<'py>, packet: &Packet) -> PyResult<Bound<'py, PyBytes>> {
+pub(crate) fn write<'py>(py: Python<'py>, packet: PacketRef<'_>) -> PyResult<Bound<'py, PyBytes>> {
     let mut out = EncodeBuf::new();
     packet
         .encode(&mut out)
@@ -61,10 +61,48 @@ pub(crate) fn read_front(bytes: &[u8], here: usize, limits: Limits) -> Result<Fo
     let size = claimed(bytes);
     // The header of a part may be wrong already.
     let frame = bytes.get(..size).or(bytes.get(..5)).unwrap_or(bytes);
-    Ok(match decode(&mut BytesMut::from(frame), &limits)? {
+    found(BytesMut::from(frame), size, here, limits)
+}
+
+/// As [`read_front`], of what has been copied already. What is one packet stays where it is.
+fn read_copy(copy: Vec<u8>, here: usize, limits: Limits) -> Result<Found, DecodeError> {
+    if claimed(&copy) != copy.len() {
+        return read_front(&copy, here, limits);
+    }
+    let size = copy.len();
+    found(BytesMut::from(Bytes::from(copy)), size, here, limits)
+}
+
+fn found(
+    mut frame: BytesMut,
+    size: usize,
+    here: usize,
+    limits: Limits,
+) -> Result<Found, DecodeError> {
+    Ok(match decode(&mut frame, &limits)? {
         Some(packet) => Found::Packet(packet, size),
         None => Found::Part(size.saturating_sub(here).max(1)),
     })
+}
+
+/// As many whole packets at the front as are small together: one of them keeps the memory of no more than these alive. Else the first,
+/// or as much of it as is needed to see what is wrong or missing.
+fn some_whole(bytes: &[u8]) -> &[u8] {
+    let mut end = 0;
+    while let Some(rest) = bytes.get(end..).filter(|rest| !rest.is_empty()) {
+        let next = end + claimed(rest);
+        if next > bytes.len() || (end > 0 && next > SMALL) {
+            break;
+        }
+        end = next;
+    }
+    // The header of a part may be wrong already.
+    let part = bytes.get(..5).unwrap_or(bytes);
+    if end == 0 {
+        part
+    } else {
+        bytes.get(..end).unwrap_or(bytes)
+    }
 }
 
 /// Up to so many bytes are copied without a look at what is needed.
@@ -95,13 +133,11 @@ fn limits(max_packet_size: Option<Int>) -> PyResult<Limits> {
     Ok(Limits::new(positive32("max_packet_size", max)?.get()))
 }
 
-fn read_one<'py>(
-    py: Python<'py>,
-    bytes: &[u8],
-    here: usize,
-    limits: Limits,
-) -> PyResult<(Bound<'py, PyAny>, usize)> {
-    match read_front(bytes, here, limits) {
+fn object_of(
+    py: Python<'_>,
+    read: Result<Found, DecodeError>,
+) -> PyResult<(Bound<'_, PyAny>, usize)> {
+    match read {
         Ok(Found::Packet(packet, size)) => Ok((into_object(py, packet)?, size)),
         Ok(Found::Part(needed)) => Err(incomplete(py, needed)),
         Err(error) => Err(malformed(&error, 0, &PyList::empty(py))),
@@ -114,18 +150,21 @@ fn read_all<'py>(
     limits: Limits,
 ) -> PyResult<(Bound<'py, PyList>, usize)> {
     let packets = PyList::empty(py);
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match read_front(rest, rest.len(), limits) {
-            Ok(Found::Packet(packet, size)) => {
-                packets.append(into_object(py, packet)?)?;
-                rest = rest.get(size..).unwrap_or_default();
+    let mut read = 0;
+    while let Some(rest) = bytes.get(read..).filter(|rest| !rest.is_empty()) {
+        let mut copy = BytesMut::from(some_whole(rest));
+        let copied = copy.len();
+        while !copy.is_empty() {
+            let at = read + copied - copy.len();
+            match decode(&mut copy, &limits) {
+                Ok(Some(packet)) => packets.append(into_object(py, packet)?)?,
+                Ok(None) => return Ok((packets, at)),
+                Err(error) => return Err(malformed(&error, at, &packets)),
             }
-            Ok(Found::Part(_)) => break,
-            Err(error) => return Err(malformed(&error, bytes.len() - rest.len(), &packets)),
         }
+        read += copied;
     }
-    Ok((packets, bytes.len() - rest.len()))
+    Ok((packets, read))
 }
 
 /// Reads the packet at the front of the buffer: the packet, and how many bytes it had. What follows is left alone.
@@ -142,10 +181,10 @@ pub(crate) fn read<'py>(
     let py = buffer.py();
     with_bytes(
         buffer,
-        |bytes| read_one(py, bytes, bytes.len(), limits),
+        |bytes| object_of(py, read_front(bytes, bytes.len(), limits)),
         |view, _| {
             let front = copy_front(buffer, &view)?;
-            Ok(read_one(py, &front, view.item_count(), limits))
+            Ok(object_of(py, read_copy(front, view.item_count(), limits)))
         },
     )?
 }

@@ -73,30 +73,37 @@ pub enum Packet {
     Auth(Auth),
 }
 
+/// Encodes what a [`Packet`] or [`PacketRef`] has.
+macro_rules! encode_each {
+    ($of:ident, $packet:expr, $out:expr) => {
+        match $packet {
+            $of::Connect(packet) => packet.encode(0x10, $out),
+            $of::ConnAck(packet) => packet.encode(0x20, $out),
+            $of::Publish(packet) => packet.encode(0x30, $out),
+            $of::PubAck(packet) => packet.encode(0x40, $out),
+            $of::PubRec(packet) => packet.encode(0x50, $out),
+            // [MQTT-3.6.1-1] PUBREL, [MQTT-3.8.1-1] SUBSCRIBE and [MQTT-3.10.1-1] UNSUBSCRIBE have the flags 0010.
+            $of::PubRel(packet) => packet.encode(0x62, $out),
+            $of::PubComp(packet) => packet.encode(0x70, $out),
+            $of::Subscribe(packet) => packet.encode(0x82, $out),
+            $of::SubAck(packet) => packet.encode(0x90, $out),
+            $of::Unsubscribe(packet) => packet.encode(0xA2, $out),
+            $of::UnsubAck(packet) => packet.encode(0xB0, $out),
+            $of::PingReq => $out.begin(0xC0, 0, 0).map(drop),
+            $of::PingResp => $out.begin(0xD0, 0, 0).map(drop),
+            $of::Disconnect(packet) => packet.encode(0xE0, $out),
+            $of::Auth(packet) => packet.encode(0xF0, $out),
+        }
+    };
+}
+
 impl Packet {
     /// Writes the packet in its shortest form at the end of `out`.
     ///
     /// # Errors
     /// [`TooLarge`] when the body has more than 268,435,455 bytes; `out` is as it was.
     pub fn encode(&self, out: &mut EncodeBuf) -> Result<(), TooLarge> {
-        match self {
-            Self::Connect(packet) => packet.encode(0x10, out),
-            Self::ConnAck(packet) => packet.encode(0x20, out),
-            Self::Publish(packet) => packet.encode(0x30, out),
-            Self::PubAck(packet) => packet.encode(0x40, out),
-            Self::PubRec(packet) => packet.encode(0x50, out),
-            // [MQTT-3.6.1-1] PUBREL, [MQTT-3.8.1-1] SUBSCRIBE and [MQTT-3.10.1-1] UNSUBSCRIBE have the flags 0010.
-            Self::PubRel(packet) => packet.encode(0x62, out),
-            Self::PubComp(packet) => packet.encode(0x70, out),
-            Self::Subscribe(packet) => packet.encode(0x82, out),
-            Self::SubAck(packet) => packet.encode(0x90, out),
-            Self::Unsubscribe(packet) => packet.encode(0xA2, out),
-            Self::UnsubAck(packet) => packet.encode(0xB0, out),
-            Self::PingReq => out.begin(0xC0, 0, 0).map(drop),
-            Self::PingResp => out.begin(0xD0, 0, 0).map(drop),
-            Self::Disconnect(packet) => packet.encode(0xE0, out),
-            Self::Auth(packet) => packet.encode(0xF0, out),
-        }
+        encode_each!(Self, self, out)
     }
 
     /// How many bytes [`encode`](Self::encode) writes, fixed header included. A size no packet can have is over
@@ -137,6 +144,73 @@ impl Packet {
             Self::PingResp => PacketType::PingResp,
             Self::Disconnect(_) => PacketType::Disconnect,
             Self::Auth(_) => PacketType::Auth,
+        }
+    }
+}
+
+/// A packet by reference, to be encoded by those who have its parts: `PacketRef::Publish(&publish)`.
+#[derive(Debug, Clone, Copy)]
+pub enum PacketRef<'a> {
+    /// As [`Packet::Connect`].
+    Connect(&'a Connect),
+    /// As [`Packet::ConnAck`].
+    ConnAck(&'a ConnAck),
+    /// As [`Packet::Publish`].
+    Publish(&'a Publish),
+    /// As [`Packet::PubAck`].
+    PubAck(&'a Ack),
+    /// As [`Packet::PubRec`].
+    PubRec(&'a Ack),
+    /// As [`Packet::PubRel`].
+    PubRel(&'a Ack),
+    /// As [`Packet::PubComp`].
+    PubComp(&'a Ack),
+    /// As [`Packet::Subscribe`].
+    Subscribe(&'a Subscribe),
+    /// As [`Packet::SubAck`].
+    SubAck(&'a SubAck),
+    /// As [`Packet::Unsubscribe`].
+    Unsubscribe(&'a Unsubscribe),
+    /// As [`Packet::UnsubAck`].
+    UnsubAck(&'a SubAck),
+    /// As [`Packet::PingReq`].
+    PingReq,
+    /// As [`Packet::PingResp`].
+    PingResp,
+    /// As [`Packet::Disconnect`].
+    Disconnect(&'a Disconnect),
+    /// As [`Packet::Auth`].
+    Auth(&'a Auth),
+}
+
+impl PacketRef<'_> {
+    /// As [`Packet::encode`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encode(&self, out: &mut EncodeBuf) -> Result<(), TooLarge> {
+        encode_each!(Self, self, out)
+    }
+}
+
+impl<'a> From<&'a Packet> for PacketRef<'a> {
+    fn from(packet: &'a Packet) -> Self {
+        match packet {
+            Packet::Connect(packet) => Self::Connect(packet),
+            Packet::ConnAck(packet) => Self::ConnAck(packet),
+            Packet::Publish(packet) => Self::Publish(packet),
+            Packet::PubAck(packet) => Self::PubAck(packet),
+            Packet::PubRec(packet) => Self::PubRec(packet),
+            Packet::PubRel(packet) => Self::PubRel(packet),
+            Packet::PubComp(packet) => Self::PubComp(packet),
+            Packet::Subscribe(packet) => Self::Subscribe(packet),
+            Packet::SubAck(packet) => Self::SubAck(packet),
+            Packet::Unsubscribe(packet) => Self::Unsubscribe(packet),
+            Packet::UnsubAck(packet) => Self::UnsubAck(packet),
+            Packet::PingReq => Self::PingReq,
+            Packet::PingResp => Self::PingResp,
+            Packet::Disconnect(packet) => Self::Disconnect(packet),
+            Packet::Auth(packet) => Self::Auth(packet),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is encoded is decoded to the same packet.
 
-use ohmqtt_codec::{Packet, PacketType, Publish, PublishTopic, TopicAlias};
+use ohmqtt_codec::{EncodeBuf, Packet, PacketRef, PacketType, Publish, PublishTopic, TopicAlias};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -16,6 +16,9 @@ fn every_packet_is_decoded_to_what_was_encoded() {
             prop_assert_eq!(packet.packet_type(), *packet_type);
             let bytes = encode(&packet);
             prop_assert_eq!(packet.encoded_len(), bytes.len());
+            let mut by_reference = EncodeBuf::new();
+            PacketRef::from(&packet).encode(&mut by_reference).unwrap();
+            prop_assert_eq!(&by_reference.into_bytes()[..], &bytes[..]);
             prop_assert_eq!(decode_one(&bytes).unwrap(), packet);
             Ok(())
         });

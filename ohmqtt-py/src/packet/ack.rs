@@ -1,6 +1,6 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP.
 
-use ohmqtt_codec::{Ack, AckProperties, Packet, PacketType};
+use ohmqtt_codec::{Ack, AckProperties, PacketRef, PacketType};
 use pyo3::pybacked::PyBackedStr;
 
 use super::{packet, set};
@@ -12,7 +12,7 @@ macro_rules! ack {
         packet! {
             $(#[doc = $doc])*
             $class(Ack) = $name match ["packet_id" "reason_code"];
-            write |this| Packet::$variant(this.clone());
+            write |this| PacketRef::$variant(this);
             (
                 packet_id: Int => |this, _py| this.packet_id.get();
             )

@@ -1,6 +1,6 @@
 //! CONNACK.
 
-use ohmqtt_codec::{ConnAck, ConnAckProperties, Packet, PacketType, Qos, ReasonCode};
+use ohmqtt_codec::{ConnAck, ConnAckProperties, PacketRef, PacketType, Qos, ReasonCode};
 use pyo3::exceptions::PyValueError;
 use pyo3::pybacked::PyBackedStr;
 
@@ -13,7 +13,7 @@ packet! {
     ///
     /// session_expiry_interval and server_keep_alive are in seconds.
     ConnAckPacket(ConnAck) = "ConnAckPacket" match ["reason_code"];
-    write |this| Packet::ConnAck(this.clone().into());
+    write |this| PacketRef::ConnAck(this);
     ()
     {
         session_present: bool = false => |this, _py| this.session_present;

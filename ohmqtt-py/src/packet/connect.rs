@@ -1,6 +1,6 @@
 //! CONNECT.
 
-use ohmqtt_codec::{Connect, ConnectProperties, MqttString, Packet};
+use ohmqtt_codec::{Connect, ConnectProperties, MqttString, PacketRef};
 use pyo3::Py;
 use pyo3::pybacked::PyBackedStr;
 
@@ -12,7 +12,7 @@ packet! {
     ///
     /// keep_alive and session_expiry_interval are in seconds. An empty client_id asks the server to choose one.
     ConnectPacket(Connect) = "ConnectPacket" match ["client_id"];
-    write |this| Packet::Connect(this.clone().into());
+    write |this| PacketRef::Connect(this);
     (
         client_id: PyBackedStr => |this, _py| this.client_id.as_str();
     )

@@ -1,7 +1,7 @@
 //! DISCONNECT and AUTH.
 
 use ohmqtt_codec::{
-    Auth, AuthProperties, Disconnect, DisconnectProperties, Packet, PacketType, ReasonCode,
+    Auth, AuthProperties, Disconnect, DisconnectProperties, PacketRef, PacketType, ReasonCode,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::pybacked::PyBackedStr;
@@ -15,7 +15,7 @@ packet! {
     ///
     /// session_expiry_interval is in seconds.
     DisconnectPacket(Disconnect) = "DisconnectPacket" match ["reason_code"];
-    write |this| Packet::Disconnect(this.clone());
+    write |this| PacketRef::Disconnect(this);
     ()
     {
         reason_code: i64 [int] = 0 => |this, py| Code::Disconnect.member(py, this.reason)?;
@@ -39,7 +39,7 @@ packet! {
     ///
     /// It has an authentication_method, unless it has no field at all.
     AuthPacket(Auth) = "AuthPacket" match ["reason_code"];
-    write |this| Packet::Auth(this.clone());
+    write |this| PacketRef::Auth(this);
     ()
     {
         reason_code: i64 [int] = 0 => |this, py| Code::Auth.member(py, this.reason)?;

@@ -79,7 +79,7 @@ macro_rules! packet {
                 /// The packet as bytes, in its shortest form.
                 fn write<'py>(&self, py: pyo3::Python<'py>) -> pyo3::PyResult<pyo3::Bound<'py, pyo3::types::PyBytes>> {
                     let $whole = &self.0;
-                    crate::wire::write(py, &$encode)
+                    crate::wire::write(py, $encode)
                 }
             )?
 

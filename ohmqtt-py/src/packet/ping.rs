@@ -1,6 +1,6 @@
 //! PINGREQ and PINGRESP, which have no fields.
 
-use ohmqtt_codec::Packet;
+use ohmqtt_codec::PacketRef;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
@@ -19,7 +19,7 @@ macro_rules! ping {
 
             /// The packet as bytes.
             fn write<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-                crate::wire::write(py, &$packet)
+                crate::wire::write(py, $packet)
             }
 
             #[classattr]
@@ -48,10 +48,10 @@ macro_rules! ping {
 
 ping! {
     /// PINGREQ: are you there?
-    PingReqPacket = "PingReqPacket" Packet::PingReq
+    PingReqPacket = "PingReqPacket" PacketRef::PingReq
 }
 
 ping! {
     /// PINGRESP: I am.
-    PingRespPacket = "PingRespPacket" Packet::PingResp
+    PingRespPacket = "PingRespPacket" PacketRef::PingResp
 }

@@ -1,6 +1,6 @@
 //! PUBLISH.
 
-use ohmqtt_codec::{Delivery, Packet, Publish, PublishProperties, PublishTopic, Qos};
+use ohmqtt_codec::{Delivery, PacketRef, Publish, PublishProperties, PublishTopic, Qos};
 use pyo3::exceptions::PyValueError;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyTuple;
@@ -16,7 +16,7 @@ packet! {
     /// message_expiry_interval is in seconds. packet_id is for QoS 1 and 2, and needed there; duplicate likewise. The
     /// topic may be empty when there is a topic_alias.
     PublishPacket(Publish) = "PublishPacket" match ["topic" "payload"];
-    write |this| Packet::Publish(this.clone());
+    write |this| PacketRef::Publish(this);
     (
         topic: PyBackedStr => |this, _py| match &this.topic {
             PublishTopic::Name(name) => name.as_str(),

@@ -1,7 +1,7 @@
 //! SUBSCRIBE with its topic filters, and SUBACK.
 
 use ohmqtt_codec::{
-    Filters, Packet, PacketType, ReasonCodes, SubAck, SubAckProperties, Subscribe,
+    Filters, PacketRef, PacketType, ReasonCodes, SubAck, SubAckProperties, Subscribe,
     SubscribeProperties, SubscriptionOptions, TopicFilter,
 };
 use pyo3::exceptions::PyValueError;
@@ -43,7 +43,7 @@ packet! {
 packet! {
     /// SUBSCRIBE: a client asks for messages. It has at least one topic filter.
     SubscribePacket(Subscribe) = "SubscribePacket" match ["packet_id" "topic_filters"];
-    write |this| Packet::Subscribe(this.clone());
+    write |this| PacketRef::Subscribe(this);
     (
         packet_id: Int => |this, _py| this.packet_id.get();
         topic_filters: Vec<Py<PyTopicFilter>> => |this, py| {
@@ -83,7 +83,7 @@ macro_rules! suback {
         packet! {
             $(#[doc = $doc])*
             $class(SubAck) = $name match ["packet_id" "reason_codes"];
-            write |this| Packet::$variant(this.clone());
+            write |this| PacketRef::$variant(this);
             (
                 packet_id: Int => |this, _py| this.packet_id.get();
                 reason_codes: Vec<Int> => |this, py| {

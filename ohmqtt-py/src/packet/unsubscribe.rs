@@ -1,6 +1,6 @@
 //! UNSUBSCRIBE.
 
-use ohmqtt_codec::{Packet, Unsubscribe, UnsubscribeFilters, UnsubscribeProperties};
+use ohmqtt_codec::{PacketRef, Unsubscribe, UnsubscribeFilters, UnsubscribeProperties};
 use pyo3::exceptions::PyValueError;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyTuple;
@@ -11,7 +11,7 @@ use crate::convert::{self, Int, Pairs, tuple_of_pairs};
 packet! {
     /// UNSUBSCRIBE: a client wants no more of these messages. It has at least one pattern.
     UnsubscribePacket(Unsubscribe) = "UnsubscribePacket" match ["packet_id" "patterns"];
-    write |this| Packet::Unsubscribe(this.clone());
+    write |this| PacketRef::Unsubscribe(this);
     (
         packet_id: Int => |this, _py| this.packet_id.get();
         patterns: Vec<PyBackedStr> => |this, py| {

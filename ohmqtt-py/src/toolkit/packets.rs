@@ -78,7 +78,7 @@ fn decode_whole(py: Python<'_>, mut frame: BytesMut) -> PyResult<Bound<'_, PyAny
 /// ValueError for what MQTT has no packet for, TypeError for what is not of the type that the field has.
 #[pyfunction]
 pub(crate) fn toolkit_encode<'py>(packet: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    crate::wire::write(packet.py(), &of_packet(packet)?)
+    crate::wire::write(packet.py(), (&of_packet(packet)?).into())
 }
 
 /// The codec's packet that an object of `ohmqtt.packet` is. Errors as [`toolkit_encode`].
