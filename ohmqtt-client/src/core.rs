@@ -11,7 +11,7 @@ use std::time::Duration;
 use ohmqtt_codec::{Disconnect, Qos, ReasonCode};
 use ohmqtt_driver::{Cell, Handle, Health};
 use ohmqtt_session::{
-    ClientSession, Instant, LostMessage, Message, PublishError as NotTaken, PublishOptions,
+    ClientSession, Instant, LostMessage, Message, PublishError as NotTaken, PublishOptions, Ticket,
 };
 use ohmqtt_store::StoreError;
 
@@ -103,6 +103,20 @@ impl Core {
         self.with_session(|session, now| self.put(session, now, message, options))
     }
 
+    /// As [`try_publish`](Self::try_publish), without a publication. Its end still makes room.
+    pub(crate) fn try_publish_unwatched(
+        &self,
+        message: Message,
+        options: PublishOptions,
+    ) -> Result<(), PublishError> {
+        if self.is_closing() || self.publications.have_ended() {
+            return Err(PublishError::Closed(Box::new(message)));
+        }
+        let ticket = Ticket::RESTORED;
+        let options = PublishOptions { ticket, ..options };
+        self.with_session(|session, now| self.give(session, now, message, options))
+    }
+
     /// Takes messages into the outbox up to the first that is not taken, all under one lock of the session: its driver wakes once and
     /// finds them all, and so does the store's writer. The error comes with the options of its message.
     pub(crate) fn try_publish_all(
@@ -146,10 +160,21 @@ impl Core {
         };
         let ticket = publication.ticket();
         let options = PublishOptions { ticket, ..options };
+        self.give(session, now, message, options)
+            .map(|()| publication)
+    }
+
+    fn give(
+        &self,
+        session: &mut ClientSession,
+        now: Instant,
+        message: Message,
+        options: PublishOptions,
+    ) -> Result<(), PublishError> {
         let rejected = match session.publish(now, message, options) {
             Ok(()) => {
                 self.note_full(None);
-                return Ok(publication);
+                return Ok(());
             }
             Err(rejected) => rejected,
         };

@@ -190,6 +190,11 @@ impl Publications {
         Some(Publication { held })
     }
 
+    /// Whether the client is gone.
+    pub(crate) fn have_ended(&self) -> bool {
+        self.lock().ended
+    }
+
     pub(crate) fn accepted(&self, ticket: Ticket) {
         if let Some(held) = self.get(ticket) {
             held.progress.update(|progress| progress.accepted = true);

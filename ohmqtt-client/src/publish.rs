@@ -179,6 +179,26 @@ impl<'a> Publish<'a> {
         core.try_publish(message, options)
     }
 
+    /// As [`send`](Self::send), for who asks nothing more of the message: no handle is made. The message goes on as any other.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = ohmqtt_broker::Broker::builder().listen("mqtt://127.0.0.1:0").start().await?;
+    /// # let client = ohmqtt_client::Client::connect(broker.url()).await?;
+    /// let mut readings = client.subscribe("sensors/#").await?;
+    /// client.publish("sensors/1", "21.5").send_unwatched()?;
+    /// let reading = readings.recv().await.ok_or("closed")?;
+    /// assert_eq!(reading.text()?, "21.5");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send_unwatched(self) -> Result<(), PublishError> {
+        let core = self.core;
+        let (message, options) = self.into_draft()?;
+        core.try_publish_unwatched(message, options)
+    }
+
     /// `None` when it is none.
     pub(crate) fn topic(&self) -> Option<&TopicName> {
         let message = self.message.as_ref().ok()?;

@@ -108,7 +108,7 @@ impl Ticket {
     pub const NONE: Self = Self(0);
 
     /// The ticket of every message that was read back from a store and whose own ticket is gone or [was
-    /// forgotten](crate::ClientSession::forget). Whoever published it does not ask; its end still makes room.
+    /// forgotten](crate::ClientSession::forget), and of any that whoever published it does not ask about. Its end still makes room.
     pub const RESTORED: Self = Self(u64::MAX);
 
     pub(crate) fn is_some(self) -> bool {

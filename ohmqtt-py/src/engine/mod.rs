@@ -127,10 +127,16 @@ impl Engine {
             properties: properties.map(of_object).transpose()?.unwrap_or_default(),
             alias: alias(alias_policy.into(), qos)?,
         };
-        let publication = self.send(py, &message)?;
         if qos == Qos::AtMostOnce {
-            return Ok(None);
+            return match message.publish(&self.link.client).send_unwatched() {
+                // It waits for room, as any other.
+                Err(PublishError::Full(_)) => self.send(py, &message).map(|_| None),
+                sent => sent
+                    .map(|()| None)
+                    .map_err(|error| errors::publish(py, &error)),
+            };
         }
+        let publication = self.send(py, &message)?;
         if self.durable {
             let accepted = runtime::wait(py, None, publication.accepted())?;
             if let Some(Err(why)) = accepted {
