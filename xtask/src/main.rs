@@ -100,7 +100,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        about: "bench all | codec [--check] | client [--check | --keep] | backlog [--messages N] | broker [--check] | dispatch [--check] | python [--peers] | router [--check] | store: counts, ratios and memory",
+        about: "bench all | codec [--check] [--peers] | client [--check | --keep] [--peers] | backlog [--messages N] | broker [--check] | dispatch [--check] | python [--peers] | router [--check] | store: counts, ratios and memory",
         run: bench::run,
     },
     Task {

@@ -147,7 +147,7 @@ pub fn over_tcp(case: &str, n: u64) -> Result<()> {
     let Some(&(_, qos, receives)) = OVER_TCP.iter().find(|(name, ..)| *name == case) else {
         return Err(format!("there is no {case} over TCP").into());
     };
-    let broker = tcp::Process::start(qos)?;
+    let broker = tcp::Process::start(qos.into())?;
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
     runtime().block_on(async {
         let client = Client::builder(&url).client_id("bench").connect().await?;

@@ -5,8 +5,6 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use ohmqtt_client::Qos;
-
 use super::Result;
 use super::null::Null;
 
@@ -62,10 +60,10 @@ pub struct Process {
 
 impl Process {
     /// Starts this program with the word `null` and a QoS, which is to call [`serve`].
-    pub fn start(qos: Qos) -> Result<Self> {
+    pub fn start(qos: u8) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         let mut child = command
-            .args(["null", &u8::from(qos).to_string()])
+            .args(["null", &qos.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

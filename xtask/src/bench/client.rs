@@ -1,4 +1,4 @@
-//! `cargo xtask bench client [--check | --keep]`: what a client costs for each message, beside the least that a client can do.
+//! `cargo xtask bench client [--check | --keep] [--peers]`: what a client costs for each message, beside the least that a client can do.
 //!
 //! Instructions are those of the client alone: the null broker in its process is left out. Those of a session are of a client's and a
 //! server's together. System calls are counted by strace over TCP, the client being the only one on its thread; those of its start and end
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::Asked;
 use super::codec::{self, each};
 use super::figures::{Figures, build};
+use super::peers;
 use super::rows::{self, Goal, Row};
 use crate::debian::{self, STRACE, VALGRIND};
 use crate::error::{Error, Result, failed};
@@ -61,6 +62,9 @@ pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
         Ok(())
     };
     all.extend(measured);
+    if asked.peers {
+        all.extend(peers::clients(&client)?);
+    }
     result
 }
 

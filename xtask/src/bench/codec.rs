@@ -1,4 +1,4 @@
-//! `cargo xtask bench codec`: what decoding and encoding a packet costs, in instructions and in allocations.
+//! `cargo xtask bench codec [--check] [--peers]`: what decoding and encoding a packet costs, in instructions and in allocations.
 //!
 //! Both are counted, not timed: callgrind runs the release build of `codec_counts` for N and for 2N iterations, and
 //! the difference, divided by N, is the cost of one, whatever the start and the end of the program cost. The cases
@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use super::Asked;
+use super::peers;
 use super::rows::{self, Row};
 use crate::debian::{self, VALGRIND};
 use crate::error::{Result, failed};
@@ -59,6 +60,9 @@ const GOALS: &[Goal] = &[
 pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
     debian::provide(&VALGRIND)?;
     let (rows, missed) = judge(GOALS, measure()?)?;
+    if asked.peers {
+        all.extend(peers::codecs(&rows)?);
+    }
     all.extend(rows);
     if asked.check && !missed.is_empty() {
         return failed(format!("required goals missed: {}", missed.join(", ")));

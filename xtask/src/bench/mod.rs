@@ -9,6 +9,7 @@ mod client;
 mod codec;
 mod dispatch;
 mod figures;
+mod peers;
 mod python;
 mod router;
 mod rows;
@@ -48,7 +49,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("transport", transport::run),
 ];
 
-/// `cargo xtask bench all | codec [--check] | client [--check | --keep] | backlog [--messages N] | broker | dispatch |
+/// `cargo xtask bench all | codec [--check] [--peers] | client [--check | --keep] [--peers] | backlog [--messages N] | broker | dispatch |
 /// python [--peers] | router | store | transport`.
 ///
 /// What was measured is also in `report.json` in the folder that cargo builds into. `all` goes on behind a bench that fails.

@@ -41,7 +41,7 @@ impl Row {
         }
     }
 
-    /// The same beside a floor of the same run.
+    /// The same beside another figure of the same run: mostly a floor.
     pub(super) fn above(self, floor: f64) -> Self {
         let ratio = (floor > 0.0).then_some(self.value / floor);
         Self { ratio, ..self }

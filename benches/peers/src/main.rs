@@ -1,0 +1,112 @@
+//! What rumqttc costs, and its codec, for callgrind: the same bytes as in the benches of ours, and the same null broker.
+//!
+//! ```text
+//! peers tcp CASE N    publish/0, publish/1, publish/2, receive/0 or receive/1, N times against a null broker in a process of its own
+//! peers CASE N        decode/publish256-qos1, encode/publish256-qos1, decode/puback or encode/puback, N times
+//! peers null QOS      the null broker
+//! ```
+
+mod codec;
+#[path = "../../src/client/null.rs"]
+#[allow(dead_code)]
+mod null;
+#[path = "../../src/client/tcp.rs"]
+mod tcp;
+
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use bytes::Bytes;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::{AsyncClient, Event, EventLoop, Incoming, MqttOptions};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// How many messages wait for the event loop, and how many are unacknowledged: as many as the ring of ours holds.
+const RING: u16 = 100;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match args[..] {
+        ["null", qos] => qos.parse().map_err(Into::into).and_then(tcp::serve),
+        ["tcp", case, n] => n
+            .parse()
+            .map_err(Into::into)
+            .and_then(|n| over_tcp(case, n)),
+        [case, n] => n
+            .parse()
+            .map_err(Into::into)
+            .and_then(|n| codec::run(case, n)),
+        _ => Err("see the top of the source for what to say".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn over_tcp(case: &str, n: u64) -> Result<()> {
+    let (work, qos) = match case.split_once('/') {
+        Some((work, "0")) => (work, 0),
+        Some((work, "1")) => (work, 1),
+        Some((work, "2")) => (work, 2),
+        _ => return Err(format!("there is no {case} over TCP").into()),
+    };
+    let broker = tcp::Process::start(qos)?;
+    let mut options = MqttOptions::new("bench", "127.0.0.1", broker.port);
+    options.set_outgoing_inflight_upper_limit(RING);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let (client, events) = AsyncClient::new(options, RING.into());
+        match work {
+            "publish" => publish(client, events, qos, n).await,
+            "receive" => receive(client, events, n).await,
+            other => Err(format!("there is no {other} over TCP").into()),
+        }
+    })
+}
+
+fn level(qos: u8) -> QoS {
+    [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(qos)]
+}
+
+/// Its event loop on a task of its own, as its examples have it, until the last message is acknowledged, or at QoS 0 sent.
+async fn publish(client: AsyncClient, mut events: EventLoop, qos: u8, n: u64) -> Result<()> {
+    let ends = tokio::spawn(async move {
+        let mut done = 0;
+        while done < n {
+            match black_box(events.poll().await) {
+                Ok(Event::Incoming(Incoming::PubAck(_) | Incoming::PubComp(_))) => done += 1,
+                Ok(Event::Outgoing(rumqttc::Outgoing::Publish(_))) if qos == 0 => done += 1,
+                Ok(_) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    });
+    let payload = Bytes::from(vec![b'x'; null::PAYLOAD]);
+    for _ in 0..n {
+        client
+            .publish_bytes(null::TOPIC, level(qos), false, payload.clone())
+            .await?;
+    }
+    ends.await?.map_err(Into::into)
+}
+
+async fn receive(client: AsyncClient, mut events: EventLoop, n: u64) -> Result<()> {
+    client.subscribe(null::TOPIC, QoS::ExactlyOnce).await?;
+    let mut left = n;
+    while left > 0 {
+        if let Event::Incoming(Incoming::Publish(message)) = events.poll().await? {
+            black_box(message);
+            left -= 1;
+        }
+    }
+    Ok(())
+}
