@@ -284,6 +284,9 @@ pub enum SubscribeError {
     /// It was not sent: the server does not offer what it needs.
     #[error("subscribe: {0}")]
     NotSent(#[from] NotSubscribed),
+    /// It was ended before the server answered.
+    #[error("subscribe: the subscription was ended before the server answered")]
+    Ended,
     /// The system gave no thread to run callbacks on.
     #[error("subscribe: no thread for callbacks: {0}")]
     NoThread(#[source] io::Error),
@@ -296,6 +299,7 @@ impl From<Unanswered> for SubscribeError {
     fn from(why: Unanswered) -> Self {
         match why {
             Unanswered::NotSent(error) => Self::NotSent(error),
+            Unanswered::Ended => Self::Ended,
             Unanswered::Closed => Self::Closed,
         }
     }

@@ -33,6 +33,8 @@ pub(crate) type Answer = Result<SubAck, Unanswered>;
 pub(crate) enum Unanswered {
     /// It was not asked.
     NotSent(NotSubscribed),
+    /// The subscription has ended first.
+    Ended,
     /// The client is gone.
     Closed,
 }
@@ -187,6 +189,9 @@ impl Routes {
         };
         self.claims.remove(&entry.filters, number);
         self.to_ask.remove(&number);
+        entry.answer.update(|answer| {
+            answer.get_or_insert(Err(Unanswered::Ended));
+        });
         let left = if entry.shares_queue {
             entry.queue.take_of(number)
         } else {

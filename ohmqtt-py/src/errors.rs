@@ -207,7 +207,7 @@ pub(crate) fn subscribe(py: Python<'_>, error: &SubscribeError) -> PyErr {
         }
         SubscribeError::NotSent(_) => mqtt(py, text, ReasonCode::ImplementationSpecificError),
         SubscribeError::NoThread(cause) => system::<PyOSError>(Some(cause), text),
-        SubscribeError::Closed => closed(text),
+        SubscribeError::Closed | SubscribeError::Ended => closed(text),
         _ => invalid(text),
     }
 }

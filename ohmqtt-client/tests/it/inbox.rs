@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ohmqtt_client::{Inbox, Message, Qos, ReasonCode, WhenFull};
+use ohmqtt_client::{Inbox, Message, Qos, ReasonCode, SubscribeError, WhenFull};
 
 use crate::support::script::Script;
 use crate::support::{broker, client, soon, text};
@@ -128,6 +128,17 @@ async fn the_whole_suback_and_unsuback_are_told() {
     conn.unsuback(&unsubscribe).await;
     let unsuback = soon(leaving).await.unwrap().unwrap().unwrap();
     assert_eq!(unsuback.packet_id, unsubscribe.packet_id);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_suback_hears_that_the_subscription_was_ended() {
+    let script = Script::start().await;
+    let (client, mut conn) = script.pair().await;
+    let subscription = client.subscribe("a").send().unwrap();
+    conn.subscribe().await;
+    let suback = subscription.suback();
+    drop(subscription);
+    assert!(matches!(soon(suback).await, Err(SubscribeError::Ended)));
 }
 
 #[tokio::test]

@@ -124,6 +124,8 @@ impl Subscribed {
                 _ = settled.wait_for(Option::is_some) => return,
                 suback = suback => match suback {
                     Ok(suback) => Outcome::Answered(PacketType::SubAck, suback),
+                    // Whoever ends it says so.
+                    Err(SubscribeError::Ended) => return,
                     Err(error) => Outcome::Failed(Arc::new(error)),
                 },
             };

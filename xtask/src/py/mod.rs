@@ -13,13 +13,14 @@ use std::process::Command;
 
 use lexopt::{Arg, Parser};
 
+pub(crate) use self::others::Others;
 use crate::debian::{self, MOSQUITTO};
 use crate::error::{Error, Result, failed};
 use crate::project::{self, program, root, succeeds, target};
 
 const PROGRAMS: &str = if cfg!(windows) { "Scripts" } else { "bin" };
 
-/// Builds, tests and checks the package.
+/// The task.
 pub(crate) fn run(args: &mut Parser) -> Result {
     let mut from_sdist = false;
     while let Some(arg) = args.next()? {
@@ -28,6 +29,15 @@ pub(crate) fn run(args: &mut Parser) -> Result {
             other => return Err(other.unexpected().into()),
         }
     }
+    check(Others::All)?;
+    if from_sdist {
+        sdist::build(&Venv::provide()?)?;
+    }
+    Ok(())
+}
+
+/// Builds, tests and checks the package, and tries it with others of this machine's interpreters.
+pub(crate) fn check(others: Others) -> Result {
     // The package's broker is tested with Mosquitto's clients.
     if cfg!(unix) {
         debian::provide(&MOSQUITTO)?;
@@ -41,11 +51,7 @@ pub(crate) fn run(args: &mut Parser) -> Result {
     venv.run("ruff", "check --no-cache .")?;
     venv.run("ruff", "format --no-cache --check .")?;
     docs(&venv)?;
-    others::try_each(&venv)?;
-    if from_sdist {
-        sdist::build(&venv)?;
-    }
-    Ok(())
+    others::try_each(&venv, others)
 }
 
 /// Builds the reference; a warning is an error.
