@@ -278,6 +278,27 @@ mod tests {
     }
 
     #[test]
+    fn few_levels_and_many_are_found_beside_wildcards_and_pruned() {
+        for count in [1, FEW, FEW + 1, 50] {
+            let mut trie = Trie::<u32>::new();
+            let named = (0..count).map(|n| n.to_string());
+            let levels: Vec<_> = named.chain(["+".into(), "#".into()]).collect();
+            for (level, value) in levels.iter().zip(1..) {
+                put(&mut trie, level, value);
+            }
+            assert_eq!(trie.children(ROOT).count(), levels.len());
+            for (level, value) in levels.iter().zip(1..) {
+                let at = trie.find(level.as_bytes()).unwrap();
+                assert_eq!(trie.value(at), Some(&value), "{level} of {count}");
+                *trie.value_mut(at).unwrap() = 0;
+                trie.prune(at);
+                assert_eq!(trie.find(level.as_bytes()), None);
+            }
+            assert!(trie.is_empty());
+        }
+    }
+
+    #[test]
     fn empty_levels_are_levels() {
         let mut trie = Trie::<u32>::new();
         for (path, value) in [("a", 1), ("/a", 2), ("a/", 3), ("/", 4), ("a//b", 5)] {
