@@ -9,6 +9,7 @@ mod client;
 mod codec;
 mod dispatch;
 mod figures;
+mod mosquitto;
 mod peers;
 mod python;
 mod router;

@@ -3,19 +3,14 @@
 //! The wheel is a release build, in a virtual environment of its own under the target folder. With `--peers` other packages are
 //! measured by turns with it, and its ratio to them has a goal; the pure-Python package of our name has an environment of its own.
 
-use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command};
-use std::thread::sleep;
-use std::time::Duration;
 
 use super::Asked;
-use super::figures::{Figures, Folder};
+use super::figures::Figures;
+use super::mosquitto::Mosquitto;
 use super::rows::{Goal, Row};
-use crate::debian::{self, MOSQUITTO};
-use crate::error::{Error, Result, failed};
-use crate::project::{program, root};
+use crate::error::{Result, failed};
+use crate::project::root;
 use crate::py::Venv;
 
 /// So many times mqtt5's time may a packet take that most traffic is made of.
@@ -52,10 +47,6 @@ const IMPORT: [(&str, &str, &str, f64); 2] = [
     ("ohmqtt_us", "import/time", "us of CPU", 4.0),
     ("ohmqtt_kib", "import/memory", "KiB", 3.0),
 ];
-
-/// The broker is asked so often, with as long a pause, whether it takes connections.
-const TRIES: u32 = 200;
-const PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
     let rows = measure(asked.peers)?;
@@ -104,7 +95,7 @@ fn measure(peers: bool) -> Result<Vec<Row>> {
             rows.push(read(&figures, row, "ns of CPU", &name, goal)?);
         }
     }
-    let broker = Mosquitto::start()?;
+    let broker = Mosquitto::start("python")?;
     let figures = run("exchange.py", Some(broker.port.to_string()))?;
     drop(broker);
     for (name, goal) in EXCHANGE {
@@ -126,56 +117,4 @@ fn measure(peers: bool) -> Result<Vec<Row>> {
 /// A file of the benches.
 fn script(name: &str) -> PathBuf {
     root().join("ohmqtt-py").join("bench").join(name)
-}
-
-/// A broker on the loopback that keeps nothing back, for as long as this is there.
-struct Mosquitto {
-    process: Child,
-    port: u16,
-    _folder: Folder,
-}
-
-impl Mosquitto {
-    fn start() -> Result<Self> {
-        debian::provide(&MOSQUITTO)?;
-        let failure = |error: std::io::Error| Error::Failed(format!("mosquitto: {error}"));
-        // Free now, and hardly taken in the meantime: it would be heard of at once.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|free| free.local_addr())
-            .map_err(failure)?
-            .port();
-        let folder = Folder::new("python")?;
-        let settings = folder.0.join("mosquitto.conf");
-        let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 0\n\
-             max_inflight_messages 1000\nset_tcp_nodelay true\nlog_type error\n"
-        );
-        fs::write(&settings, text).map_err(failure)?;
-        let mut mosquitto: Command = program("mosquitto");
-        mosquitto.env("PATH", debian::search_path());
-        let process = mosquitto.arg("-c").arg(settings).spawn().map_err(failure)?;
-        let mut broker = Self {
-            process,
-            port,
-            _folder: folder,
-        };
-        for _ in 0..TRIES {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-                return Ok(broker);
-            }
-            if let Ok(Some(status)) = broker.process.try_wait() {
-                return failed(format!("mosquitto: {status}"));
-            }
-            sleep(PAUSE);
-        }
-        failed("mosquitto takes no connections")
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
