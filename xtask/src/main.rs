@@ -100,7 +100,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        about: "bench all | codec [--check] [--peers] | client [--check | --keep] [--peers] | backlog [--messages N] | broker [--check] | dispatch [--check] | python [--peers] | router [--check] | store: counts, ratios and memory",
+        about: "bench all | codec [--check] [--peers] | client [--check | --keep] [--peers] | backlog [--messages N] | broker [--check] | dispatch [--check] | mosquitto [--peers] | python [--peers] | router [--check] | store: counts, ratios and memory",
         run: bench::run,
     },
     Task {
@@ -181,11 +181,11 @@ mod tests {
         check(&["docs", "--frobnicate"], "invalid option '--frobnicate'");
         check(
             &["bench"],
-            "bench what? there are: all, codec, client, backlog, broker, dispatch, python, router, store, transport",
+            "bench what? there are: all, codec, client, backlog, broker, dispatch, mosquitto, python, router, store, transport",
         );
         check(
             &["bench", "moon"],
-            "there is no bench moon; there are: all, codec, client, backlog, broker, dispatch, python, router, store, transport",
+            "there is no bench moon; there are: all, codec, client, backlog, broker, dispatch, mosquitto, python, router, store, transport",
         );
     }
 

@@ -4,48 +4,60 @@
 //! peers tcp CASE N    publish/0, publish/1, publish/2, receive/0 or receive/1, N times against a null broker in a process of its own
 //! peers CASE N        decode/publish256-qos1, encode/publish256-qos1, decode/puback or encode/puback, N times
 //! peers null QOS      the null broker
+//! peers publish PORT N    publishes N messages to the broker at this port of loopback, and tells CPU time and rate
+//! peers round PORT N      N round trips through the null broker at this port
 //! ```
 
 mod codec;
 #[path = "../../src/client/null.rs"]
 #[allow(dead_code)]
 mod null;
+#[path = "../../src/process.rs"]
+#[allow(dead_code)]
+mod process;
 #[path = "../../src/client/tcp.rs"]
 mod tcp;
+#[path = "../../src/client/times.rs"]
+mod times;
 
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{AsyncClient, Event, EventLoop, Incoming, MqttOptions};
+use tokio::runtime::Runtime;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+use times::{Many, Trips};
+
 /// How many messages wait for the event loop, and how many are unacknowledged: as many as the ring of ours holds.
 const RING: u16 = 100;
+/// The same for a real broker.
+const WINDOW: u16 = 1_000;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let result = match args[..] {
-        ["null", qos] => qos.parse().map_err(Into::into).and_then(tcp::serve),
-        ["tcp", case, n] => n
-            .parse()
-            .map_err(Into::into)
-            .and_then(|n| over_tcp(case, n)),
-        [case, n] => n
-            .parse()
-            .map_err(Into::into)
-            .and_then(|n| codec::run(case, n)),
-        _ => Err("see the top of the source for what to say".into()),
-    };
-    match result {
+    match act(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("peers: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn act(args: &[&str]) -> Result<()> {
+    match *args {
+        ["null", qos] => tcp::serve(qos.parse()?),
+        ["publish", port, n] => many(port.parse()?, n.parse()?),
+        ["round", port, n] => round_trips(port.parse()?, n.parse()?),
+        ["tcp", case, n] => over_tcp(case, n.parse()?),
+        [case, n] => codec::run(case, n.parse()?),
+        _ => Err("see the top of the source for what to say".into()),
     }
 }
 
@@ -57,18 +69,54 @@ fn over_tcp(case: &str, n: u64) -> Result<()> {
         _ => return Err(format!("there is no {case} over TCP").into()),
     };
     let broker = tcp::Process::start(qos)?;
-    let mut options = MqttOptions::new("bench", "127.0.0.1", broker.port);
-    options.set_outgoing_inflight_upper_limit(RING);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let (client, events) = AsyncClient::new(options, RING.into());
+    runtime()?.block_on(async {
+        let (client, events) = client(broker.port, RING);
         match work {
             "publish" => publish(client, events, qos, n).await,
             "receive" => receive(client, events, n).await,
             other => Err(format!("there is no {other} over TCP").into()),
         }
+    })
+}
+
+fn runtime() -> Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    Ok(builder.enable_all().build()?)
+}
+
+fn client(port: u16, window: u16) -> (AsyncClient, EventLoop) {
+    let mut options = MqttOptions::new("bench", "127.0.0.1", port);
+    options.set_outgoing_inflight_upper_limit(window);
+    AsyncClient::new(options, window.into())
+}
+
+/// Publishes to a broker that somebody else started, and tells what it took.
+fn many(port: u16, n: u64) -> Result<()> {
+    runtime()?.block_on(async {
+        let (client, mut events) = client(port, WINDOW);
+        while !matches!(events.poll().await?, Event::Incoming(Incoming::ConnAck(_))) {}
+        let many = Many::begin()?;
+        publish(client, events, 1, n).await?;
+        many.print(n)
+    })
+}
+
+/// Each message once the one before it is acknowledged; the event loop on the task of who publishes, which is its shortest way.
+fn round_trips(port: u16, n: u64) -> Result<()> {
+    let mut trips = Trips::default();
+    runtime()?.block_on(async {
+        let (client, mut events) = client(port, WINDOW);
+        let payload = Bytes::from(vec![b'x'; null::PAYLOAD]);
+        for _ in 0..n {
+            let began = Instant::now();
+            client
+                .publish_bytes(null::TOPIC, level(1), false, payload.clone())
+                .await?;
+            while !matches!(events.poll().await?, Event::Incoming(Incoming::PubAck(_))) {}
+            trips.end(began);
+        }
+        println!("{}", trips.figures("")?);
+        Ok(())
     })
 }
 

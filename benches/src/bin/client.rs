@@ -7,6 +7,8 @@
 //! client allocations     each case and its allocations per message
 //! client idle N          the memory that N resting clients take, each
 //! client null QOS        the null broker
+//! client publish PORT N  publishes N messages to the broker at this port of loopback, and tells CPU time and rate
+//! client round PORT N    N round trips through the null broker at this port, beside as many of a bare socket
 //! ```
 
 use std::process::ExitCode;
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use ohmqtt_benches::Case;
 use ohmqtt_benches::allocations::{Counting, count};
-use ohmqtt_benches::client::{CASES, Result, idle, over_tcp, tcp};
+use ohmqtt_benches::client::{CASES, Result, idle, over_tcp, real, tcp};
 use ohmqtt_benches::process::memory;
 
 #[global_allocator]
@@ -23,7 +25,17 @@ static ALLOCATOR: Counting = Counting;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let result = match args[..] {
+    match act(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("client: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(args: &[&str]) -> Result<()> {
+    match *args {
         ["list"] => {
             for case in CASES {
                 println!("{}", case.name);
@@ -37,20 +49,12 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["idle", n] => resting(n),
-        ["null", qos] => qos.parse().map_err(Into::into).and_then(tcp::serve),
-        ["tcp", case, n] => n
-            .parse()
-            .map_err(Into::into)
-            .and_then(|n| over_tcp(case, n)),
+        ["null", qos] => tcp::serve(qos.parse()?),
+        ["publish", port, n] => real::publish(port.parse()?, n.parse()?),
+        ["round", port, n] => real::round_trips(port.parse()?, n.parse()?),
+        ["tcp", case, n] => over_tcp(case, n.parse()?),
         [name, n] => run(name, n),
         _ => Err("see the top of the source for what to say".into()),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("client: {error}");
-            ExitCode::FAILURE
-        }
     }
 }
 

@@ -5,8 +5,10 @@
 
 mod floor;
 pub mod null;
+pub mod real;
 mod session;
 pub mod tcp;
+pub mod times;
 pub mod wire;
 
 use std::collections::VecDeque;
@@ -42,7 +44,7 @@ pub const CASES: &[Case] = &[
     Case::new("floor/receive/1", floor::receiving::<1>),
 ];
 
-/// How many publications are held; then the oldest is waited for.
+/// How many publications are held as a rule; then the oldest is waited for.
 const RING: usize = 100;
 /// How many messages are asked for at once: they fit into a subscription's queue.
 const BATCH: u64 = 500;
@@ -64,7 +66,7 @@ async fn connected(wire: Wire) -> Client {
 
 fn publishing(wire: Wire, qos: Qos) -> Run {
     let runtime = runtime();
-    let mut publisher = Publisher::new(runtime.block_on(connected(wire)), qos);
+    let mut publisher = Publisher::new(runtime.block_on(connected(wire)), qos, RING);
     Box::new(move |n| runtime.block_on(publisher.publish(n)))
 }
 
@@ -72,26 +74,29 @@ fn publishing(wire: Wire, qos: Qos) -> Run {
 struct Publisher {
     client: Client,
     qos: Qos,
+    window: usize,
     topic: TopicName,
     payload: Bytes,
     ring: VecDeque<Publication>,
 }
 
 impl Publisher {
-    fn new(client: Client, qos: Qos) -> Self {
+    /// `window` handles are held at most.
+    fn new(client: Client, qos: Qos, window: usize) -> Self {
         Self {
             client,
             qos,
+            window,
             topic: TopicName::new(TOPIC).expect("a topic"),
             payload: vec![b'x'; PAYLOAD].into(),
-            ring: VecDeque::with_capacity(RING),
+            ring: VecDeque::with_capacity(window),
         }
     }
 
     /// Publishes so many messages and waits until all are done.
     async fn publish(&mut self, n: u64) {
         for _ in 0..n {
-            if self.ring.len() == RING
+            if self.ring.len() == self.window
                 && let Some(oldest) = self.ring.pop_front()
             {
                 done(oldest).await;
@@ -154,7 +159,7 @@ pub fn over_tcp(case: &str, n: u64) -> Result<()> {
         if receives {
             receive(subscribed(&client, TOPIC).await, n).await;
         } else {
-            Publisher::new(client.clone(), qos).publish(n).await;
+            Publisher::new(client.clone(), qos, RING).publish(n).await;
         }
         client.close(Duration::from_secs(1)).await;
         Ok(())

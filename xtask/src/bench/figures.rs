@@ -17,7 +17,7 @@ impl Figures {
         Self::read(&text)
     }
 
-    fn read(text: &str) -> Result<Self> {
+    pub(super) fn read(text: &str) -> Result<Self> {
         let figure = |word: &str| {
             let (name, value) = word.split_once('=')?;
             Some((name.to_owned(), value.parse().ok()?))

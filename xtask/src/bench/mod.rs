@@ -12,6 +12,7 @@ mod figures;
 mod mosquitto;
 mod peers;
 mod python;
+mod real;
 mod router;
 mod rows;
 mod store;
@@ -44,6 +45,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("backlog", backlog::run),
     ("broker", broker::run),
     ("dispatch", dispatch::run),
+    ("mosquitto", real::run),
     ("python", python::run),
     ("router", router::run),
     ("store", store::run),
@@ -51,7 +53,7 @@ const BENCHES: &[(&str, Bench)] = &[
 ];
 
 /// `cargo xtask bench all | codec [--check] [--peers] | client [--check | --keep] [--peers] | backlog [--messages N] | broker | dispatch |
-/// python [--peers] | router | store | transport`.
+/// mosquitto [--peers] | python [--peers] | router | store | transport`.
 ///
 /// What was measured is also in `report.json` in the folder that cargo builds into. `all` goes on behind a bench that fails.
 pub(crate) fn run(args: &mut Parser) -> Result {

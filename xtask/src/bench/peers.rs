@@ -30,7 +30,8 @@ const PACKETS: [&str; 4] = [
 ];
 const PACKETS_COUNTED: u64 = 1_000;
 
-fn build() -> Result<PathBuf> {
+/// Builds the program that runs the peers, and tells where it is.
+pub(super) fn build() -> Result<PathBuf> {
     let folder = target().join("peers");
     let mut build = cargo("build --release --locked --manifest-path benches/peers/Cargo.toml");
     project::run(build.env("CARGO_TARGET_DIR", &folder))?;
