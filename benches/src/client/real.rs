@@ -41,10 +41,13 @@ pub fn publish(port: u16, n: u64) -> Result<()> {
 /// So many messages of QoS 1 through the null broker, each once the one before it is acknowledged, by turns with as many of a bare socket.
 pub fn round_trips(port: u16, n: u64) -> Result<()> {
     // On a task, as programs have it: what is woken besides the runtime's first future costs that future a look at the sockets.
-    let (mut ours, mut raw) = runtime().block_on(tokio::spawn(async move {
-        let trips = take_turns(port, n).await;
-        trips.map_err(|error| error.to_string())
-    }))??;
+    let (mut ours, mut raw) = runtime().block_on(async move {
+        let task = tokio::spawn(async move {
+            let trips = take_turns(port, n).await;
+            trips.map_err(|error| error.to_string())
+        });
+        task.await.map_err(|error| error.to_string())?
+    })?;
     println!("{} {}", ours.figures("")?, raw.figures("raw_")?);
     Ok(())
 }
