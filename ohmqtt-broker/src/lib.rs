@@ -39,6 +39,15 @@
 //! to any broker of MQTT 5.0, and with shared subscriptions (`$share/workers/jobs/#`) several of them share one stream of messages, there
 //! as here.
 
+/// The pages of the guide whose programs need what only some features bring.
+#[cfg(all(doctest, feature = "faults", feature = "tls", feature = "ws"))]
+mod guide {
+    #[doc = include_str!("../../docs/testing.md")]
+    mod testing {}
+    #[doc = include_str!("../../docs/transports.md")]
+    mod transports {}
+}
+
 mod access;
 mod broker;
 mod builder;

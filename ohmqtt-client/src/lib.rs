@@ -62,11 +62,6 @@
 //! | `redb` | [`RedbStore`]: what must survive a crash, in one file | yes |
 //! | `sqlite` | `SqliteStore`: the same in an SQLite database, which is compiled in | no |
 
-/// The program on the front page of the repository, which is to compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}
-
 mod attempts;
 mod auth;
 mod automation;
@@ -78,6 +73,8 @@ mod client;
 mod core;
 mod error;
 mod events;
+#[cfg(all(doctest, feature = "redb"))]
+mod guide;
 mod health;
 mod inbox;
 mod message;

@@ -55,7 +55,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "docs",
-        about: "build the documentation; warnings are errors",
+        about: "build the documentation: rustdoc, the Python reference, the guide; warnings are errors",
         run: docs::run,
     },
     Task {

@@ -2,7 +2,7 @@
 //! for each other Python of this machine, tried by a small program.
 //!
 //! What it needs besides is pinned in `ohmqtt-py/requirements-dev.txt` and installed there, anew when that file changes. With `--sdist` it
-//! also builds the source distribution, and a wheel from nothing else.
+//! also builds the source distribution, and a wheel from nothing else. Its reference is built by `cargo xtask docs`.
 
 mod others;
 mod sdist;
@@ -30,10 +30,7 @@ pub(crate) fn run(args: &mut Parser) -> Result {
         }
     }
     check(Others::All)?;
-    if from_sdist {
-        sdist::build(&Venv::provide()?)?;
-    }
-    Ok(())
+    if from_sdist { distributions() } else { Ok(()) }
 }
 
 /// Builds, tests and checks the package, and tries it with others of this machine's interpreters.
@@ -43,23 +40,29 @@ pub(crate) fn check(others: Others) -> Result {
         debian::provide(&MOSQUITTO)?;
     }
     let venv = Venv::provide()?;
-    // As cargo's own steps: what one of them has built is not built again.
-    venv.run("maturin", "develop --profile ci --locked --quiet")?;
+    venv.develop()?;
     venv.run("python", "-m pytest --quiet")?;
     venv.run("python", "-m mypy")?;
     venv.run("python", "-m mypy.stubtest ohmqtt --concise")?;
     venv.run("ruff", "check --no-cache .")?;
     venv.run("ruff", "format --no-cache --check .")?;
-    docs(&venv)?;
     others::try_each(&venv, others)
 }
 
-/// Builds the reference; a warning is an error.
-fn docs(venv: &Venv) -> Result {
+/// Builds the package's reference, where a warning is an error, and gives the folder that it is in.
+pub(crate) fn reference() -> Result<(Venv, PathBuf)> {
+    let venv = Venv::provide()?;
+    venv.develop()?;
     let to = folder("docs");
     let mut sphinx = venv.program("python");
     sphinx.args(["-m", "sphinx", "-W", "--keep-going", "-q", "-E", "-d"]);
-    project::run(sphinx.arg(to.join("doctrees")).arg("docs").arg(&to))
+    project::run(sphinx.arg(folder("doctrees")).arg("docs").arg(&to))?;
+    Ok((venv, to))
+}
+
+/// Builds what the package is shipped as: the source distribution, and a wheel of it that is tried.
+pub(crate) fn distributions() -> Result {
+    sdist::build(&Venv::provide()?)
 }
 
 /// A virtual environment with the tools in it.
@@ -131,6 +134,11 @@ impl Venv {
         // maturin looks for the environment here, and stubtest for the package by what is installed.
         command.env("VIRTUAL_ENV", &self.0).env_remove("PYTHONPATH");
         command
+    }
+
+    /// Builds the package into the environment, as cargo's own steps do: what one of them has built is not built again.
+    fn develop(&self) -> Result {
+        self.run("maturin", "develop --profile ci --locked --quiet")
     }
 
     /// Runs a program with `args`, which are separated by spaces.
