@@ -9,6 +9,7 @@ mod ci;
 mod conformance;
 mod crash;
 mod debian;
+mod deny;
 mod docs;
 mod error;
 mod features;
@@ -17,6 +18,7 @@ mod lint;
 mod no_std;
 mod project;
 mod py;
+mod release;
 mod simulate;
 mod soak;
 mod statements;
@@ -117,6 +119,16 @@ const TASKS: &[Task] = &[
         name: "features",
         about: "check each feature of each crate alone, none, and all",
         run: features::run,
+    },
+    Task {
+        name: "deny",
+        about: "licences, duplicates and sources of dependencies, where cargo-deny is installed",
+        run: deny::run,
+    },
+    Task {
+        name: "release",
+        about: "release --dry-run [--no-verify]: package each crate, the sdist and a wheel, cut the notes",
+        run: release::run,
     },
     Task {
         name: "interop",
