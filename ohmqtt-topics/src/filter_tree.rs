@@ -25,7 +25,7 @@ pub struct Ways(
 
 impl<V: Vacant> FilterTree<V> {
     /// A tree without filters.
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self { trie: Trie::new() }
     }
 
@@ -76,29 +76,43 @@ impl<V: Vacant> FilterTree<V> {
         mut visit: impl FnMut(NodeId, &'a V),
     ) {
         let topic = topic.as_bytes();
-        let mut visit = |at| match self.trie.value(at) {
-            Some(value) if !value.is_vacant() => visit(at, value),
-            _ => {}
+        let mut visit = |at, value: &'a V| {
+            if !value.is_vacant() {
+                visit(at, value);
+            }
         };
         ways.clear();
-        ways.push((ROOT, Some(0)));
-        while let Some((at, rest)) = ways.pop() {
-            // [MQTT-4.7.2-1] A leading wildcard does not match a leading `$`.
-            let wildcards = at != ROOT || topic.first() != Some(&b'$');
-            if wildcards && let Some(all) = self.trie.child(at, b"#") {
-                // Also for the level above it: `a/#` matches `a`.
-                visit(all);
-            }
-            let Some(start) = rest else {
-                visit(at);
-                continue;
+        // [MQTT-4.7.2-1] A leading wildcard does not match a leading `$`.
+        let mut wildcards = topic.first() != Some(&b'$');
+        let mut way = Some((ROOT, Some(0)));
+        while let Some((at, rest)) = way {
+            let Some(node) = self.trie.around(at) else {
+                return;
             };
-            let (level, below) = first_level(topic.get(start..).unwrap_or_default());
-            let below = below.map(|_| start + level.len() + 1);
-            ways.extend(self.trie.child(at, level).map(|child| (child, below)));
-            if wildcards {
-                ways.extend(self.trie.child(at, b"+").map(|child| (child, below)));
+            if wildcards
+                && let Some(all) = node.multi()
+                && let Some(value) = self.trie.value(all)
+            {
+                // Also for the level above it: `a/#` matches `a`.
+                visit(all, value);
             }
+            let mut next = None;
+            if let Some(start) = rest {
+                let (level, below) = first_level(topic.get(start..).unwrap_or_default());
+                let below = below.map(|_| start + level.len() + 1);
+                next = node.named(level).map(|child| (child, below));
+                let single = node.single().filter(|_| wildcards);
+                let single = single.map(|child| (child, below));
+                if next.is_some() {
+                    ways.extend(single);
+                } else {
+                    next = single;
+                }
+            } else {
+                visit(at, node.value);
+            }
+            wildcards = true;
+            way = next.or_else(|| ways.pop());
         }
     }
 

@@ -1,8 +1,8 @@
 //! Trees of topic levels: which of a hundred thousand subscriptions is a message for, and which retained messages are for a subscription?
 //!
 //! [`FilterTree`] has values at topic filters and finds those that match a topic, at a cost that does not grow with the number of
-//! filters. [`Trie`] is the tree underneath, for who walks it otherwise. Neither knows what a subscription is: a client keeps its
-//! streams in one, a broker its subscribers.
+//! filters. [`Recent`] remembers what was found for the topics that came last. [`Trie`] is the tree underneath, for who walks it
+//! otherwise. None of them knows what a subscription is: a client keeps its streams in one, a broker its subscribers.
 //!
 //! ```
 //! use ohmqtt_codec::{TopicFilter, TopicName};
@@ -33,7 +33,9 @@
 //! ```
 
 mod filter_tree;
+mod recent;
 mod trie;
 
 pub use filter_tree::{FilterTree, Ways};
+pub use recent::Recent;
 pub use trie::{NodeId, ROOT, Trie, Vacant, first_level};

@@ -56,6 +56,31 @@ struct Children {
     named: Named,
 }
 
+/// A node as who matches a topic sees it.
+pub(crate) struct Around<'a, V> {
+    children: &'a Children,
+    /// The value at the node.
+    pub(crate) value: &'a V,
+}
+
+impl<V> Around<'_, V> {
+    /// The node below it for `+`.
+    pub(crate) fn single(&self) -> Option<NodeId> {
+        self.children.single
+    }
+
+    /// The node below it for `#`.
+    pub(crate) fn multi(&self) -> Option<NodeId> {
+        self.children.multi
+    }
+
+    /// The node below it for a level that is no wildcard.
+    #[inline]
+    pub(crate) fn named(&self, level: &[u8]) -> Option<NodeId> {
+        self.children.named.get(level)
+    }
+}
+
 /// Those that are no wildcards.
 #[derive(Debug)]
 enum Named {
@@ -64,10 +89,10 @@ enum Named {
 }
 
 impl<V: Vacant> Trie<V> {
-    /// A tree with nothing but its root.
-    pub fn new() -> Self {
+    /// A tree with nothing in it, which takes no memory.
+    pub const fn new() -> Self {
         Self {
-            nodes: vec![Node::new(Arc::default(), ROOT)],
+            nodes: Vec::new(),
             free: Vec::new(),
         }
     }
@@ -77,6 +102,9 @@ impl<V: Vacant> Trie<V> {
     /// Its value is new or the one that stood there; a new node that is left vacant stays until it is [pruned](Self::prune). `None` when
     /// the tree has four thousand million nodes: what callers keep is bounded far below that.
     pub fn insert(&mut self, path: &[u8]) -> Option<NodeId> {
+        if self.nodes.is_empty() {
+            self.nodes.push(Node::new(Arc::default(), ROOT));
+        }
         let mut at = ROOT;
         for level in path.split(|&byte| byte == b'/') {
             at = match self.child(at, level) {
@@ -96,6 +124,15 @@ impl<V: Vacant> Trie<V> {
     /// The node of this level below another.
     pub fn child(&self, of: NodeId, level: &[u8]) -> Option<NodeId> {
         self.node(of)?.children.get(level)
+    }
+
+    /// What stands below a node by wildcards, and the value at it.
+    #[inline]
+    pub(crate) fn around(&self, at: NodeId) -> Option<Around<'_, V>> {
+        let Node {
+            children, value, ..
+        } = self.node(at)?;
+        Some(Around { children, value })
     }
 
     /// All nodes below another, with their levels, in no order.
@@ -133,16 +170,13 @@ impl<V: Vacant> Trie<V> {
         }
         if self.is_empty() {
             // Nothing is left: the memory goes too.
-            *self = Self {
-                nodes: self.nodes.drain(..1).collect(),
-                free: Vec::new(),
-            };
+            *self = Self::new();
         }
     }
 
     /// Whether there is nothing but the root.
     pub fn is_empty(&self) -> bool {
-        self.free.len() + 1 == self.nodes.len()
+        self.free.len() + 1 >= self.nodes.len()
     }
 
     fn add(&mut self, parent: NodeId, level: &[u8]) -> Option<NodeId> {
@@ -188,14 +222,10 @@ impl<V: Default> Node<V> {
 
 impl Children {
     fn get(&self, level: &[u8]) -> Option<NodeId> {
-        match (level, &self.named) {
-            (b"+", _) => self.single,
-            (b"#", _) => self.multi,
-            (_, Named::Few(few)) => few
-                .iter()
-                .find(|(other, _)| **other == *level)
-                .map(|(_, child)| *child),
-            (_, Named::Many(many)) => many.get(level).copied(),
+        match level {
+            b"+" => self.single,
+            b"#" => self.multi,
+            _ => self.named.get(level),
         }
     }
 
@@ -247,6 +277,19 @@ impl Children {
     }
 }
 
+impl Named {
+    #[inline]
+    fn get(&self, level: &[u8]) -> Option<NodeId> {
+        match self {
+            Self::Few(few) => few
+                .iter()
+                .find(|(other, _)| **other == *level)
+                .map(|(_, child)| *child),
+            Self::Many(many) => many.get(level).copied(),
+        }
+    }
+}
+
 impl Default for Named {
     fn default() -> Self {
         Self::Few(Vec::new())
@@ -255,14 +298,36 @@ impl Default for Named {
 
 /// The first level of a path, and what follows its `/`.
 pub fn first_level(path: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match path.iter().position(|&byte| byte == b'/') {
-        Some(at) => (&path[..at], Some(&path[at + 1..])),
+    let cut = separator(path).and_then(|at| path.split_at_checked(at));
+    match cut {
+        Some((level, rest)) => (level, rest.get(1..)),
         None => (path, None),
     }
 }
 
+/// A word with this in each of its bytes.
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Where the first `/` stands. Looked for by eight bytes at a time: a byte of the difference that is zero borrows from its highest bit, and
+/// the first of them is not borrowed from itself.
+#[inline]
+fn separator(path: &[u8]) -> Option<usize> {
+    let (words, rest) = path.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let differs = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'/'));
+        let same = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        if same != 0 {
+            return Some(8 * n + same.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|&byte| byte == b'/');
+    at.map(|at| 8 * words.len() + at)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     impl Vacant for u32 {
@@ -329,7 +394,7 @@ mod tests {
         let a = trie.find(b"a").unwrap();
         *trie.value_mut(a).unwrap() = 0;
         trie.prune(a);
-        assert_eq!((trie.nodes.len(), trie.free.len()), (1, 0));
+        assert_eq!((trie.nodes.len(), trie.free.len()), (0, 0));
     }
 
     #[test]
@@ -339,7 +404,17 @@ mod tests {
         assert_eq!(trie.nodes.len(), 65_002);
         *trie.value_mut(at).unwrap() = 0;
         trie.prune(at);
-        assert_eq!(trie.nodes.len(), 1);
+        assert_eq!(trie.nodes.len(), 0);
         put(&mut trie, &"/".repeat(65_000), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_level_ends_before_the_first_separator(path in "[/.\u{2f}0-9\u{af}a]{0,40}") {
+            let (level, rest) = first_level(path.as_bytes());
+            let split = path.split_once('/');
+            let want = split.map_or((&path[..], None), |(level, rest)| (level, Some(rest)));
+            prop_assert_eq!((level, rest), (want.0.as_bytes(), want.1.map(str::as_bytes)));
+        }
     }
 }
