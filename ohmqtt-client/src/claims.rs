@@ -12,7 +12,6 @@ pub(crate) struct Claims {
     tree: FilterTree<Claimants>,
     // The rest is filled anew for each message, and kept so that this allocates nothing.
     ways: Ways,
-    named: Vec<u64>,
     found: Vec<u64>,
 }
 
@@ -59,16 +58,14 @@ impl Claims {
     /// `named` are those whose identifiers the server gave it. For overlapping subscriptions a server may send a message each
     /// (section 3.3.4), and each is for its own only. Of subscriptions with the same filter the server knows the last, so it is
     /// the filter that counts. When none of those named has a filter that matches, their names say nothing.
-    pub(crate) fn find(&mut self, topic: &TopicName, named: impl Iterator<Item = u64>) -> &[u64] {
+    pub(crate) fn find(&mut self, topic: &TopicName, named: &[u64]) -> &[u64] {
         let found = &mut self.found;
         found.clear();
-        self.named.clear();
-        self.named.extend(named);
         let mut only_named = false;
         self.tree
             .visit_matches(topic, &mut self.ways, |_, claimants| {
                 for same in claimants.each_filter() {
-                    let is_named = self.named.iter().any(|number| same.contains(number));
+                    let is_named = named.iter().any(|number| same.contains(number));
                     if is_named && !only_named {
                         only_named = true;
                         found.clear();
@@ -155,7 +152,7 @@ mod tests {
 
     fn check(subscriptions: &[&[&str]], text: &str, named: &[u64], want: &[u64]) {
         let mut claims = claims(subscriptions);
-        let found = claims.find(&topic(text), named.iter().copied());
+        let found = claims.find(&topic(text), named);
         assert_eq!(found, want, "{text} {named:?}");
     }
 
@@ -255,7 +252,7 @@ mod tests {
             for (levels, named) in messages {
                 let topic = topic(&levels.join("/"));
                 let want = one_by_one(&left, &topic, &named);
-                prop_assert_eq!(claims.find(&topic, named.into_iter()), want);
+                prop_assert_eq!(claims.find(&topic, &named), want);
             }
         }
     }

@@ -62,6 +62,7 @@
 //! | `redb` | [`RedbStore`]: what must survive a crash, in one file | yes |
 //! | `sqlite` | `SqliteStore`: the same in an SQLite database, which is compiled in | no |
 
+mod arrived;
 mod attempts;
 mod auth;
 mod automation;
@@ -78,6 +79,7 @@ mod guide;
 mod health;
 mod inbox;
 mod message;
+mod owed;
 mod parking;
 mod publication;
 mod publish;

@@ -2,16 +2,16 @@
 
 use std::fmt;
 use std::str::Utf8Error;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use ohmqtt_codec::{Binary, PublishProperties, Qos, ReasonCode, TopicName};
-use ohmqtt_session::Receipt;
 
 use crate::core::Core;
 use crate::error::PublishError;
 use crate::events::Event;
+use crate::owed::{Owed, Word};
 use crate::publish::Publish;
 
 /// A message that came.
@@ -28,22 +28,16 @@ pub struct Message {
     pub retain: bool,
     /// Content type, response topic, user properties and so on.
     pub properties: PublishProperties,
+    /// The word that the application owes for it, where that is left to it.
     ack: Option<Arc<Ack>>,
     core: Arc<Core>,
-    /// Its place in the order of arrival.
-    number: u64,
     /// The number of the subscription it went to; 0: to none yet.
     subscription: u64,
 }
 
 impl Message {
-    pub(crate) fn new(
-        core: Arc<Core>,
-        message: ohmqtt_session::Message,
-        number: u64,
-        receipt: Option<Receipt>,
-        streams: usize,
-    ) -> Self {
+    #[inline]
+    pub(crate) fn new(core: Arc<Core>, message: ohmqtt_session::Message) -> Self {
         let ohmqtt_session::Message {
             topic,
             qos,
@@ -51,25 +45,14 @@ impl Message {
             properties,
             payload,
         } = message;
-        let ack = receipt.map(|receipt| {
-            Arc::new(Ack {
-                core: Arc::clone(&core),
-                topic: topic.clone(),
-                qos,
-                receipt,
-                joint: (streams > 1).then(|| Joint::new(streams)),
-                answered: AtomicBool::new(false),
-            })
-        });
         Self {
             topic,
             payload,
             qos,
             retain,
             properties,
-            ack,
+            ack: None,
             core,
-            number,
             subscription: 0,
         }
     }
@@ -80,37 +63,29 @@ impl Message {
     }
 
     /// It goes to this subscription.
-    pub(crate) fn to(mut self, subscription: u64) -> Self {
+    pub(crate) fn to(&mut self, subscription: u64) {
         self.subscription = subscription;
-        self
     }
 
-    /// The same message for another of the streams it is for, which has a word of its own on it.
-    pub(crate) fn for_another(&self) -> Self {
-        let ack = self.ack.as_ref().map(|ack| Arc::new(ack.another()));
-        Self {
-            ack,
-            ..self.clone()
-        }
+    /// The word on it is the application's to say, by this message or a clone of it.
+    pub(crate) fn owe(&mut self, owed: Owed) {
+        self.ack = Some(Arc::new(Ack {
+            core: Arc::clone(&self.core),
+            topic: self.topic.clone(),
+            qos: self.qos,
+            owed,
+            answered: AtomicBool::new(false),
+        }));
     }
 
-    pub(crate) fn number(&self) -> u64 {
-        self.number
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// About what it occupies, in bytes.
+    #[inline]
     pub(crate) fn size(&self) -> usize {
         self.topic.len() + self.properties.wire_len() + self.payload.len()
-    }
-
-    pub(crate) fn wants_ack(&self) -> bool {
-        self.ack.is_some()
-    }
-
-    /// Gives up this message's share in its acknowledgement.
-    pub(crate) fn release(&mut self) {
-        self.handed_over();
-        self.ack = None;
     }
 
     /// The payload as text.
@@ -180,11 +155,6 @@ impl Message {
         let event = Event::CallbackPanicked { topic, panic };
         self.core.events.ring(event);
     }
-
-    /// The message is handed over where the subscription acknowledges by itself.
-    pub(crate) fn handed_over(&self) {
-        self.ack();
-    }
 }
 
 /// The payload is shown by its length: logs are no place for it.
@@ -200,137 +170,29 @@ impl fmt::Debug for Message {
     }
 }
 
-/// The word that is owed for an incoming message by one stream it went to, and shared by the clones of the message.
+/// The word that the application owes for a message.
 #[derive(Debug)]
 struct Ack {
     core: Arc<Core>,
     topic: TopicName,
     qos: Qos,
-    receipt: Receipt,
-    /// The words of all streams, where it went to several.
-    joint: Option<Arc<Joint>>,
+    owed: Owed,
     answered: AtomicBool,
 }
 
 impl Ack {
-    fn another(&self) -> Self {
-        Self {
-            core: Arc::clone(&self.core),
-            topic: self.topic.clone(),
-            qos: self.qos,
-            receipt: self.receipt,
-            joint: self.joint.clone(),
-            answered: AtomicBool::new(false),
-        }
-    }
-
     fn answer(&self, reason: ReasonCode) {
         if !self.answered.swap(true, Ordering::AcqRel) {
-            self.settle(Word::Said(reason));
+            self.owed.settle(&self.core, Word::Said(reason));
         }
-    }
-
-    /// Tells the session, once there is nobody else to ask.
-    fn settle(&self, word: Word) {
-        let word = match &self.joint {
-            Some(joint) => joint.settle(word),
-            None => Some(word),
-        };
-        let Some(word) = word else {
-            return;
-        };
-        self.core.handle.with(|session, _| match word {
-            Word::Said(reason) => session.acknowledge(self.receipt, reason),
-            Word::Abandoned => session.abandon(self.receipt),
-        });
     }
 }
 
 impl Drop for Ack {
-    /// Nobody can answer any more. What was not answered is not acknowledged behind the application's back: it comes again.
+    /// Nobody can answer any more.
     fn drop(&mut self) {
-        if *self.answered.get_mut() {
-            return;
+        if !*self.answered.get_mut() {
+            self.owed.abandon(&self.core, &self.topic, self.qos);
         }
-        self.settle(Word::Abandoned);
-        let Core {
-            events, counters, ..
-        } = &*self.core;
-        counters.abandoned.fetch_add(1, Ordering::Relaxed);
-        events.ring(Event::NotAcknowledged {
-            topic: self.topic.clone(),
-            qos: self.qos,
-        });
-    }
-}
-
-/// What a stream says of a message in the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
-    Said(ReasonCode),
-    /// Nothing, and never will.
-    Abandoned,
-}
-
-/// A message that went to several streams: what they have said so far.
-#[derive(Debug)]
-struct Joint {
-    /// Streams that have not had their word.
-    left: AtomicUsize,
-    refusal: OnceLock<ReasonCode>,
-    abandoned: AtomicBool,
-}
-
-impl Joint {
-    fn new(streams: usize) -> Arc<Self> {
-        Arc::new(Self {
-            left: AtomicUsize::new(streams),
-            refusal: OnceLock::new(),
-            abandoned: AtomicBool::new(false),
-        })
-    }
-
-    /// One more word. The last gives the word of all: without one of somebody there is none, and the first refusal counts.
-    fn settle(&self, word: Word) -> Option<Word> {
-        match word {
-            Word::Abandoned => self.abandoned.store(true, Ordering::Release),
-            Word::Said(reason) if reason.is_error() => {
-                self.refusal.get_or_init(|| reason);
-            }
-            Word::Said(_) => {}
-        }
-        if self.left.fetch_sub(1, Ordering::AcqRel) > 1 {
-            return None;
-        }
-        if self.abandoned.load(Ordering::Acquire) {
-            return Some(Word::Abandoned);
-        }
-        let refusal = self.refusal.get().copied();
-        Some(Word::Said(refusal.unwrap_or(ReasonCode::Success)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(words: &[Word], want: Word) {
-        let joint = Joint::new(words.len());
-        let said: Vec<_> = words.iter().map(|word| joint.settle(*word)).collect();
-        assert_eq!(said.last(), Some(&Some(want)), "{words:?}");
-    }
-
-    #[test]
-    fn the_last_of_several_streams_gives_the_word_of_all() {
-        use Word::{Abandoned, Said};
-        let (yes, no) = (Said(ReasonCode::Success), Said(ReasonCode::QuotaExceeded));
-        let never = Said(ReasonCode::NotAuthorized);
-        check(&[yes, yes], yes);
-        check(&[yes, no, never], no);
-        check(&[no, Abandoned], Abandoned);
-        check(&[Abandoned, yes], Abandoned);
-        let joint = Joint::new(2);
-        assert_eq!(joint.settle(yes), None);
-        assert_eq!(joint.settle(yes), Some(yes));
     }
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use ohmqtt_codec::Qos;
 use ohmqtt_driver::Cell;
 
+use crate::arrived::Arrived;
 use crate::message::Message;
 
 /// What becomes of messages when a subscription's reader is too slow, chosen by [`Subscribe::when_full`](crate::Subscribe::when_full).
@@ -70,7 +71,7 @@ struct State {
 /// Messages in the order of their numbers, and their size.
 #[derive(Debug, Default)]
 struct Line {
-    messages: VecDeque<Message>,
+    messages: VecDeque<Arrived>,
     bytes: usize,
 }
 
@@ -85,20 +86,26 @@ impl Queue {
     }
 
     /// Puts a message in. Tells how many were dropped for want of room, or because nobody reads any more.
-    pub(crate) fn push(&self, message: Message) -> u64 {
+    #[inline]
+    pub(crate) fn push(&self, message: Arrived) -> u64 {
+        let mut message = Some(message);
         let mut over = Vec::new();
-        let count = self.cell.update(|state| {
-            if state.ended {
-                return 1;
+        let ended = self.cell.update(|state| {
+            if !state.ended {
+                state.push(&mut message, self.limits, self.when_full, &mut over);
+                state.dropped += over.len() as u64 + u64::from(message.is_some());
             }
-            state.push(message, self.limits, self.when_full, &mut over);
-            let count = over.len() as u64;
-            state.dropped += count;
-            count
+            state.ended
         });
-        // This stream's share in the acknowledgement is done; it is the session that is told, so not under the lock.
-        over.iter().for_each(Message::handed_over);
-        count
+        // It is the session that is told, so not under the lock.
+        match &mut message {
+            None => {}
+            Some(message) if ended => message.abandon(),
+            // This stream's share in the acknowledgement is done.
+            Some(message) => message.release(),
+        }
+        over.iter_mut().for_each(Arrived::release);
+        over.len() as u64 + u64::from(message.is_some())
     }
 
     /// The next message, or `None` once the queue has ended and is empty.
@@ -120,36 +127,38 @@ impl Queue {
 
     /// As [`poll_pop`](Self::poll_pop), for a reader that says by [`handed_over`](Self::handed_over) when it is done with the message.
     pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
-        self.cell.poll_until(cx, State::pop).map(Next::message)
+        let next = self.cell.poll_until(cx, State::pop);
+        next.map(|next| next.message().map(Arrived::owing))
     }
 
     /// The reader is done with a message that it has taken.
     pub(crate) fn handed_over(&self, message: &Message) {
         if !self.manual_ack {
-            message.handed_over();
+            message.ack();
         }
     }
 
+    #[inline]
     fn hand_over(&self, next: Next) -> Option<Message> {
-        let message = next.message();
-        if let Some(message) = &message {
-            self.handed_over(message);
+        match next {
+            Next::Message(message) if self.manual_ack => Some(message.owing()),
+            Next::Message(message) => Some(message.taken()),
+            Next::End => None,
         }
-        message
     }
 
     /// Takes everything out without handing it over.
-    pub(crate) fn drain(&self) -> Vec<Message> {
+    pub(crate) fn drain(&self) -> Vec<Arrived> {
         self.cell
             .update(|state| std::iter::from_fn(|| state.take()).collect())
     }
 
     /// Takes out what is for this subscription, without handing it over.
-    pub(crate) fn take_of(&self, subscription: u64) -> Vec<Message> {
+    pub(crate) fn take_of(&self, subscription: u64) -> Vec<Arrived> {
         self.cell.update(|state| {
             let mut taken = state.free.take_of(subscription);
             taken.append(&mut state.held.take_of(subscription));
-            taken.sort_by_key(Message::number);
+            taken.sort_by_key(Arrived::number);
             taken
         })
     }
@@ -158,7 +167,7 @@ impl Queue {
     pub(crate) fn release(&self) {
         self.cell.update(|state| {
             let messages = state.held.messages.iter_mut();
-            messages.for_each(Message::release);
+            messages.for_each(Arrived::release);
         });
     }
 
@@ -179,12 +188,12 @@ impl Queue {
 /// What a reader gets.
 #[derive(Debug)]
 enum Next {
-    Message(Message),
+    Message(Arrived),
     End,
 }
 
 impl Next {
-    fn message(self) -> Option<Message> {
+    fn message(self) -> Option<Arrived> {
         match self {
             Self::Message(message) => Some(message),
             Self::End => None,
@@ -197,39 +206,56 @@ impl State {
         self.free.messages.len() + self.held.messages.len()
     }
 
-    /// Puts a message in, and into `over` what is dropped for that, or the message itself.
+    /// Puts a message in, if there is room for it, and into `over` what is dropped for that.
+    #[inline]
     fn push(
         &mut self,
-        message: Message,
+        message: &mut Option<Arrived>,
         limits: QueueLimits,
         when_full: WhenFull,
-        over: &mut Vec<Message>,
+        over: &mut Vec<Arrived>,
     ) {
-        let is_free = message.qos == Qos::AtMostOnce;
-        if is_free || when_full == WhenFull::DropOldestOfAny {
-            let size = message.size();
-            let may_drop = when_full != WhenFull::Hold;
-            // What never fits is no reason to drop others.
-            let never_fits = limits.messages == 0 || size > limits.bytes;
-            while !self.has_room(size, limits, when_full) {
-                let oldest = if may_drop && !never_fits {
-                    self.oldest(when_full)
-                } else {
-                    None
-                };
-                let Some(oldest) = oldest else {
-                    over.push(message);
-                    return;
-                };
-                over.push(oldest);
-            }
+        let Some(arrived) = message else {
+            return;
+        };
+        let is_free = arrived.qos() == Qos::AtMostOnce;
+        let size = arrived.size();
+        if (is_free || when_full == WhenFull::DropOldestOfAny)
+            && !self.has_room(size, limits, when_full)
+            && !self.make_room(size, limits, when_full, over)
+        {
+            return;
         }
         let line = if is_free {
             &mut self.free
         } else {
             &mut self.held
         };
-        line.insert(message);
+        if let Some(arrived) = message.take() {
+            line.insert(arrived, size);
+        }
+    }
+
+    /// Makes room by what is dropped, if anything may be; false when there is none all the same.
+    fn make_room(
+        &mut self,
+        size: usize,
+        limits: QueueLimits,
+        when_full: WhenFull,
+        over: &mut Vec<Arrived>,
+    ) -> bool {
+        // What never fits is no reason to drop others.
+        let never_fits = limits.messages == 0 || size > limits.bytes;
+        if when_full == WhenFull::Hold || never_fits {
+            return false;
+        }
+        while !self.has_room(size, limits, when_full) {
+            let Some(oldest) = self.oldest(when_full) else {
+                return false;
+            };
+            over.push(oldest);
+        }
+        true
     }
 
     fn has_room(&self, size: usize, limits: QueueLimits, when_full: WhenFull) -> bool {
@@ -241,7 +267,7 @@ impl State {
     }
 
     /// Takes out what has waited longest of what may be dropped.
-    fn oldest(&mut self, when_full: WhenFull) -> Option<Message> {
+    fn oldest(&mut self, when_full: WhenFull) -> Option<Arrived> {
         match when_full {
             WhenFull::DropOldestOfAny => self.take(),
             _ => self.free.pop(),
@@ -249,7 +275,8 @@ impl State {
     }
 
     /// What came first of both lines.
-    fn take(&mut self) -> Option<Message> {
+    #[inline]
+    fn take(&mut self) -> Option<Arrived> {
         match (self.free.first(), self.held.first()) {
             (Some(free), Some(held)) if free < held => self.free.pop(),
             (_, Some(_)) => self.held.pop(),
@@ -258,6 +285,7 @@ impl State {
     }
 
     /// What comes next, or `None`: wait.
+    #[inline]
     fn pop(&mut self) -> Option<Next> {
         match self.take() {
             Some(message) => Some(Next::Message(message)),
@@ -268,35 +296,48 @@ impl State {
 
 impl Line {
     fn first(&self) -> Option<u64> {
-        self.messages.front().map(Message::number)
+        self.messages.front().map(Arrived::number)
     }
 
     /// What was handed from one queue to another stands before what came later.
-    fn insert(&mut self, message: Message) {
+    #[inline]
+    fn insert(&mut self, message: Arrived, size: usize) {
         let at = match self.messages.back() {
             Some(last) if last.number() > message.number() => self
                 .messages
                 .partition_point(|other| other.number() <= message.number()),
             _ => self.messages.len(),
         };
-        self.bytes += message.size();
-        self.messages.insert(at, message);
+        self.bytes += size;
+        if at == self.messages.len() {
+            self.messages.push_back(message);
+        } else {
+            self.messages.insert(at, message);
+        }
     }
 
-    fn take_of(&mut self, subscription: u64) -> Vec<Message> {
+    fn take_of(&mut self, subscription: u64) -> Vec<Arrived> {
         let all = std::mem::take(&mut self.messages);
         let (taken, kept): (Vec<_>, Vec<_>) = all
             .into_iter()
             .partition(|message| message.subscription() == subscription);
-        self.bytes -= taken.iter().map(Message::size).sum::<usize>();
+        self.bytes -= taken.iter().map(Arrived::size).sum::<usize>();
         self.messages = kept.into();
         taken
     }
 
-    fn pop(&mut self) -> Option<Message> {
+    #[inline]
+    fn pop(&mut self) -> Option<Arrived> {
         let message = self.messages.pop_front()?;
         self.bytes -= message.size();
         Some(message)
+    }
+}
+
+impl Drop for Line {
+    /// What is left will not be read.
+    fn drop(&mut self) {
+        self.messages.iter_mut().for_each(Arrived::abandon);
     }
 }
 
@@ -315,7 +356,7 @@ mod tests {
     const QOS: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
 
     /// A message that takes this many bytes.
-    fn sized(number: u64, qos: u8, size: usize) -> Message {
+    fn sized(number: u64, qos: u8, size: usize) -> Arrived {
         let session = ClientSession::new(ClientConfig::new(MqttString::default()));
         let handle = Handle::new(session, Clock::new());
         let core = Arc::new(Core::new(handle, None, Bell::new()));
@@ -323,11 +364,11 @@ mod tests {
         // One for the topic, and one for no properties.
         let mut message = ohmqtt_session::Message::new(topic, vec![b'x'; size - 2]);
         message.qos = QOS[usize::from(qos)];
-        Message::new(core, message, number, None, 1)
+        Arrived::new(Message::new(core, message), number, None, 1).to(number)
     }
 
     /// A message that takes ten bytes.
-    fn message(number: u64, qos: u8) -> Message {
+    fn message(number: u64, qos: u8) -> Arrived {
         sized(number, qos, 10)
     }
 
@@ -336,7 +377,7 @@ mod tests {
     }
 
     fn numbers(queue: &Queue) -> Vec<u64> {
-        queue.drain().iter().map(Message::number).collect()
+        queue.drain().iter().map(Arrived::number).collect()
     }
 
     /// Messages numbered from 1 with these QoS go in; these are left, and the others were counted.
@@ -412,7 +453,7 @@ mod tests {
             let queue = queue(2, 20, when_full);
             for number in 1..10 {
                 assert_eq!(queue.push(message(number, 0)), 0);
-                assert_eq!(queue.try_pop().unwrap().number(), number);
+                assert_eq!(queue.try_pop().unwrap().subscription(), number);
             }
             queue.push(message(10, 0));
             assert_eq!(numbers(&queue), [10]);
@@ -427,7 +468,7 @@ mod tests {
         queue.end();
         assert_eq!(queue.push(message(2, 1)), 1);
         assert_eq!(queue.dropped(), 0);
-        assert_eq!(queue.try_pop().unwrap().number(), 1);
+        assert_eq!(queue.try_pop().unwrap().subscription(), 1);
         assert!(queue.try_pop().is_none());
     }
 }

@@ -9,7 +9,9 @@ use ohmqtt_codec::{
 };
 use ohmqtt_driver::Cell;
 use ohmqtt_session::{ClientSession, Receipt, SubscribeError as NotSubscribed, Ticket};
+use ohmqtt_topics::Recent;
 
+use crate::arrived::Arrived;
 use crate::claims::Claims;
 use crate::core::Core;
 use crate::events::Event;
@@ -24,6 +26,12 @@ const IDENTIFIERS: u64 = 268_435_455;
 
 /// So many subscriptions are asked for under one lock of the session: few locks, and none held for long.
 const AT_ONCE: usize = 64;
+
+/// Of topics that are for more streams than this it is not remembered for which.
+const REMEMBERED: usize = 16;
+
+/// A subscription that a message is for, and its queue.
+type Stream = (u64, Arc<Queue>);
 
 /// What the server said to one subscription.
 pub(crate) type Answer = Result<SubAck, Unanswered>;
@@ -52,6 +60,11 @@ pub(crate) struct Routes {
     entries: BTreeMap<u64, Entry>,
     /// Their filters.
     claims: Claims,
+    /// For whom messages were on the topics that came last.
+    recent: Recent<Box<[Stream]>>,
+    /// The same of one message, and the subscriptions it was sent for; kept so that this allocates nothing.
+    streams: Vec<Stream>,
+    named: Vec<u64>,
     /// Those of them that the server does not know and has not been asked for.
     to_ask: BTreeSet<u64>,
     /// What nobody wants any more, and the server may still have.
@@ -111,6 +124,9 @@ impl Routes {
             core,
             entries: BTreeMap::new(),
             claims: Claims::default(),
+            recent: Recent::new(),
+            streams: Vec::new(),
+            named: Vec::new(),
             to_ask: BTreeSet::new(),
             leaving: BTreeMap::new(),
             to_leave: BTreeSet::new(),
@@ -158,13 +174,14 @@ impl Routes {
         self.next += 1;
         let answer = Arc::new(Cell::new(None));
         for message in self.unclaimed.drain() {
-            self.dropped += if is_for(&filters, &message.topic) {
+            self.dropped += if is_for(&filters, message.topic()) {
                 queue.push(message.to(number))
             } else {
                 self.unclaimed.push(message)
             };
         }
         self.claims.insert(&filters, number);
+        self.forget_streams();
         self.to_ask.insert(number);
         let entry = Entry {
             filters,
@@ -188,6 +205,7 @@ impl Routes {
             return answer;
         };
         self.claims.remove(&entry.filters, number);
+        self.forget_streams();
         self.to_ask.remove(&number);
         entry.answer.update(|answer| {
             answer.get_or_insert(Err(Unanswered::Ended));
@@ -215,9 +233,9 @@ impl Routes {
     }
 
     /// Finds new readers for a message that a subscription leaves behind.
-    fn pass_on(&mut self, message: Message) {
+    fn pass_on(&mut self, mut message: Arrived) {
         let (mut had, mut later) = (false, None);
-        let found = self.claims.find(&message.topic, std::iter::empty());
+        let found = self.claims.find(message.topic(), &[]);
         for number in found {
             let Some(entry) = self.entries.get(number) else {
                 continue;
@@ -229,7 +247,7 @@ impl Routes {
         match later {
             Some((number, queue)) => self.dropped += queue.push(message.to(number)),
             // Another one has a message of its own: this one is only in its way.
-            None if had => message.handed_over(),
+            None if had => message.release(),
             None => self.keep_unclaimed(message),
         }
     }
@@ -388,38 +406,60 @@ impl Routes {
         receipt: Option<Receipt>,
     ) {
         self.arrived += 1;
-        let identifiers = message.properties.subscription_identifiers();
-        let named = identifiers.map(|id| number(self.base, id));
-        let found = self.claims.find(&message.topic, named);
-        // They are between this client and the server; a message that is published on has none.
-        message.properties.remove_subscription_identifiers();
-        let streams = found.len();
-        let core = Arc::clone(&self.core);
-        let message = Message::new(core, message, self.arrived, receipt, streams);
-        let queue = |number: &u64| {
-            let entry = self.entries.get(number);
-            entry.map(|entry| (*number, &entry.queue))
+        self.named.clear();
+        if !message.properties.is_empty() {
+            let identifiers = message.properties.subscription_identifiers();
+            self.named
+                .extend(identifiers.map(|id| number(self.base, id)));
+        }
+        if !self.named.is_empty() {
+            // They are between this client and the server; a message that is published on has none.
+            message.properties.remove_subscription_identifiers();
+        }
+        let topic = message.topic.as_bytes();
+        let streams = if let Some(streams) = self.recent.get(topic, &self.named) {
+            &**streams
+        } else {
+            let found = self.claims.find(&message.topic, &self.named);
+            let streams = found.iter().filter_map(|number| {
+                let queue = &self.entries.get(number)?.queue;
+                Some((*number, Arc::clone(queue)))
+            });
+            self.streams.clear();
+            self.streams.extend(streams);
+            if self.streams.len() <= REMEMBERED && self.recent.wants(topic, &self.named) {
+                let streams = self.streams.as_slice().into();
+                self.recent.keep(topic, &self.named, streams);
+            }
+            &self.streams
         };
-        let Some((last, others)) = found.split_last() else {
+        let core = Arc::clone(&self.core);
+        let message = Message::new(core, message);
+        let message = Arrived::new(message, self.arrived, receipt, streams.len());
+        let Some(((number, queue), others)) = streams.split_last() else {
             self.keep_unclaimed(message);
             return;
         };
-        for (number, queue) in others.iter().filter_map(queue) {
-            self.dropped += queue.push(message.for_another().to(number));
+        for (number, queue) in others {
+            self.dropped += queue.push(message.for_another().to(*number));
         }
-        if let Some((number, queue)) = queue(last) {
-            self.dropped += queue.push(message.to(number));
-        }
+        self.dropped += queue.push(message.to(*number));
     }
 
-    fn keep_unclaimed(&mut self, mut message: Message) {
+    /// Other messages go elsewhere from now on.
+    fn forget_streams(&mut self) {
+        self.recent.forget();
+        self.streams = Vec::new();
+    }
+
+    fn keep_unclaimed(&mut self, mut message: Arrived) {
         // An ended or full queue drops QoS 0; a message of higher QoS is taken off the server's hands, so that it does not hold
         // back those behind it for ever.
         if self.unclaimed.len() >= UNCLAIMED {
-            tracing::warn!(topic = %message.topic, "no subscription claims this message, and {UNCLAIMED} others wait: dropped");
+            tracing::warn!(topic = %message.topic(), "no subscription claims this message, and {UNCLAIMED} others wait: dropped");
             self.dropped += 1;
-            message.handed_over();
-            let topic = message.topic;
+            message.release();
+            let topic = message.topic().clone();
             self.core.events.ring(Event::UnclaimedDropped { topic });
             return;
         }

@@ -47,8 +47,13 @@ impl<S: Session> Handle<S> {
 
     /// Locks the session, calls, and wakes its driver if it sleeps.
     pub fn with<R>(&self, call: impl FnOnce(&mut S, Instant) -> R) -> R {
+        self.tell(|session| call(session, self.shared.clock.now()))
+    }
+
+    /// As [`with`](Self::with), for what does not ask the time.
+    pub fn tell<R>(&self, call: impl FnOnce(&mut S) -> R) -> R {
         let mut inner = self.lock();
-        let result = call(&mut inner.session, self.shared.clock.now());
+        let result = call(&mut inner.session);
         inner.touched = true;
         let sleeper = inner.sleeper.take();
         drop(inner);
