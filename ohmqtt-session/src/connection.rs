@@ -1,11 +1,15 @@
 //! What dies with the stream: packets on their way out, what the other side allows, keep alive, aliases, and how the end comes.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::num::NonZeroU16;
 use core::time::Duration;
 
 use bytes::Bytes;
-use ohmqtt_codec::{Packet, PacketType, Publish, PublishTopic, Qos, TopicAlias, TopicName};
+use ohmqtt_codec::{
+    Ack, Packet, PacketId, PacketType, PublishProperties, PublishTopic, Qos, ReasonCode,
+    TopicAlias, TopicName,
+};
 
 use crate::aliases::OutboundAliases;
 use crate::error::{DisconnectCause, ProtocolError};
@@ -80,11 +84,11 @@ impl PeerLimits {
 enum End {
     Open,
     /// What is queued leaves, then this packet if there is one, then the stream is to end.
-    Draining(Option<Packet>),
+    Draining(Option<Box<Packet>>),
     /// These packets leave and nothing else, whatever is still queued; then the stream is to end.
     Aborted {
-        connack: Option<Packet>,
-        last: Option<Packet>,
+        connack: Option<Box<Packet>>,
+        last: Option<Box<Packet>>,
     },
     /// All is said.
     Closed,
@@ -94,6 +98,8 @@ enum End {
 pub(crate) struct Connection {
     /// Packets that wait for nothing.
     pub(crate) control: VecDeque<Packet>,
+    /// PUBACKs, which wait for nothing either and are the most, in little room.
+    pub(crate) pubacks: VecDeque<(PacketId, ReasonCode)>,
     /// Of these, the ones that answer nothing: what this side asks for by itself.
     pub(crate) requests: VecDeque<Packet>,
     /// Packets that wait for the store.
@@ -121,6 +127,7 @@ impl Connection {
     pub(crate) fn new(now: Instant, receive_maximum: u16, topic_alias_maximum: u16) -> Self {
         Self {
             control: VecDeque::new(),
+            pubacks: VecDeque::new(),
             requests: VecDeque::new(),
             gated: Gated::new(),
             peer: PeerLimits::default(),
@@ -138,6 +145,11 @@ impl Connection {
         }
     }
 
+    /// The handshake is over: what was made for its packets is given back.
+    pub(crate) fn settle(&mut self) {
+        self.control.shrink_to_fit();
+    }
+
     /// The other side has said what it accepts.
     pub(crate) fn met(&mut self, peer: PeerLimits) {
         self.outbound_aliases = OutboundAliases::new(peer.topic_alias_maximum);
@@ -149,7 +161,7 @@ impl Connection {
     // [MQTT-3.14.4-2] The stream is closed behind DISCONNECT.
     pub(crate) fn finish(&mut self, last: Option<Packet>, cause: DisconnectCause) {
         if self.is_open() {
-            self.end = End::Draining(last);
+            self.end = End::Draining(last.map(Box::new));
             self.cause = Some(cause);
         }
     }
@@ -162,7 +174,10 @@ impl Connection {
             let mut control = core::mem::take(&mut self.control).into_iter();
             // [MQTT-3.14.0-1] But the CONNACK that makes a DISCONNECT possible.
             let connack = control.find(|packet| matches!(packet, Packet::ConnAck(_)));
-            self.end = End::Aborted { connack, last };
+            self.end = End::Aborted {
+                connack: connack.map(Box::new),
+                last: last.map(Box::new),
+            };
             self.cause = Some(cause);
         }
     }
@@ -177,6 +192,7 @@ impl Connection {
     fn close(&mut self) {
         self.end = End::Closed;
         self.control = VecDeque::new();
+        self.pubacks = VecDeque::new();
         self.requests = VecDeque::new();
         self.gated = Gated::new();
     }
@@ -189,11 +205,18 @@ impl Connection {
     pub(crate) fn poll(&mut self, is_stored: impl Fn(Lsn) -> bool) -> Option<Packet> {
         match &mut self.end {
             End::Open | End::Draining(_) => {}
-            End::Aborted { connack, last } => return connack.take().or_else(|| last.take()),
+            End::Aborted { connack, last } => {
+                return connack.take().or_else(|| last.take()).map(|last| *last);
+            }
             End::Closed => return None,
         }
-        let answer = self.control.pop_front();
-        if let Some(packet) = answer.or_else(|| self.requests.pop_front()) {
+        if let Some(packet) = self.control.pop_front() {
+            return Some(packet);
+        }
+        if let Some((packet_id, reason)) = self.pubacks.pop_front() {
+            return Some(Packet::PubAck(Ack::with_reason(packet_id, reason)));
+        }
+        if let Some(packet) = self.requests.pop_front() {
             return Some(packet);
         }
         if self.gated.front().is_some_and(|(lsn, _)| is_stored(*lsn)) {
@@ -205,14 +228,16 @@ impl Connection {
         let last = last.take();
         // [MQTT-3.14.4-1] Nothing is sent after DISCONNECT, whatever the store or the application says from now on.
         self.close();
-        last
+        last.map(|last| *last)
     }
 
     /// All that was to be sent is polled, and the stream is to end.
     pub(crate) fn is_finished(&self) -> bool {
         match &self.end {
             End::Open | End::Draining(Some(_)) => false,
-            End::Draining(None) => self.control.is_empty() && self.requests.is_empty(),
+            End::Draining(None) => {
+                self.control.is_empty() && self.pubacks.is_empty() && self.requests.is_empty()
+            }
             End::Aborted { connack, last } => connack.is_none() && last.is_none(),
             End::Closed => true,
         }
@@ -224,12 +249,30 @@ impl Connection {
     /// What this side asks for does not count: two sides that each wait until the other reads would wait for ever.
     pub(crate) fn is_behind(&self, in_flight: usize) -> bool {
         let own = 2 * usize::from(self.receive_maximum);
-        self.control.len() + self.gated.len() > OTHER_ANSWERS + own + in_flight
+        let answers = self.control.len() + self.pubacks.len() + self.gated.len();
+        answers > OTHER_ANSWERS + own + in_flight
     }
 
-    /// The topic of a PUBLISH, by its alias where it has one.
-    pub(crate) fn resolve(&mut self, publish: &mut Publish) -> Result<TopicName, ProtocolError> {
-        let alias = publish.properties.topic_alias().map(TopicAlias::get);
+    /// The topic of a PUBLISH, by its alias where it has one, which is taken out of the properties.
+    #[inline]
+    pub(crate) fn resolve(
+        &mut self,
+        topic: PublishTopic,
+        properties: &mut PublishProperties,
+    ) -> Result<TopicName, ProtocolError> {
+        match (topic, properties.topic_alias()) {
+            (PublishTopic::Name(name), None) => Ok(name),
+            (topic, alias) => self.resolve_alias(topic, alias, properties),
+        }
+    }
+
+    fn resolve_alias(
+        &mut self,
+        topic: PublishTopic,
+        alias: Option<TopicAlias>,
+        properties: &mut PublishProperties,
+    ) -> Result<TopicName, ProtocolError> {
+        let alias = alias.map(TopicAlias::get);
         if let Some(alias) = alias {
             // [MQTT-3.3.2-10] [MQTT-3.3.2-12] Every alias from 1 to our own maximum is accepted, and no other.
             if alias > self.topic_alias_maximum {
@@ -238,14 +281,14 @@ impl Connection {
                     maximum: self.topic_alias_maximum,
                 });
             }
-            publish.properties.remove_topic_alias();
+            properties.remove_topic_alias();
         }
-        match (&publish.topic, alias) {
-            (PublishTopic::Name(name), None) => Ok(name.clone()),
+        match (topic, alias) {
+            (PublishTopic::Name(name), None) => Ok(name),
             (PublishTopic::Name(name), Some(alias)) => {
                 // What is kept is copied out of the buffer it was read into.
-                let kept = TopicName::try_from(Bytes::copy_from_slice(name.as_bytes()))
-                    .unwrap_or_else(|_| name.clone());
+                let kept = TopicName::try_from(Bytes::copy_from_slice(name.as_bytes()));
+                let kept = kept.unwrap_or(name);
                 self.aliases.insert(alias, kept.clone());
                 Ok(kept)
             }

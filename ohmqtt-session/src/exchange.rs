@@ -21,13 +21,6 @@ pub(crate) struct Exchange<E> {
 /// How many events may wait to be polled before the next packet is taken.
 const EVENTS: usize = 1024;
 
-/// An incoming message, and its receipt when it wants acknowledging.
-#[derive(Debug)]
-pub(crate) struct Incoming {
-    pub(crate) message: Message,
-    pub(crate) receipt: Option<Receipt>,
-}
-
 impl<E: From<FlowEvent>> Exchange<E> {
     pub(crate) fn new(connection: Connection, flows: Flows) -> Self {
         Self {
@@ -38,16 +31,25 @@ impl<E: From<FlowEvent>> Exchange<E> {
         }
     }
 
-    /// Takes a PUBLISH apart; `None` when the application has the message already.
+    /// Takes a PUBLISH apart and tells it as this event, with a receipt where the message wants acknowledging; not when the application has
+    /// it already.
     ///
     // [MQTT-3.3.4-1] [MQTT-4.5.0-2] Every PUBLISH is answered as its QoS demands, once the application has taken it.
     pub(crate) fn handle_publish(
         &mut self,
-        mut publish: Publish,
-    ) -> Result<Option<Incoming>, ProtocolError> {
-        let topic = self.connection.resolve(&mut publish)?;
-        let qos = publish.delivery.qos();
-        let receipt = match publish.delivery.packet_id() {
+        publish: Publish,
+        event: impl FnOnce(Message, Option<Receipt>) -> E,
+    ) -> Result<(), ProtocolError> {
+        let Publish {
+            topic,
+            delivery,
+            retain,
+            mut properties,
+            payload,
+        } = publish;
+        let topic = self.connection.resolve(topic, &mut properties)?;
+        let qos = delivery.qos();
+        let receipt = match delivery.packet_id() {
             None => None,
             Some(packet_id) => {
                 let Self {
@@ -58,7 +60,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
                     excess: connection.excess,
                 };
                 let mut out = Outlets {
-                    control: &mut connection.control,
+                    pubacks: &mut connection.pubacks,
                     gated: &mut connection.gated,
                 };
                 let arrival = flows.receiver.handle_publish(
@@ -69,27 +71,20 @@ impl<E: From<FlowEvent>> Exchange<E> {
                     &mut out,
                 )?;
                 match arrival {
-                    Arrival::Duplicate => return Ok(None),
+                    Arrival::Duplicate => return Ok(()),
                     Arrival::New(receipt) => Some(receipt),
                 }
             }
         };
-        let Publish {
+        let message = Message {
+            topic,
+            qos,
             retain,
             properties,
             payload,
-            ..
-        } = publish;
-        Ok(Some(Incoming {
-            message: Message {
-                topic,
-                qos,
-                retain,
-                properties,
-                payload,
-            },
-            receipt,
-        }))
+        };
+        self.events.push_back(event(message, receipt));
+        Ok(())
     }
 
     pub(crate) fn handle_puback(&mut self, ack: Ack) -> Result<(), ProtocolError> {
@@ -121,7 +116,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
             flows, connection, ..
         } = self;
         let mut out = Outlets {
-            control: &mut connection.control,
+            pubacks: &mut connection.pubacks,
             gated: &mut connection.gated,
         };
         flows
@@ -143,7 +138,7 @@ impl<E: From<FlowEvent>> Exchange<E> {
             flows, connection, ..
         } = self;
         let mut out = Outlets {
-            control: &mut connection.control,
+            pubacks: &mut connection.pubacks,
             gated: &mut connection.gated,
         };
         flows

@@ -23,17 +23,19 @@ pub(crate) fn fit(packet: &mut Packet, wishes: Wishes) -> bool {
         remove_user_properties(packet);
         remove_reason_string(packet);
     }
+    packet.encoded_len() <= wishes.size || give_way(packet, wishes.size)
+}
+
+fn give_way(packet: &mut Packet, size: usize) -> bool {
     // [MQTT-3.2.2-20] [MQTT-3.4.2-3] [MQTT-3.5.2-3] [MQTT-3.6.2-3] [MQTT-3.7.2-3] [MQTT-3.9.2-2] [MQTT-3.11.2-2] [MQTT-3.14.2-4]
     // [MQTT-3.15.2-3] User Properties are left out where they make the packet too large.
-    if packet.encoded_len() > wishes.size {
-        remove_user_properties(packet);
-    }
+    remove_user_properties(packet);
     // [MQTT-3.2.2-19] [MQTT-3.4.2-2] [MQTT-3.5.2-2] [MQTT-3.6.2-2] [MQTT-3.7.2-2] [MQTT-3.9.2-1] [MQTT-3.11.2-1] [MQTT-3.14.2-3]
     // [MQTT-3.15.2-2] And so is the Reason String.
-    if packet.encoded_len() > wishes.size {
+    if packet.encoded_len() > size {
         remove_reason_string(packet);
     }
-    packet.encoded_len() <= wishes.size
+    packet.encoded_len() <= size
 }
 
 fn remove_user_properties(packet: &mut Packet) {

@@ -231,7 +231,12 @@ impl Block {
             .number16()
     }
 
+    #[inline]
     pub(super) fn find(&self, id: PropertyId) -> Option<Entry<'_>> {
+        // Most blocks are.
+        if self.0.is_empty() {
+            return None;
+        }
         self.entries().find(|entry| entry.id == id)
     }
 

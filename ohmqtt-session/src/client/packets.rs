@@ -8,10 +8,24 @@ use crate::Instant;
 use crate::connection::{PeerLimits, unexpected};
 use crate::direction::{self, Role};
 use crate::error::{DisconnectCause, ProtocolError};
-use crate::exchange::{Exchange, Incoming};
+use crate::exchange::Exchange;
 use crate::flows::RequestKind;
 
 impl ClientSession {
+    /// What a server says before it has accepted the connection.
+    pub(super) fn handle_first_packet(
+        &mut self,
+        now: Instant,
+        packet: Packet,
+    ) -> Result<(), ProtocolError> {
+        match packet {
+            other if self.connect_due => Err(unexpected(other.packet_type(), "before CONNECT")),
+            Packet::ConnAck(connack) => self.handle_connack(now, *connack),
+            Packet::Auth(auth) => self.handle_auth(&auth),
+            other => Err(unexpected(other.packet_type(), "before CONNACK")),
+        }
+    }
+
     pub(super) fn handle_connack(
         &mut self,
         now: Instant,
@@ -37,6 +51,7 @@ impl ClientSession {
         let Exchange {
             connection, events, ..
         } = &mut self.exchange;
+        connection.settle();
         connection.met(limits(&connack));
         // [MQTT-3.2.2-21] [MQTT-3.1.2-21] The server's Keep Alive stands in place of ours.
         let keep_alive = connack
@@ -71,14 +86,11 @@ impl ClientSession {
     pub(super) fn handle_connected_packet(&mut self, packet: Packet) -> Result<(), ProtocolError> {
         match packet {
             Packet::Publish(publish) => {
-                if let Some(Incoming { message, receipt }) =
-                    self.exchange.handle_publish(publish)?
-                {
-                    self.exchange
-                        .events
-                        .push_back(ClientEvent::Message { message, receipt });
-                }
-                Ok(())
+                self.exchange
+                    .handle_publish(publish, |message, receipt| ClientEvent::Message {
+                        message,
+                        receipt,
+                    })
             }
             Packet::PubAck(ack) => self.exchange.handle_puback(ack),
             Packet::PubRec(ack) => self.exchange.handle_pubrec(ack),

@@ -6,7 +6,7 @@ use core::time::Duration;
 use ohmqtt_codec::{DecodeError, Disconnect, Packet, ReasonCode};
 
 use super::{ClientEvent, ClientSession, Phase, Ping};
-use crate::connection::{Connection, unexpected};
+use crate::connection::Connection;
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::flows::Excess;
 use crate::{Instant, Load, Loaded, Lsn, Session, StoreOp};
@@ -140,19 +140,10 @@ impl Session for ClientSession {
             return;
         }
         self.exchange.connection.last_received = now;
-        let result = match (self.phase, packet) {
-            (Phase::Offline, _) => Ok(()),
-            (_, other) if self.connect_due => {
-                Err(unexpected(other.packet_type(), "before CONNECT"))
-            }
-            (Phase::AwaitConnAck { .. }, Packet::ConnAck(connack)) => {
-                self.handle_connack(now, *connack)
-            }
-            (Phase::AwaitConnAck { .. }, Packet::Auth(auth)) => self.handle_auth(&auth),
-            (Phase::AwaitConnAck { .. }, other) => {
-                Err(unexpected(other.packet_type(), "before CONNACK"))
-            }
-            (Phase::Connected { .. }, packet) => self.handle_connected_packet(packet),
+        let result = match self.phase {
+            Phase::Offline => Ok(()),
+            Phase::AwaitConnAck { .. } => self.handle_first_packet(now, packet),
+            Phase::Connected { .. } => self.handle_connected_packet(packet),
         };
         if let Err(error) = result {
             self.violate(error);

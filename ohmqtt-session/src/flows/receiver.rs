@@ -228,8 +228,9 @@ impl Receiver {
             waiting.word = Word::Given(answer);
             self.awaited -= 1;
             let (packet_id, held) = (waiting.packet_id, Received::Held(receipt));
+            let is_qos2 = waiting.qos == Qos::ExactlyOnce;
             // The record is asked for now, whenever the answer has its turn: it belongs to what is stored of the message in this moment.
-            if !answer.is_error() && self.received.get(packet_id) == Some(&held) {
+            if is_qos2 && !answer.is_error() && self.received.get(packet_id) == Some(&held) {
                 self.remember(log, packet_id, answer);
             }
         }
@@ -288,12 +289,12 @@ impl Receiver {
         reason: ReasonCode,
         out: &mut Outlets<'_>,
     ) {
-        let ack = Ack::with_reason(packet_id, reason);
         if qos == Qos::AtLeastOnce {
             // [MQTT-4.3.2-4] [MQTT-2.2.1-5] PUBACK, with the identifier of the PUBLISH, once the application owns the message.
-            out.control.push_back(Packet::PubAck(ack));
+            out.pubacks.push_back((packet_id, reason));
             return;
         }
+        let ack = Ack::with_reason(packet_id, reason);
         if reason.is_error() {
             // [MQTT-4.3.3-9] After an error PUBREC the identifier means a new message.
             self.received.remove(packet_id);
@@ -456,6 +457,6 @@ impl Receiver {
 /// Where answers go: at once, or behind the store.
 #[derive(Debug)]
 pub(crate) struct Outlets<'a> {
-    pub(crate) control: &'a mut VecDeque<Packet>,
+    pub(crate) pubacks: &'a mut VecDeque<(PacketId, ReasonCode)>,
     pub(crate) gated: &'a mut Gated,
 }

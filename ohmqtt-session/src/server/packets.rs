@@ -9,7 +9,6 @@ use super::{Client, Phase, ServerEvent, ServerSession};
 use crate::connection::{PeerLimits, unexpected};
 use crate::direction::{self, Role};
 use crate::error::{DisconnectCause, ProtocolError};
-use crate::exchange::Incoming;
 
 impl ServerSession {
     pub(super) fn handle_connect(&mut self, connect: Box<Connect>) {
@@ -98,12 +97,11 @@ impl ServerSession {
         if publish.retain && !self.client.offered.retain {
             return Err(ProtocolError::RetainNotSupported);
         }
-        if let Some(Incoming { message, receipt }) = self.exchange.handle_publish(publish)? {
-            self.exchange
-                .events
-                .push_back(ServerEvent::Message { message, receipt });
-        }
-        Ok(())
+        self.exchange
+            .handle_publish(publish, |message, receipt| ServerEvent::Message {
+                message,
+                receipt,
+            })
     }
 
     /// What CONNACK says there is none of is a protocol error (sections 3.2.2.3.11 to 13). A QoS above the maximum is none: less is granted.
