@@ -43,7 +43,7 @@ pub(crate) async fn attempts<F: FnMut(ClientEvent)>(
             Step::Wait => {
                 shared.status.update(|status| status.tried = true);
                 tokio::select! {
-                    () = tokio::time::sleep(wait) => {
+                    () = Box::pin(tokio::time::sleep(wait)) => {
                         step = settings.servers.next();
                         continue;
                     }
@@ -133,7 +133,7 @@ async fn connection<F: FnMut(ClientEvent)>(
     let timeout = settings.connect_timeout;
     let deadline = Instant::now() + timeout;
     let stream = tokio::select! {
-        stream = connect(shared, settings, server, deadline) => stream,
+        stream = Box::pin(connect(shared, settings, server, deadline)) => stream,
         never = driver.idle() => match never {},
         () = leaving_time(shared) => return never(ConnectErrorKind::Closed),
     };
@@ -226,8 +226,14 @@ pub(crate) fn is_connected(shared: &Shared) -> bool {
 
 /// Ends when the server has not accepted the connection in time: resolving, connecting and CONNACK share one deadline.
 async fn overdue(shared: &Shared, deadline: Instant) {
-    tokio::time::sleep_until(deadline).await;
-    if is_connected(shared) {
+    let connected = shared.status.until(|status| {
+        let is_connected = matches!(status.connection, ConnectionState::Connected { .. });
+        is_connected.then_some(())
+    });
+    if Box::pin(tokio::time::timeout_at(deadline, connected))
+        .await
+        .is_ok()
+    {
         std::future::pending::<()>().await;
     }
 }

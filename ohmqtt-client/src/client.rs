@@ -179,7 +179,7 @@ impl Client {
             parking: Parking::new(store.clone()),
             cause: Mutex::new(None),
         });
-        let first = (!parked).then_some(settings);
+        let first = (!parked).then(|| Box::new(settings));
         runtime.spawn(task::run(Arc::clone(&shared), first, store));
         let user = Arc::new(User(Arc::clone(&shared)));
         Self {

@@ -44,7 +44,7 @@ pub(crate) struct Core {
     /// The last message found no room.
     was_full: AtomicBool,
     /// The first of those that did, and when.
-    full: Mutex<Option<(Instant, Message)>>,
+    full: Mutex<Option<Box<(Instant, Message)>>>,
 }
 
 /// What is counted since the client was started.
@@ -192,20 +192,18 @@ impl Core {
         // On the way of every message there is no lock to be had for this.
         if self.was_full.load(Ordering::Relaxed) != refused.is_some() {
             self.was_full.store(refused.is_some(), Ordering::Relaxed);
-            *self.full() = refused.map(|message| (self.now(), message.clone()));
+            *self.full() = refused.map(|message| Box::new((self.now(), message.clone())));
         }
     }
 
     /// Since when publishers have found no room, if that is still so.
     pub(crate) fn outbox_full_since(&self, session: &ClientSession) -> Option<Instant> {
         let full = self.full();
-        let full = full
-            .as_ref()
-            .filter(|(_, refused)| !session.has_room(refused));
-        full.map(|(since, _)| *since)
+        let full = full.as_ref().filter(|full| !session.has_room(&full.1));
+        full.map(|full| full.0)
     }
 
-    fn full(&self) -> MutexGuard<'_, Option<(Instant, Message)>> {
+    fn full(&self) -> MutexGuard<'_, Option<Box<(Instant, Message)>>> {
         self.full.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct Parking {
 
 #[derive(Default)]
 struct Asked {
-    leave: Option<Leave>,
+    leave: Option<Box<Leave>>,
     resume: Option<Box<Settings>>,
     /// Until the client has closed.
     store: Option<StoreLink>,
@@ -82,7 +82,7 @@ impl Client {
             disconnect,
         };
         shared.parking.asked.update(|asked| {
-            asked.leave.get_or_insert(leave);
+            asked.leave.get_or_insert(leave.into());
         });
     }
 
@@ -149,7 +149,7 @@ impl Parking {
     }
 
     /// Waits until the client is asked to leave.
-    pub(crate) async fn asked(&self) -> Leave {
+    pub(crate) async fn asked(&self) -> Box<Leave> {
         self.asked.until(|asked| asked.leave.clone()).await
     }
 

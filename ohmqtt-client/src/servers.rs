@@ -2,6 +2,7 @@
 //! no network, no clock and no packet.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use ohmqtt_session::Redirect;
 use ohmqtt_transport::{Endpoint, Scheme};
@@ -12,7 +13,7 @@ use crate::error::{ConnectError, ConnectErrorKind};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Connect to this one.
-    Try(Endpoint),
+    Try(Arc<Endpoint>),
     /// All were tried: wait, then ask again.
     Wait,
     /// Nothing is left that is worth trying.
@@ -34,13 +35,13 @@ pub(crate) enum Stood {
 #[derive(Debug)]
 pub(crate) struct Servers {
     /// As the user named them, or where they have moved to since.
-    known: Vec<Endpoint>,
+    known: Vec<Arc<Endpoint>>,
     /// Still to be tried before the next wait.
-    round: VecDeque<Endpoint>,
+    round: VecDeque<Arc<Endpoint>>,
     /// The one that accepted last. It holds the session, so it is tried first.
-    home: Option<Endpoint>,
+    home: Option<Arc<Endpoint>>,
     /// Where waiting mends nothing: not tried again until some server accepts.
-    hopeless: Vec<Endpoint>,
+    hopeless: Vec<Arc<Endpoint>>,
     /// Redirects that were followed since the last wait, or since a connection that stood.
     followed: u32,
     redirects: u32,
@@ -51,6 +52,10 @@ pub(crate) struct Servers {
 impl Servers {
     /// All of `known` are to be tried; `redirects` is how many in a row are followed.
     pub(crate) fn new(known: Vec<Endpoint>, redirects: u32, retry_everything: bool) -> Self {
+        // Not collected in place: the list would keep the memory of all that it lists.
+        let mut shared = Vec::with_capacity(known.len());
+        shared.extend(known.into_iter().map(Arc::new));
+        let known = shared;
         Self {
             round: known.iter().cloned().collect(),
             known,
@@ -91,7 +96,7 @@ impl Servers {
     /// A connection to `server`, or an attempt at one, has ended; `mends` is whether another may go better. Gives another error in the place of `error` where that says more.
     pub(crate) fn ended(
         &mut self,
-        server: &Endpoint,
+        server: &Arc<Endpoint>,
         error: &ConnectError,
         stood: Stood,
         mends: bool,
@@ -99,7 +104,7 @@ impl Servers {
         if stood != Stood::Never {
             self.hopeless.clear();
             self.round.clear();
-            self.home = Some(server.clone());
+            self.home = Some(Arc::clone(server));
         }
         if stood == Stood::Long {
             self.followed = 0;
@@ -114,7 +119,7 @@ impl Servers {
         }
         if !self.retry_everything && !mends {
             if stood == Stood::Never || redirect.is_some() {
-                self.hopeless.push(server.clone());
+                self.hopeless.push(Arc::clone(server));
             } else {
                 // Not this server is the trouble, but this client: elsewhere it would be the same.
                 self.stopped = true;
@@ -125,9 +130,9 @@ impl Servers {
 
     fn follow(
         &mut self,
-        from: &Endpoint,
+        from: &Arc<Endpoint>,
         redirect: Redirect<'_>,
-        to: Vec<Endpoint>,
+        to: Vec<Arc<Endpoint>>,
     ) -> Option<ConnectErrorKind> {
         if self.followed == self.redirects {
             let times = self.followed;
@@ -146,10 +151,10 @@ impl Servers {
     }
 
     /// Those a server refers to and that may be tried.
-    fn others(&self, from: &Endpoint, redirect: Redirect<'_>) -> Vec<Endpoint> {
+    fn others(&self, from: &Arc<Endpoint>, redirect: Redirect<'_>) -> Vec<Arc<Endpoint>> {
         let mut others = Vec::new();
         for reference in redirect.references().take(MOST_REFERENCES) {
-            match referred(from, reference) {
+            match referred(from, reference).map(Arc::new) {
                 Some(to) if self.hopeless.contains(&to) || to == *from => {}
                 Some(to) => others.push(to),
                 None => {
@@ -196,12 +201,13 @@ mod tests {
 
     use super::*;
 
-    fn at(url: &str) -> Endpoint {
-        url.parse().unwrap()
+    fn at(url: &str) -> Arc<Endpoint> {
+        Arc::new(url.parse().unwrap())
     }
 
     fn servers(known: &[&str]) -> Servers {
-        Servers::new(known.iter().copied().map(at).collect(), 3, false)
+        let known = known.iter().map(|url| url.parse().unwrap());
+        Servers::new(known.collect(), 3, false)
     }
 
     fn error(kind: ConnectErrorKind) -> ConnectError {
@@ -281,7 +287,7 @@ mod tests {
 
     #[test]
     fn everything_is_tried_again_when_that_is_asked_for() {
-        let mut servers = Servers::new(vec![at("a")], 3, true);
+        let mut servers = Servers::new(vec!["a".parse().unwrap()], 3, true);
         for stood in [Stood::Never, Stood::Briefly] {
             let banned = refused(ReasonCode::Banned, "");
             check(&mut servers, "a", &banned, stood);
@@ -353,7 +359,7 @@ mod tests {
 
     #[test]
     fn no_redirect_is_followed_when_none_is_to_be() {
-        let mut servers = Servers::new(vec![at("a")], 0, false);
+        let mut servers = Servers::new(vec!["a".parse().unwrap()], 0, false);
         check(&mut servers, "a", &elsewhere("b"), Stood::Never);
         assert_eq!(servers.next(), Step::Stop);
     }

@@ -28,7 +28,7 @@ const STUCK: Duration = Duration::from_secs(10);
 /// Without settings it is parked first.
 pub(crate) fn run(
     shared: Arc<Shared>,
-    first: Option<Settings>,
+    first: Option<Box<Settings>>,
     store: Option<StoreLink>,
 ) -> impl Future<Output = ()> {
     let client_id = shared
@@ -57,7 +57,11 @@ impl Drop for End {
     }
 }
 
-async fn serve(shared: &Shared, first: Option<Settings>, store: Option<StoreLink>) -> ConnectError {
+async fn serve(
+    shared: &Shared,
+    first: Option<Box<Settings>>,
+    store: Option<StoreLink>,
+) -> ConnectError {
     let on_event = |event| handle_event(shared, event);
     let handle = shared.core.handle.clone();
     let mut driver = Driver::new(handle, store, Limits::default(), on_event);
@@ -77,7 +81,7 @@ async fn serve(shared: &Shared, first: Option<Settings>, store: Option<StoreLink
             shared.parked((!asked).then_some(error));
         }
         next = tokio::select! {
-            settings = shared.parking.resumed() => Some(*settings),
+            settings = shared.parking.resumed() => Some(settings),
             never = driver.idle() => match never {},
             // What is accepted stays where it is: nobody is going to deliver it.
             _ = shared.core.closing.until(|closing| *closing) => {
@@ -92,7 +96,12 @@ async fn serve(shared: &Shared, first: Option<Settings>, store: Option<StoreLink
 
 /// Ends when the client is asked to close and has nothing to deliver, or has waited long enough.
 pub(crate) async fn closing_time(shared: &Shared) {
-    let mut deadline = shared.core.closing.until(|closing| *closing).await;
+    let deadline = shared.core.closing.until(|closing| *closing).await;
+    // While nobody asks for the end, there is to be no room for it.
+    Box::pin(closing(shared, deadline)).await;
+}
+
+async fn closing(shared: &Shared, mut deadline: Instant) {
     loop {
         // A second call may shorten the wait.
         let sooner = |closing: &mut Option<Instant>| closing.filter(|other| *other != deadline);
@@ -110,12 +119,12 @@ async fn parking_time(shared: &Shared) -> Disconnect {
     let Leave {
         deadline,
         disconnect,
-    } = shared.parking.asked().await;
+    } = *shared.parking.asked().await;
     if is_connected(shared) {
-        tokio::select! {
-            () = shared.core.delivered() => {}
-            () = tokio::time::sleep_until(shared.core.handle.clock().deadline(deadline)) => {}
-        }
+        let end = shared.core.handle.clock().deadline(deadline);
+        let delivered = tokio::time::timeout_at(end, shared.core.delivered());
+        // Done or not, it is time.
+        let _ = Box::pin(delivered).await;
     }
     disconnect
 }
@@ -145,7 +154,7 @@ pub(crate) async fn drain(shared: &Shared) -> std::convert::Infallible {
 pub(crate) async fn unstick(shared: &Shared) -> std::convert::Infallible {
     loop {
         shared.stuck.until(|stuck| stuck.then_some(())).await;
-        tokio::time::sleep(STUCK).await;
+        Box::pin(tokio::time::sleep(STUCK)).await;
         let mut routes = shared.routes();
         if routes.is_stuck() {
             routes.let_pass();

@@ -15,6 +15,7 @@ use ohmqtt_session::{Instant, Session};
 use ohmqtt_transport::Transport;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::spare;
 use crate::timer::Timer;
 use crate::{Handle, PacketCounts, StoreLink};
 
@@ -150,7 +151,8 @@ where
         // Of what ends by an error there is nothing left to end. Who has said goodbye to us is not waited for, but gets the end that its
         // transport has: in TLS, the one that tells it from a cut.
         if result.is_ok() {
-            let mut closing = pin!(close(stream, self.said_goodbye));
+            // On the heap: it comes once, and would make every driver that runs larger.
+            let mut closing = Box::pin(close(stream, self.said_goodbye));
             poll_fn(|cx| {
                 self.poll_idle(cx);
                 closing.as_mut().poll(cx)
@@ -251,6 +253,7 @@ where
                 progress = true;
             }
             if !progress && self.sleeps(cx) {
+                self.rest();
                 return Poll::Pending;
             }
         }
@@ -368,6 +371,13 @@ where
         any
     }
 
+    /// Gives back what an idle connection does not need.
+    fn rest(&mut self) {
+        if self.read.is_empty() {
+            spare::put(std::mem::take(&mut self.read));
+        }
+    }
+
     /// Leaves the waker for callers, unless one has called meanwhile.
     fn sleeps(&self, cx: &Context<'_>) -> bool {
         let mut inner = self.handle.lock();
@@ -413,6 +423,9 @@ where
         cx: &mut Context<'_>,
         stream: &mut Box<dyn Transport>,
     ) -> Poll<io::Result<usize>> {
+        if self.read.capacity() == 0 {
+            self.read = spare::take();
+        }
         self.read.reserve(self.read_size);
         let n = ready!(pin!(stream.read_buf(&mut self.read)).poll(cx))?;
         // A full read asks for more room the next time, a small one for less.

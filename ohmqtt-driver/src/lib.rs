@@ -7,6 +7,7 @@ mod clock;
 mod counts;
 mod driver;
 mod handle;
+mod spare;
 mod store_link;
 mod timer;
 

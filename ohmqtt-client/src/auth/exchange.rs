@@ -194,7 +194,7 @@ async fn speak(
     loop {
         let next = exchange.next(again.is_none());
         let next = match again {
-            Some(end) => timeout_at(end, next)
+            Some(end) => Box::pin(timeout_at(end, next))
                 .await
                 .map_err(|_| AuthError::TimedOut)?,
             // The session itself sees to it that a server accepts in time.
@@ -203,7 +203,7 @@ async fn speak(
         match next {
             Next::Hear(Heard::Challenge(data)) => {
                 exchange.state.update(|state| state.answers = true);
-                let answer = login.answer(data, again.unwrap_or(deadline)).await?;
+                let answer = Box::pin(login.answer(data, again.unwrap_or(deadline))).await?;
                 exchange.state.update(|state| state.answers = false);
                 handle.with(|session, _| session.authenticate(answer.as_ref()));
             }
@@ -219,7 +219,7 @@ async fn speak(
             }
             Next::Begin => {
                 let end = Instant::now() + timeout;
-                match login.begin(end).await {
+                match Box::pin(login.begin(end)).await {
                     Ok(data) => {
                         again = Some(end);
                         handle.with(|session, _| session.reauthenticate(data.as_ref()));
