@@ -58,13 +58,13 @@ def test_handles_that_are_dropped_leave_nothing(broker: Broker) -> None:
         client.wait_for_connect(SOON)
 
         def publish() -> None:
-            for _ in range(50):
+            for _ in range(20):
                 for _ in range(999):
                     client.publish("a", b"x" * 100, qos=1)
                 client.publish("a", b"x" * 100, qos=2).wait_for_ack(SOON)
 
-        # 100,000 of a handle and a packet would be far more than that, also of what belongs to them in the engine.
-        check(publish, 8 * MEBIBYTE)
+        # 40,000 of a handle and a packet would be far more than that, also of what belongs to them in the engine.
+        check(publish, 4 * MEBIBYTE)
 
 
 def test_handles_that_are_kept_and_then_released_leave_nothing(broker: Broker) -> None:
@@ -74,13 +74,13 @@ def test_handles_that_are_kept_and_then_released_leave_nothing(broker: Broker) -
         handles: list[PublishHandle] = []
 
         def publish() -> None:
-            for number in range(50_000):
+            for number in range(20_000):
                 handles.append(client.publish("a", b"x" * 100, qos=1 + number % 2))
             for handle in handles:
                 handle.wait_for_ack(SOON)
             handles.clear()
 
-        check(publish, 16 * MEBIBYTE)
+        check(publish, 8 * MEBIBYTE)
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
@@ -104,15 +104,15 @@ def test_messages_that_arrive_leave_nothing(broker: Broker, qos: int) -> None:
         def exchange() -> None:
             nonlocal count
             count = 0
-            for _ in range(100):
+            for _ in range(40):
                 with every:
                     for _ in range(499):
                         client.publish("a", b"x" * 100, qos=qos)
                     client.publish("a", b"last", qos=qos)
                     assert every.wait(SOON)
-            assert count == 50_000
+            assert count == 20_000
 
-        check(exchange, 8 * MEBIBYTE)
+        check(exchange, 4 * MEBIBYTE)
 
 
 def test_subscriptions_that_have_ended_leave_nothing(broker: Broker) -> None:
@@ -193,7 +193,7 @@ def test_clients_that_are_gone_leave_nothing(tmp_path: Path, is_ended: bool, has
 
     def make() -> None:
         nonlocal made
-        for _ in range(100 if has_database else 500):
+        for _ in range(40 if has_database else 500):
             made += 1
             client = Client(str(tmp_path / f"{made}.db") if has_database else "")
             client.subscribe("a", callback_with(client))
@@ -206,11 +206,12 @@ def test_clients_that_are_gone_leave_nothing(tmp_path: Path, is_ended: bool, has
         # A client that is forgotten ends a little later.
         until(lambda: held() <= before)
 
+    first = Client()
+    first.shutdown()
+    first.wait_for_shutdown(SOON)
+    # The threads that stay with the process are there now, whichever test is the first.
     before = held()
-    Client().shutdown()
-    until(lambda: held()[0] <= before[0] + 1)
-    before = held()
-    check(make, 8 * MEBIBYTE)
+    check(make, (4 if has_database else 8) * MEBIBYTE)
 
 
 def test_clients_with_a_connection_and_a_loop_leave_nothing(broker: Broker) -> None:

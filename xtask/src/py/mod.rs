@@ -41,7 +41,8 @@ pub(crate) fn check(others: Others) -> Result {
     }
     let venv = Venv::provide()?;
     venv.develop()?;
-    venv.run("python", "-m pytest --quiet")?;
+    // Two processes: many tests mostly wait.
+    venv.run("python", "-m pytest --quiet --numprocesses 2")?;
     venv.run("python", "-m mypy")?;
     venv.run("python", "-m mypy.stubtest ohmqtt --concise")?;
     venv.run("ruff", "check --no-cache .")?;
