@@ -1,5 +1,7 @@
 //! `read`, `read_many` and `write`: the ways between Python's buffers and packets.
 
+use std::cell::RefCell;
+
 use bytes::{Bytes, BytesMut};
 use ohmqtt_codec::{DecodeError, EncodeBuf, Limits, Packet, PacketRef, decode};
 use pyo3::buffer::PyBuffer;
@@ -11,13 +13,28 @@ use crate::codes::{incomplete, malformed};
 use crate::convert::{Int, positive32, with_bytes};
 use crate::packet::into_object;
 
+thread_local! {
+    /// What is read and written goes through memory that is there already.
+    static DESK: RefCell<Desk> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Desk {
+    read: BytesMut,
+    written: EncodeBuf,
+}
+
 /// The bytes of a packet, in its shortest form.
 pub(crate) fn write<'py>(py: Python<'py>, packet: PacketRef<'_>) -> PyResult<Bound<'py, PyBytes>> {
-    let mut out = EncodeBuf::new();
-    packet
-        .encode(&mut out)
-        .map_err(|error| PyValueError::new_err(error.to_string()))?;
-    gathered(py, &out)
+    DESK.with_borrow_mut(|desk| {
+        let out = &mut desk.written;
+        packet
+            .encode(out)
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let bytes = gathered(py, out);
+        out.clear();
+        bytes
+    })
 }
 
 /// What was encoded, in one piece.
@@ -56,12 +73,23 @@ pub(crate) enum Found {
 }
 
 /// Reads at the front of `bytes`, which are those of a buffer that has `here`, or as many of them as the packet takes.
-/// The packet has memory of its own, so that it keeps no buffer alive.
+/// A packet that is small keeps no more memory alive than [`read_many`] has it keep; a larger one has its own.
 pub(crate) fn read_front(bytes: &[u8], here: usize, limits: Limits) -> Result<Found, DecodeError> {
     let size = claimed(bytes);
     // The header of a part may be wrong already.
     let frame = bytes.get(..size).or(bytes.get(..5)).unwrap_or(bytes);
-    found(BytesMut::from(frame), size, here, limits)
+    if frame.len() > LITTLE {
+        return found(&mut BytesMut::from(frame), size, here, limits);
+    }
+    DESK.with_borrow_mut(|desk| {
+        let copy = &mut desk.read;
+        copy.clear();
+        if copy.capacity() < frame.len() {
+            copy.reserve(SMALL);
+        }
+        copy.extend_from_slice(frame);
+        found(copy, size, here, limits)
+    })
 }
 
 /// As [`read_front`], of what has been copied already. What is one packet stays where it is.
@@ -70,16 +98,16 @@ fn read_copy(copy: Vec<u8>, here: usize, limits: Limits) -> Result<Found, Decode
         return read_front(&copy, here, limits);
     }
     let size = copy.len();
-    found(BytesMut::from(Bytes::from(copy)), size, here, limits)
+    found(&mut BytesMut::from(Bytes::from(copy)), size, here, limits)
 }
 
 fn found(
-    mut frame: BytesMut,
+    frame: &mut BytesMut,
     size: usize,
     here: usize,
     limits: Limits,
 ) -> Result<Found, DecodeError> {
-    Ok(match decode(&mut frame, &limits)? {
+    Ok(match decode(frame, &limits)? {
         Some(packet) => Found::Packet(packet, size),
         None => Found::Part(size.saturating_sub(here).max(1)),
     })
@@ -105,8 +133,27 @@ fn some_whole(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// Up to so many bytes are copied without a look at what is needed.
+/// Up to so many bytes are copied without a look at what is needed, and small packets share as many.
 const SMALL: usize = 4096;
+
+/// So long is a packet at most that is copied to where others are.
+const LITTLE: usize = 512;
+
+/// Reads at the front of a `bytearray` or `memoryview`.
+fn read_view(
+    buffer: &Bound<'_, PyAny>,
+    view: &PyBuffer<u8>,
+    limits: Limits,
+) -> PyResult<Result<Found, DecodeError>> {
+    let (py, here) = (buffer.py(), view.item_count());
+    if here <= LITTLE {
+        let mut copy = [0; LITTLE];
+        let copy = copy.get_mut(..here).unwrap_or_default();
+        view.copy_to_slice(py, copy)?;
+        return Ok(read_front(copy, here, limits));
+    }
+    Ok(read_copy(copy_front(buffer, view)?, here, limits))
+}
 
 /// The front of a `bytearray` or `memoryview`, a packet of it at least if that is there.
 fn copy_front(buffer: &Bound<'_, PyAny>, view: &PyBuffer<u8>) -> PyResult<Vec<u8>> {
@@ -183,8 +230,8 @@ pub(crate) fn read<'py>(
         buffer,
         |bytes| object_of(py, read_front(bytes, bytes.len(), limits)),
         |view, _| {
-            let front = copy_front(buffer, &view)?;
-            Ok(object_of(py, read_copy(front, view.item_count(), limits)))
+            let read = read_view(buffer, &view, limits)?;
+            Ok(object_of(py, read))
         },
     )?
 }

@@ -34,8 +34,10 @@ packet! {
             retain_as_published,
             retain_handling: convert::retain_handling("retain_handling", retain_handling)?,
         };
-        // What cannot be in a list is refused at once.
-        Filters::new(&filter, options).map_err(|error| PyValueError::new_err(format!("no_local: {error}")))?;
+        // What cannot be in a list is refused at once: No Local is all that a list adds to the filter's own rules.
+        if no_local {
+            Filters::new(&filter, options).map_err(|error| PyValueError::new_err(format!("no_local: {error}")))?;
+        }
         Ok((filter, options))
     }
 }
