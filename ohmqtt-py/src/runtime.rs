@@ -5,14 +5,15 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::thread::ThreadId;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{Thread, ThreadId};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use tokio::runtime::{Builder, Handle};
 
 use crate::logs;
@@ -28,22 +29,63 @@ static STARTED: Mutex<Option<Handle>> = Mutex::new(None);
 /// The process that the thread runs in; 0 before there is one.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 
+/// Why the process is to be asked which it is: a fork is under way, or has made it, or nobody would say so. Asking is a system call, and
+/// there were six for a message of QoS 1.
+static UNSURE: AtomicUsize = AtomicUsize::new(1);
+
 /// Whether this process was forked from the one that has the thread. What was locked then is locked here for ever: of what a client has
 /// made, nothing is to be asked, nor dropped.
 pub(crate) fn is_forked() -> bool {
+    UNSURE.load(Ordering::Relaxed) != 0 && is_another()
+}
+
+/// As [`is_forked`], also where somebody has forked behind Python's back: for what may wait.
+fn is_another() -> bool {
     let process = PROCESS.load(Ordering::Relaxed);
     process != 0 && process != std::process::id()
+}
+
+/// A fork begins, or has made this process and not said so before.
+#[pyfunction]
+fn fork_begins() {
+    UNSURE.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A fork is over, here where it began.
+#[pyfunction]
+fn fork_ends() {
+    UNSURE.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Hears of forks from now on. Before a fork, and not only in its child: there Python drops what other threads had before it tells.
+fn hear_of_forks(py: Python<'_>) -> PyResult<()> {
+    let os = py.import("os")?;
+    // Without it there are no forks.
+    if let Some(register) = os.getattr_opt("register_at_fork")? {
+        let begins = wrap_pyfunction!(fork_begins, py)?;
+        let hooks = PyDict::new(py);
+        hooks.set_item("before", &begins)?;
+        hooks.set_item("after_in_parent", wrap_pyfunction!(fork_ends, py)?)?;
+        hooks.set_item("after_in_child", &begins)?;
+        register.call((), Some(&hooks))?;
+    }
+    UNSURE.fetch_sub(1, Ordering::Relaxed);
+    Ok(())
 }
 
 /// A `RuntimeError` in a forked process.
 pub(crate) fn refuse_fork() -> PyResult<()> {
     if is_forked() {
-        return Err(PyRuntimeError::new_err(
-            "ohmqtt was in use before this process was forked, and its I/O thread stayed behind: \
-             fork before the first use, or start processes with multiprocessing's 'spawn'",
-        ));
+        return Err(forked());
     }
     Ok(())
+}
+
+fn forked() -> PyErr {
+    PyRuntimeError::new_err(
+        "ohmqtt was in use before this process was forked, and its I/O thread stayed behind: \
+         fork before the first use, or start processes with multiprocessing's 'spawn'",
+    )
 }
 
 /// The thread that ends the interpreter.
@@ -119,7 +161,9 @@ pub(crate) fn end_visits(py: Python<'_>) {
 /// A `RuntimeError` in a process that was forked from one that has it: no thread survives a fork.
 pub(crate) fn handle() -> PyResult<Handle> {
     // First: the lock may be one of those that stay locked.
-    refuse_fork()?;
+    if is_another() {
+        return Err(forked());
+    }
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = &*started {
         return Ok(handle.clone());
@@ -138,7 +182,11 @@ pub(crate) fn handle() -> PyResult<Handle> {
     PROCESS.store(std::process::id(), Ordering::Relaxed);
     drop(started);
     // Whoever asks first is a thread of Python's.
-    Python::try_attach(logs::look).transpose()?;
+    Python::try_attach(|py| {
+        hear_of_forks(py)?;
+        logs::look(py)
+    })
+    .transpose()?;
     Ok(handle)
 }
 
@@ -195,8 +243,10 @@ where
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let slice = left.map_or(longest, |left| left.min(longest));
         let future: Pin<&mut F> = future.as_mut();
-        let output = py
-            .detach(|| runtime.block_on(async { tokio::time::timeout(slice, future).await.ok() }));
+        let output = py.detach(|| {
+            let _inside = runtime.enter();
+            sleep_until_ready(future, slice)
+        });
         if output.is_some() {
             return Ok(output);
         }
@@ -206,6 +256,48 @@ where
         }
         if longest == SIGNALS && !gets_signals(py)? {
             longest = NO_SIGNALS;
+        }
+    }
+}
+
+/// Wakes a thread that sleeps.
+struct Sleeper {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.thread.unpark();
+        }
+    }
+}
+
+/// Sleeps until `future` is ready, for at most `longest`: then `None`. A timer of the runtime's would do the same, but the thread for
+/// I/O is woken for each that is set from here.
+fn sleep_until_ready<F: Future>(mut future: Pin<&mut F>, longest: Duration) -> Option<F::Output> {
+    let sleeper = Arc::new(Sleeper {
+        thread: std::thread::current(),
+        woken: AtomicBool::new(false),
+    });
+    let waker = Waker::from(Arc::clone(&sleeper));
+    let mut context = Context::from_waker(&waker);
+    let began = Instant::now();
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        while !sleeper.woken.swap(false, Ordering::AcqRel) {
+            let left = longest.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return None;
+            }
+            std::thread::park_timeout(left);
         }
     }
 }

@@ -165,6 +165,30 @@ print("end")
     assert run(program, broker.url) == "end\n"
 
 
+@forks
+def test_a_fork_that_python_hears_nothing_of_is_found_by_who_waits(broker: Broker) -> None:
+    """Some servers fork their workers in C."""
+    program = """
+import ctypes, os, sys
+from ohmqtt import Client
+
+client = Client()
+client.connect(sys.argv[1])
+client.wait_for_connect(30.0)
+child = ctypes.PyDLL(None).fork()
+if child == 0:
+    try:
+        client.wait_for_connect(30.0)
+    except RuntimeError as error:
+        os._exit(7 if "fork" in str(error) else 1)
+    os._exit(2)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+client.publish("a", b"", qos=2).wait_for_ack(30.0)
+print("end")
+"""
+    assert run(program, broker.url) == "end\n"
+
+
 def test_spawned_processes_have_clients_of_their_own(broker: Broker, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(

@@ -24,7 +24,6 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from ohmqtt._native import Engine, end_visits, interpreter_ends
 from ohmqtt.logger import get_logger
@@ -288,7 +287,10 @@ class Client(Session):
                 event = ready.popleft()
             except IndexError:  # Another thread was faster.
                 return
-            self._handle(event)
+            if type(event[0]) is int:
+                self._handle_message(*event)
+            else:
+                self._handle(event)
 
     def loop_forever(self) -> None:
         """Call back with what comes, until the client is shut down."""
@@ -313,11 +315,8 @@ class Client(Session):
             self.loop_once(left)
 
     def _handle(self, event: tuple[Any, ...]) -> None:
-        """Call back with one thing that has happened."""
+        """Call back with one thing that has happened to the connection."""
         what = event[0]
-        if type(what) is int:
-            self._handle_message(*event)
-            return
         try:
             if what == "connected":
                 self.handle_connect(event[1])
@@ -344,6 +343,9 @@ class Client(Session):
 def _absolute(address: str) -> str:
     """Give the address of a Unix socket its folder; `//` before a host means nothing."""
     if address[:5].lower() == "unix:" and address[5:6] not in ("", "/", "@"):
+        # It is large, and hardly anybody comes here.
+        from urllib.parse import quote
+
         return f"unix:{quote(os.getcwd())}/{address[5:]}"
     return address.removeprefix("//")
 

@@ -31,8 +31,8 @@ class Ticket(Protocol):
     def answer(self) -> Any:
         """Give the packet that answered it, or an exception, or None while there is neither."""
 
-    def wait(self, timeout: float | None) -> bool:
-        """Wait for that, at most `timeout` seconds, and tell whether it has come."""
+    def wait(self, timeout: float | None) -> Any:
+        """Wait for that, at most `timeout` seconds, and give it if it has come, or None."""
 
 
 class Handle(Generic[T]):
@@ -141,9 +141,15 @@ class Answered(Handle[T]):
         self._ticket = ticket
 
     def _look(self) -> None:
-        if self._ack is not None or self._exc is not None:
-            return
-        answer = self._ticket.answer()
+        if self._ack is None and self._exc is None:
+            self._take(self._ticket.answer())
+
+    def _wait(self, timeout: float | None) -> bool:
+        if self._ack is None and self._exc is None:
+            self._take(self._ticket.wait(timeout))
+        return self._ack is not None or self._exc is not None
+
+    def _take(self, answer: Any) -> None:
         if isinstance(answer, Exception):
             self._exc = answer
         elif answer is not None:
@@ -152,11 +158,6 @@ class Answered(Handle[T]):
             if reason.is_error():
                 self._exc = MQTTError("the server refused the message", reason)
             self._ack = answer
-
-    def _wait(self, timeout: float | None) -> bool:
-        arrived = self._ticket.wait(timeout)
-        self._look()
-        return arrived
 
 
 class SubscribeHandle(Answered[MQTTSubAckPacket]):

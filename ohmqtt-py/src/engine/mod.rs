@@ -17,10 +17,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use ohmqtt_client::{
     AliasPolicy, Client, ConfigError, Disconnect, Durability, Publication, Publish, PublishError,
-    PublishProperties, Qos, ReasonCode, SessionLoss, SqliteStore, TopicName,
+    Qos, ReasonCode, SessionLoss, SqliteStore,
 };
 use ohmqtt_codec::PacketType;
-use ohmqtt_session::PublishError as NotTaken;
+use ohmqtt_session::{Message as Draft, PublishError as NotTaken, Rejected};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -120,23 +120,28 @@ impl Engine {
         runtime::admit(py)?;
         let qos = convert::qos("qos", qos.into())?;
         let message = Message {
-            topic: convert::topic("topic", topic)?,
-            payload: Bytes::copy_from_slice(payload.as_bytes()),
-            qos,
-            retain,
-            properties: properties.map(of_object).transpose()?.unwrap_or_default(),
             alias: alias(alias_policy.into(), qos)?,
+            draft: Draft {
+                topic: convert::topic("topic", topic)?,
+                qos,
+                retain,
+                properties: properties.map(of_object).transpose()?.unwrap_or_default(),
+                payload: Bytes::copy_from_slice(payload.as_bytes()),
+            },
         };
         if qos == Qos::AtMostOnce {
+            let alias = message.alias;
             return match message.publish(&self.link.client).send_unwatched() {
                 // It waits for room, as any other.
-                Err(PublishError::Full(_)) => self.send(py, &message).map(|_| None),
+                Err(PublishError::Full(rejected)) => self
+                    .send(py, Message::again(*rejected, alias))
+                    .map(|_| None),
                 sent => sent
                     .map(|()| None)
                     .map_err(|error| errors::publish(py, &error)),
             };
         }
-        let publication = self.send(py, &message)?;
+        let publication = self.send(py, message)?;
         if self.durable {
             let accepted = runtime::wait(py, None, publication.accepted())?;
             if let Some(Err(why)) = accepted {
@@ -383,19 +388,23 @@ impl Engine {
 impl Engine {
     /// Takes a message into the outbox. While there is a connection that makes room, it waits for room; and for the store while that is
     /// behind.
-    fn send(&self, py: Python<'_>, message: &Message) -> PyResult<Publication> {
+    fn send(&self, py: Python<'_>, mut message: Message) -> PyResult<Publication> {
         let client = &self.link.client;
+        let alias = message.alias;
         let full = loop {
             match message.publish(client).send() {
                 Ok(publication) => return Ok(publication),
                 Err(PublishError::Full(rejected)) if rejected.error == NotTaken::StoreBehind => {
                     // It catches up, connection or none.
                     runtime::wait(py, Some(BEHIND), std::future::pending::<()>())?;
+                    message = Message::again(*rejected, alias);
                 }
-                Err(error @ PublishError::Full(_)) => break error,
+                Err(PublishError::Full(rejected)) => break rejected,
                 Err(error) => return Err(errors::publish(py, &error)),
             }
         };
+        let message = Message::again((*full).clone(), alias);
+        let full = PublishError::Full(full);
         let waited = async {
             let mut state = self.link.state();
             tokio::select! {
@@ -437,24 +446,35 @@ impl Drop for Engine {
     }
 }
 
-/// A message that is to be published, perhaps at a second attempt.
+/// A message that is to be published.
 struct Message {
-    topic: TopicName,
-    payload: Bytes,
-    qos: Qos,
-    retain: bool,
-    properties: PublishProperties,
+    draft: Draft,
     alias: AliasPolicy,
 }
 
 impl Message {
-    fn publish<'a>(&self, client: &'a Client) -> Publish<'a> {
+    /// One that was given back, for another attempt.
+    fn again(rejected: Rejected, alias: AliasPolicy) -> Self {
+        Self {
+            draft: rejected.message,
+            alias,
+        }
+    }
+
+    fn publish(self, client: &Client) -> Publish<'_> {
+        let Draft {
+            topic,
+            qos,
+            retain,
+            properties,
+            payload,
+        } = self.draft;
         client
-            .publish(self.topic.clone(), self.payload.clone())
-            .qos(self.qos)
-            .retain(self.retain)
+            .publish(topic, payload)
+            .qos(qos)
+            .retain(retain)
             .alias(self.alias)
-            .properties(|properties| *properties = self.properties.clone())
+            .properties(|all| *all = properties)
     }
 }
 

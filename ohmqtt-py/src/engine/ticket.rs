@@ -50,43 +50,49 @@ impl Ticket {
 #[pymethods]
 impl Ticket {
     /// The answer if there is one: the packet, or an exception.
-    fn answer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn answer<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         runtime::refuse_fork()?;
         match &self.0 {
             Source::Message(publication, qos) => {
                 let mut context = Context::from_waker(Waker::noop());
-                match pin!(publication.acked()).as_mut().poll(&mut context) {
-                    Poll::Ready(Ok(acknowledgement)) => of_message(py, &acknowledgement, *qos),
-                    Poll::Ready(Err(why)) => of_loss(py, why),
-                    Poll::Pending => Ok(py.None().into_bound(py)),
+                match pin!(publication.acked()).poll(&mut context) {
+                    Poll::Ready(end) => of_end(py, end, *qos).map(Some),
+                    Poll::Pending => Ok(None),
                 }
             }
             Source::Request(outcome) => {
                 let outcome = outcome.borrow().clone();
-                outcome.map_or_else(
-                    || Ok(py.None().into_bound(py)),
-                    |outcome| of_request(py, outcome),
-                )
+                outcome.map(|outcome| of_request(py, outcome)).transpose()
             }
         }
     }
 
-    /// Waits for it, at most `timeout` seconds. Whether it has come.
-    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+    /// Waits for it, at most `timeout` seconds: the answer if it has come.
+    fn wait<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        runtime::admit(py)?;
         let timeout = runtime::seconds("timeout", timeout)?;
-        let came = match &self.0 {
-            Source::Message(publication, _) => {
-                runtime::wait(py, timeout, async { drop(publication.acked().await) })?
+        // Of a window's oldest message it is there as a rule.
+        if let Some(answer) = self.answer(py)? {
+            return Ok(Some(answer));
+        }
+        match &self.0 {
+            Source::Message(publication, qos) => {
+                let end = runtime::wait(py, timeout, publication.acked())?;
+                end.map(|end| of_end(py, end, *qos)).transpose()
             }
             Source::Request(outcome) => {
                 let mut outcome = outcome.clone();
                 // Whoever would have set it is gone with the client only, and sets it before.
                 runtime::wait(py, timeout, async {
                     drop(outcome.wait_for(Option::is_some).await);
-                })?
+                })?;
+                self.answer(py)
             }
-        };
-        Ok(came.is_some())
+        }
     }
 }
 
@@ -224,12 +230,23 @@ fn settle(slot: &watch::Sender<Option<Outcome>>, outcome: Outcome) {
     });
 }
 
-/// The packet that acknowledged a message.
-fn of_message<'py>(
-    py: Python<'py>,
-    acknowledgement: &Acknowledgement,
+fn of_end(
+    py: Python<'_>,
+    end: Result<Acknowledgement, LostMessage>,
     qos: Qos,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'_, PyAny>> {
+    match end {
+        Ok(acknowledgement) => of_message(py, acknowledgement, qos),
+        Err(why) => of_loss(py, why),
+    }
+}
+
+/// The packet that acknowledged a message.
+fn of_message(
+    py: Python<'_>,
+    acknowledgement: Acknowledgement,
+    qos: Qos,
+) -> PyResult<Bound<'_, PyAny>> {
     let reason = acknowledgement.reason;
     let last = match qos {
         Qos::ExactlyOnce if reason.is_error() && reason.allowed_in(PacketType::PubRec) => {
@@ -244,7 +261,7 @@ fn of_message<'py>(
     let ack = Ack {
         packet_id,
         reason,
-        properties: acknowledgement.properties.clone(),
+        properties: acknowledgement.properties,
     };
     objects::acknowledgement(py, last, &ack)
 }
