@@ -1,4 +1,5 @@
-//! What the pages of Markdown say that no test runs: that a shell command exists, and that an error has a certain text.
+//! What the pages of Markdown say that no test runs: that a shell command exists, that an error has a certain text, and that there is something
+//! behind a link.
 //!
 //! A command line in a block of `sh` is looked at where it begins with `cargo` or names one of our Python modules: its task, package, example
 //! and module are there. The texts of errors are the first column of the tables in `troubleshooting.md`, in backquotes: each stands in a source.
@@ -6,6 +7,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::links;
 use crate::error::{Result, failed};
 use crate::project::root;
 use crate::tidy::{self, File};
@@ -18,6 +20,7 @@ pub(super) fn check() -> Result {
     let files = tidy::files(&root())?;
     let mut wrong = Vec::new();
     for page in files.iter().filter(|file| file.has_extension(&["md"])) {
+        wrong.extend(links::broken(page, &files, &root()));
         for command in commands(&page.text) {
             if let Some(missing) = missing(command, &root()) {
                 wrong.push(format!("{}: `{command}`: there is no {missing}", page.path));

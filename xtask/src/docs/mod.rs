@@ -6,6 +6,7 @@
 //! sources (`claims`); its programs are tests of the crates and of the Python package.
 
 mod claims;
+mod links;
 
 use std::env;
 
