@@ -1,24 +1,7 @@
 //! The codec's cases by the clock.
 
-use std::time::Instant;
-
-use criterion::{Criterion, Throughput};
-use ohmqtt_benches::codec::CASES;
+mod clock;
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
-    let mut group = criterion.benchmark_group("codec");
-    group.throughput(Throughput::Elements(1));
-    for case in CASES {
-        let mut run = case.set_up();
-        group.bench_function(case.name, |bencher| {
-            bencher.iter_custom(|n| {
-                let start = Instant::now();
-                run(n);
-                start.elapsed()
-            });
-        });
-    }
-    group.finish();
-    criterion.final_summary();
+    clock::time("codec", ohmqtt_benches::codec::CASES);
 }

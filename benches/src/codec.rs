@@ -18,7 +18,7 @@ use crate::{Case, Run};
 /// Packets in a read chunk, at least.
 pub const CHUNK: usize = 4_000;
 
-/// Every case.
+/// Every case: each of the [`INPUTS`] is decoded and encoded, but for the largest.
 pub const CASES: &[Case] = &[
     Case::new("decode/publish256-qos1", || decoding(&[publish(256)])),
     Case::new("encode/publish256-qos1", || encoding(vec![publish(256)])),
@@ -38,6 +38,20 @@ pub const CASES: &[Case] = &[
     Case::new("encode/mixed1000", || encoding(mixed())),
     Case::new("encode/publish64k", || encoding(vec![publish(65_536)])),
     Case::new("floor/memcpy256", || copying(&[publish(256)])),
+];
+
+/// What is decoded and encoded: its name, and what makes it.
+pub type Input = (&'static str, fn() -> Vec<Packet>);
+
+/// Every input.
+pub const INPUTS: &[Input] = &[
+    ("publish256-qos1", || vec![publish(256)]),
+    ("publish256-5props", || vec![with_properties()]),
+    ("connect-will", || vec![connect()]),
+    ("subscribe10", || vec![subscribe()]),
+    ("puback", || vec![puback()]),
+    ("mixed1000", mixed),
+    ("publish64k", || vec![publish(65_536)]),
 ];
 
 /// Decodes and drops one packet of these, in turn.
@@ -96,7 +110,11 @@ fn copying(packets: &[Packet]) -> Run {
     })
 }
 
-fn wire(packets: &[Packet]) -> Bytes {
+/// Packets as bytes, one behind the other.
+///
+/// # Panics
+/// When one is larger than a packet can be.
+pub fn wire(packets: &[Packet]) -> Bytes {
     let mut out = EncodeBuf::new();
     for packet in packets {
         assert_eq!(packet.encode(&mut out), Ok(()));

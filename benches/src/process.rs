@@ -1,4 +1,4 @@
-//! What this process has used so far, as Linux tells it.
+//! What a process has used so far, as Linux tells it.
 
 use std::fs;
 use std::time::Duration;
@@ -16,9 +16,14 @@ pub fn memory() -> Result<u64> {
 
 /// The time that all threads of this process have spent on processors.
 pub fn cpu() -> Result<Duration> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    cpu_of(std::process::id())
+}
+
+/// The same of another process.
+pub fn cpu_of(process: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name of the program stands in parentheses and may hold anything.
-    let fields = stat.rsplit_once(") ").ok_or("/proc/self/stat")?.1;
+    let fields = stat.rsplit_once(") ").ok_or("no /proc/PID/stat")?.1;
     let mut ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
     let (user, system) = (ticks.next(), ticks.next());
     let total = user.ok_or("utime")?? + system.ok_or("stime")??;

@@ -7,9 +7,11 @@
 //! accepts disk FOLDER SECONDS                         append 256 bytes and fdatasync, one after the other
 //! accepts bare STORE FOLDER SECONDS                   one row of 300 bytes and a durable commit, without ohmqtt
 //! accepts STORE safe|fast FOLDER PUBLISHERS SECONDS   through a client
+//! accepts window STORE FOLDER N                       N messages of one publisher, a hundred under way, for strace
 //! accepts count STORE|none N                          N messages, for callgrind
 //! ```
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -19,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ohmqtt_benches::durable::{Acking, Counted, Result, client, open};
-use ohmqtt_client::{Client, Durability, Qos};
+use ohmqtt_client::{Client, Durability, Publication, Qos};
 use redb::{Database, TableDefinition};
 use rusqlite::Connection;
 
@@ -29,6 +31,8 @@ const ROW: &[u8] = &[b'x'; 300];
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 /// How many are under way when instructions are counted.
 const UNDER_WAY: u64 = 64;
+/// How many a publisher has under way before it waits for its oldest.
+const WINDOW: usize = 100;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -38,10 +42,11 @@ fn main() -> ExitCode {
         ["bare", "redb", folder, seconds] => bare_redb(folder.as_ref(), seconds),
         ["bare", "sqlite", folder, seconds] => bare_sqlite(folder.as_ref(), seconds),
         ["count", store, n] => count(store, n),
+        ["window", store, folder, n] => window(store, folder.as_ref(), n),
         [store, durability, folder, publishers, seconds] => {
             through_client(store, durability, folder.as_ref(), publishers, seconds)
         }
-        _ => Err("say disk, bare, count or a store; see the top of the source".into()),
+        _ => Err("say disk, bare, count, window or a store; see the top of the source".into()),
     };
     match result {
         Ok(line) => {
@@ -131,6 +136,37 @@ fn count(store: &str, n: &str) -> Result<String> {
         }
         client.close(Duration::from_secs(60)).await;
         Ok(String::new())
+    })
+}
+
+/// `N` messages, safely kept; the oldest is waited for when the window is full.
+fn window(store: &str, folder: &Path, n: &str) -> Result<String> {
+    let n = n.parse::<u64>()?;
+    let (store, commits) = Counted::new(open(store, folder)?);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let builder = client(store, Durability::Safe).connector(Acking);
+        let client = builder.connect().await?;
+        let (began, before) = (Instant::now(), commits.load(Ordering::Relaxed));
+        let mut under_way = VecDeque::<Publication>::with_capacity(WINDOW);
+        for _ in 0..n {
+            if under_way.len() == WINDOW
+                && let Some(oldest) = under_way.pop_front()
+            {
+                oldest.acked().await?;
+            }
+            let publish = client.publish("bench/topic", PAYLOAD);
+            under_way.push_back(publish.qos(Qos::AtLeastOnce).send()?);
+        }
+        for publication in under_way {
+            publication.acked().await?;
+        }
+        let commits = commits.load(Ordering::Relaxed) - before;
+        let line = line(n, commits, began.elapsed());
+        client.close(Duration::from_secs(60)).await;
+        Ok(line)
     })
 }
 

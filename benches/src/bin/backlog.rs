@@ -6,7 +6,7 @@
 //! backlog fill  STORE FOLDER N    queues N messages of 256 bytes without a connection
 //! backlog open  STORE FOLDER      opens what is there, without a connection
 //! backlog drain STORE FOLDER      delivers it
-//! backlog short STORE FOLDER N    queues and delivers N messages, a thousand at a time
+//! backlog short STORE FOLDER N M  queues and delivers N messages, M at a time
 //! ```
 
 use std::path::Path;
@@ -18,8 +18,8 @@ use ohmqtt_client::{Client, Durability, PublishError, Qos};
 
 /// A payload of 256 bytes.
 const PAYLOAD: &[u8] = &[b'x'; 256];
-/// As many as wait in a short queue, which fits into the window.
-const SHORT: u64 = 1000;
+/// As many show what the store itself takes.
+const FEW: u64 = 1000;
 /// How long draining may take.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
         ["fill", store, folder, n] => fill(store, folder.as_ref(), n).await,
         ["open", store, folder] => reopen(store, folder.as_ref()).await,
         ["drain", store, folder] => drain(store, folder.as_ref()).await,
-        ["short", store, folder, n] => short(store, folder.as_ref(), n).await,
+        ["short", store, folder, n, each] => short(store, folder.as_ref(), n, each).await,
         _ => Err("say fill, open, drain or short, a store and a folder".into()),
     };
     match result {
@@ -52,10 +52,10 @@ async fn fill(store: &str, folder: &Path, n: &str) -> Result<String> {
     let client = client(open(store, folder)?, Durability::Safe).connector(Nowhere);
     let client = client.start()?;
     // What the store itself takes, once it has worked, is no cost of a backlog.
-    queue(&client, SHORT).await?;
+    queue(&client, FEW).await?;
     let few = memory()?;
     let began = Instant::now();
-    queue(&client, n - SHORT).await?;
+    queue(&client, n - FEW).await?;
     let seconds = began.elapsed().as_secs_f64();
     let many = memory()?;
     let queued = client.metrics().queued_messages;
@@ -87,13 +87,14 @@ async fn drain(store: &str, folder: &Path) -> Result<String> {
     report(queued, began, worked, left.unacknowledged)
 }
 
-async fn short(store: &str, folder: &Path, n: &str) -> Result<String> {
-    let rounds = n.parse::<u64>()? / SHORT;
+async fn short(store: &str, folder: &Path, n: &str, each: &str) -> Result<String> {
+    let each = each.parse::<u64>()?;
+    let rounds = n.parse::<u64>()? / each;
     let (mut time, mut work, mut left) = (Duration::ZERO, Duration::ZERO, 0);
     for _ in 0..rounds {
         let builder = client(open(store, folder)?, Durability::Safe).connector(Nowhere);
         let client = builder.start()?;
-        queue(&client, SHORT).await?;
+        queue(&client, each).await?;
         client.close(Duration::ZERO).await;
         let builder = ohmqtt_benches::durable::client(open(store, folder)?, Durability::Safe);
         let client = builder.connector(Acking).start()?;
@@ -102,7 +103,7 @@ async fn short(store: &str, folder: &Path, n: &str) -> Result<String> {
         time += began.elapsed();
         work += cpu()?.saturating_sub(worked);
     }
-    Ok(line(rounds * SHORT, time, work, left))
+    Ok(line(rounds * each, time, work, left))
 }
 
 fn report(queued: usize, began: Instant, worked: Duration, left: usize) -> Result<String> {

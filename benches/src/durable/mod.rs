@@ -1,6 +1,7 @@
 //! What a durable outbox costs: a client with a store in a file, and a server in memory that acknowledges everything at once.
 
 mod peer;
+pub mod writes;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

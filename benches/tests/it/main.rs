@@ -4,6 +4,8 @@
 mod client;
 #[cfg(feature = "dispatch")]
 mod dispatch;
+#[cfg(feature = "durable")]
+mod store;
 #[cfg(feature = "transport")]
 mod transport;
 

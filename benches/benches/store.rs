@@ -1,0 +1,7 @@
+//! Writing to the stores by the clock.
+
+mod clock;
+
+fn main() {
+    clock::time("store", ohmqtt_benches::durable::writes::CASES);
+}
