@@ -34,6 +34,12 @@ const STEPS: &[Step] = &[
     ("crash", crash::run, &["--rounds", "4"]),
     ("soak", soak::run, &["--seconds", "20"]),
     ("bench codec", bench::run, &["codec", "--check"]),
+    // What repeats, the session's counts among them.
+    (
+        "bench client",
+        bench::run,
+        &["client", "--check", "--counts"],
+    ),
 ];
 
 /// Runs every step.

@@ -102,7 +102,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        about: "bench all | codec [--check] [--peers] | client [--check | --keep] [--peers] | backlog [--messages N] | broker [--check] | dispatch [--check] | mosquitto [--peers] | python [--peers] | router [--check] | store: counts, ratios and memory",
+        about: "bench all | NAME... [--peers] [--check | --keep] [--counts] [--messages N], or charts: counts, ratios and memory beside goals and peers",
         run: bench::run,
     },
     Task {
@@ -193,11 +193,11 @@ mod tests {
         check(&["docs", "--frobnicate"], "invalid option '--frobnicate'");
         check(
             &["bench"],
-            "bench what? there are: all, codec, client, backlog, broker, dispatch, mosquitto, python, router, store, transport",
+            "bench what? there are: all, codec, client, backlog, broker, dispatch, mosquitto, python, router, store, transport, charts",
         );
         check(
             &["bench", "moon"],
-            "there is no bench moon; there are: all, codec, client, backlog, broker, dispatch, mosquitto, python, router, store, transport",
+            "there is no bench moon; there are: all, codec, client, backlog, broker, dispatch, mosquitto, python, router, store, transport, charts",
         );
     }
 

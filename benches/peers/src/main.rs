@@ -1,8 +1,9 @@
-//! What rumqttc costs, and its codec, for callgrind: the same bytes as in the benches of ours, and the same null broker.
+//! What rumqttc costs, and the codecs of others, for callgrind: the same packets as in the benches of ours, and the same null broker.
 //!
 //! ```text
 //! peers tcp CASE N    publish/0, publish/1, publish/2, receive/0 or receive/1, N times against a null broker in a process of its own
-//! peers CASE N        decode/publish256-qos1, encode/publish256-qos1, decode/puback or encode/puback, N times
+//! peers list          each peer and each case of its codec, a line each
+//! peers codec PEER CASE N     such a case, N times
 //! peers null QOS      the null broker
 //! peers publish PORT N    publishes N messages to the broker at this port of loopback, and tells CPU time and rate
 //! peers round PORT N      N round trips through the null broker at this port
@@ -56,7 +57,11 @@ fn act(args: &[&str]) -> Result<()> {
         ["publish", port, n] => many(port.parse()?, n.parse()?),
         ["round", port, n] => round_trips(port.parse()?, n.parse()?),
         ["tcp", case, n] => over_tcp(case, n.parse()?),
-        [case, n] => codec::run(case, n.parse()?),
+        ["codec", peer, case, n] => codec::count(peer, case, n.parse()?),
+        ["list"] => {
+            codec::list();
+            Ok(())
+        }
         _ => Err("see the top of the source for what to say".into()),
     }
 }

@@ -1,19 +1,21 @@
-//! `cargo xtask bench client [--check | --keep] [--peers]`: what a client costs for each message, beside the least that a client can do.
+//! `cargo xtask bench client [--peers] [--counts]`: what a client costs for each message, beside the least that a client can do.
 //!
 //! Instructions are those of the client alone: the null broker in its process is left out. Those of a session are of a client's and a
 //! server's together. System calls are counted by strace over TCP, the client being the only one on its thread; those of its start and end
 //! are taken off.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::PathBuf;
 
 use super::Asked;
 use super::codec::{self, each};
 use super::figures::{Figures, build};
 use super::peers;
-use super::rows::{self, Goal, Row};
+use super::rows::{Goal, Row};
 use crate::debian::{self, STRACE, VALGRIND};
-use crate::error::{Error, Result, failed};
-use crate::project::{output, program, root};
+use crate::error::{Result, failed};
+use crate::project::{output, program};
 
 /// What callgrind leaves out.
 const NULL_BROKER: &str = "*null_broker_*";
@@ -51,53 +53,53 @@ pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
     debian::provide(&VALGRIND)?;
     debian::provide(&STRACE)?;
     let client = build("client", "client")?;
-    let measured = measure(&client)?;
-    let file = root().join("benches").join("client.tsv");
-    if asked.keep {
-        keep(&measured, &file)?;
+    count(&client, all)?;
+    if !asked.counts {
+        measure(&client, all)?;
     }
-    let result = if asked.check {
-        rows::hold(&measured, &file)
-    } else {
-        Ok(())
-    };
-    all.extend(measured);
     if asked.peers {
-        all.extend(peers::clients(&client)?);
+        peers::clients(&client, all)?;
+    } else if !asked.counts {
+        peers::without_clients(all);
     }
-    result
+    Ok(())
 }
 
-fn keep(measured: &[Row], file: &Path) -> Result {
-    std::fs::write(file, rows::baseline(measured))
-        .map_err(|error| Error::Failed(format!("{}: {error}", file.display())))
-}
-
-fn measure(client: &PathBuf) -> Result<Vec<Row>> {
-    let mut measured = Vec::new();
+/// What repeats: instructions and allocations.
+fn count(client: &PathBuf, all: &mut Vec<Row>) -> Result {
     let instructions = |case: &str| codec::each_without(client, &[case], MESSAGES, NULL_BROKER);
+    let mut floors = HashMap::new();
     for (case, floor, goal) in CASES {
         let row = Row::new(*case, codec::INSTRUCTIONS, instructions(case)?, *goal);
-        measured.push(row.above(instructions(floor)?));
+        let floor = match floors.entry(*floor) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(instructions(floor)?),
+        };
+        all.push(row.above(floor));
     }
     let (lines, _) = output(program(client).arg("allocations"))?;
     for row in lines.lines().map(codec::allocations) {
         let row = row?;
         if !row.name.starts_with("floor/") {
-            measured.push(row);
+            all.push(row);
         }
     }
+    Ok(())
+}
+
+/// System calls and memory.
+fn measure(client: &PathBuf, all: &mut Vec<Row>) -> Result {
     for (case, goal) in CALLS {
         let (once, twice) = (
             calls(client, case, CARRIED)?,
             calls(client, case, 2 * CARRIED)?,
         );
         let value = 1_000.0 * each(once, twice, CARRIED);
-        measured.push(Row::new(*case, "system calls per 1,000", value, *goal));
+        all.push(Row::new(*case, "system calls per 1,000", value, *goal));
     }
     let idle = Figures::of(program(client).args(["idle", RESTING]))?.get("kib_each")?;
-    measured.push(Row::new("idle", "KiB", idle, Goal::AtMost(IDLE)));
-    Ok(measured)
+    all.push(Row::new("idle", "KiB", idle, Goal::AtMost(IDLE)));
+    Ok(())
 }
 
 /// The system calls of the client's thread, with so many messages.
@@ -112,7 +114,7 @@ fn calls(client: &PathBuf, case: &str, n: u64) -> Result<u64> {
 }
 
 /// The sum at the end of what strace counts: `5678 total`.
-fn total(report: &str) -> Option<u64> {
+pub(super) fn total(report: &str) -> Option<u64> {
     let line = report.lines().rev().find(|line| line.ends_with(" total"))?;
     line.split_whitespace().next()?.parse().ok()
 }

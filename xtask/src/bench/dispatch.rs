@@ -1,4 +1,4 @@
-//! `cargo xtask bench dispatch [--check]`: what finding the subscription of a message costs among a hundred and among a hundred thousand,
+//! `cargo xtask bench dispatch`: what finding the subscription of a message costs among a hundred and among a hundred thousand,
 //! in instructions, and how long it takes to declare that many.
 
 use super::Asked;
@@ -6,7 +6,7 @@ use super::codec;
 use super::figures::{Figures, build};
 use super::rows::{Goal, Row};
 use crate::debian::{self, VALGRIND};
-use crate::error::{Result, failed};
+use crate::error::Result;
 use crate::project::program;
 
 /// What finds, and how often it is counted: the more, the less what it was set up with is felt.
@@ -20,10 +20,9 @@ const PLACES: [(&str, u64); 4] = [
 /// So much may a message cost among a hundred thousand, beside what it costs among a hundred.
 const RATIO: f64 = 2.0;
 
-pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
+pub(super) fn run(_: &Asked, all: &mut Vec<Row>) -> Result {
     debian::provide(&VALGRIND)?;
     let dispatch = build("dispatch", "dispatch")?;
-    let mut missed = Vec::new();
     for (place, n) in PLACES {
         let each = |count: u32| codec::each_of(&dispatch, &[&format!("{place}/{count}")], n);
         let (few, many) = (each(100)?, each(100_000)?);
@@ -33,16 +32,10 @@ pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
         );
         let row = format!("dispatch/{place}, 100,000 to 100");
         all.push(Row::new(row, "ratio", many / few, Goal::AtMost(RATIO)));
-        if many > RATIO * few {
-            missed.push(place);
-        }
     }
     for count in ["10000", "100000"] {
         let millis = Figures::of(program(&dispatch).args(["declare", count]))?.get("millis")?;
         println!("dispatch: declaring {count} subscriptions took {millis:.0} ms");
-    }
-    if asked.check && !missed.is_empty() {
-        return failed(format!("goals missed: {}", missed.join(", ")));
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
-//! `cargo xtask bench all|codec|client|backlog|broker|dispatch|python|router|store|transport`: the benches whose figures can be judged, one file each.
+//! `cargo xtask bench all | NAME...`: the benches whose figures can be judged, one file each.
 //!
 //! What is timed for its own sake is criterion's, in the crate `ohmqtt-benches`; here are counts, ratios within one run, and memory,
 //! with their goals.
 
 mod backlog;
+mod baseline;
 mod broker;
+mod charts;
 mod client;
 mod codec;
 mod dispatch;
@@ -13,6 +15,7 @@ mod mosquitto;
 mod peers;
 mod python;
 mod real;
+mod report;
 mod router;
 mod rows;
 mod store;
@@ -20,18 +23,20 @@ mod transport;
 
 use lexopt::{Arg, Parser};
 
-use self::rows::Row;
+use self::rows::{Goal, Row};
 use crate::error::{Error, Result, failed};
 use crate::project::target;
 
 /// What is asked for on the command line.
 #[derive(Debug, Default)]
 struct Asked {
-    /// Missed goals are failures.
+    /// What is worse than what was kept is a failure.
     check: bool,
+    /// Only what is counted and repeats.
+    counts: bool,
     /// Others are measured beside ours.
     peers: bool,
-    /// What is counted is what later runs are held to.
+    /// Later runs are held to this one.
     keep: bool,
     /// How many messages wait in the backlog.
     messages: Option<u64>,
@@ -52,44 +57,59 @@ const BENCHES: &[(&str, Bench)] = &[
     ("transport", transport::run),
 ];
 
-/// `cargo xtask bench all | codec [--check] [--peers] | client [--check | --keep] [--peers] | backlog [--messages N] | broker | dispatch |
-/// mosquitto [--peers] | python [--peers] | router | store | transport`.
+/// `cargo xtask bench all | NAME... [--peers] [--check | --keep] [--counts] [--messages N]`, or `bench charts`.
 ///
-/// What was measured is also in `report.json` in the folder that cargo builds into. `all` goes on behind a bench that fails.
+/// What was measured is also in `report.json`, `report.md` and the charts `bench-light.svg` and `bench-dark.svg` in the folder that cargo
+/// builds into; `charts` makes those of the last run the charts of the front page. `all` goes on behind a bench that fails. Counts and
+/// goals that were met are held to those of an earlier run (`--check`), which was told to be kept (`--keep`).
 pub(crate) fn run(args: &mut Parser) -> Result {
-    let mut what = None;
+    let mut what = Vec::new();
     let mut asked = Asked::default();
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("check") => asked.check = true,
+            Arg::Long("counts") => asked.counts = true,
             Arg::Long("peers") => asked.peers = true,
             Arg::Long("keep") => asked.keep = true,
             Arg::Long("messages") => {
                 asked.messages = Some(lexopt::ValueExt::parse(&args.value()?)?);
             }
-            Arg::Value(value) if what.is_none() => what = Some(value),
+            Arg::Value(value) => what.push(value.to_string_lossy().into_owned()),
             other => return Err(other.unexpected().into()),
         }
     }
     let names: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
-    let known = format!("all, {}", names.join(", "));
-    let Some(what) = what else {
+    let known = format!("all, {}, charts", names.join(", "));
+    if what.is_empty() {
         return Err(Error::Usage(format!("bench what? there are: {known}")));
-    };
-    let what = what.to_string_lossy();
-    let wanted = |name: &str| what == "all" || what == name;
-    if !BENCHES.iter().any(|(name, _)| wanted(name)) {
+    }
+    if what == ["charts"] {
+        return charts::publish();
+    }
+    if let Some(what) = what
+        .iter()
+        .find(|what| *what != "all" && !names.contains(&what.as_str()))
+    {
         let message = format!("there is no bench {what}; there are: {known}");
         return Err(Error::Usage(message));
     }
+    let wanted = |name: &str| what.iter().any(|what| what == "all" || what == name);
     let (mut rows, mut failures) = (Vec::new(), Vec::new());
     for (name, bench) in BENCHES.iter().filter(|(name, _)| wanted(name)) {
-        if let Err(error) = bench(&asked, &mut rows) {
-            failures.push(format!("{name}: {error}"));
+        let mut own = Vec::new();
+        if let Err(error) = bench(&asked, &mut own).and_then(|()| held(name, &asked, &own)) {
+            let text = error.to_string();
+            let why = text.lines().next().unwrap_or("it failed");
+            own.push(Row::absent(*name, "", Goal::None, why));
+            failures.push(format!("{name}: {text}"));
         }
+        rows.extend(own);
+        // What is behind is not lost with what is ahead.
+        write("report.json", &report::json(&rows))?;
+        write("report.md", &report::markdown(&rows))?;
+        charts::write(&rows)?;
     }
-    write_report(&rows)?;
-    println!("{}", rows::table(&rows));
+    println!("{}", report::table(&rows));
     if failures.is_empty() {
         Ok(())
     } else {
@@ -97,8 +117,20 @@ pub(crate) fn run(args: &mut Parser) -> Result {
     }
 }
 
-fn write_report(rows: &[Row]) -> Result {
-    let file = target().join("report.json");
-    std::fs::write(&file, rows::json(rows))
+/// Keeps these rows of a bench, and holds them to what was kept, where that is asked for.
+fn held(name: &str, asked: &Asked, rows: &[Row]) -> Result {
+    let file = baseline::file(name);
+    if asked.keep {
+        baseline::keep(rows, &file)?;
+    }
+    if asked.check {
+        baseline::hold(rows, &file)?;
+    }
+    Ok(())
+}
+
+fn write(name: &str, text: &str) -> Result {
+    let file = target().join(name);
+    std::fs::write(&file, text)
         .map_err(|error| Error::Failed(format!("{}: {error}", file.display())))
 }

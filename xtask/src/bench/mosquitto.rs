@@ -58,6 +58,11 @@ impl Mosquitto {
         }
         failed("mosquitto takes no connections")
     }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.id()
+    }
 }
 
 impl Drop for Mosquitto {

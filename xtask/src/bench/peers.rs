@@ -1,4 +1,4 @@
-//! Others beside ours: rumqttc through the same null broker and with the same bytes, in the same run.
+//! Others beside ours, in the same run: rumqttc through the same null broker, and codecs with the same packets.
 //!
 //! They are in `benches/peers`, a workspace of its own, and are built into the folder `peers` of the one that cargo builds into.
 
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::codec::{INSTRUCTIONS, each_of};
 use super::rows::{Goal, Row};
-use crate::error::Result;
+use crate::error::{Result, failed};
 use crate::project::{self, cargo, output, program, target};
 
 /// How many messages are counted, and twice as many.
@@ -20,14 +20,9 @@ const TIMED: &str = "200000";
 const TURNS: usize = 5;
 /// So many times as many messages a second are to go through ours.
 const RATE: f64 = 4.0;
+const OF_RUMQTTC: &str = "of rumqttc's rate";
 
-/// What the peers' codec can do.
-const PACKETS: [&str; 4] = [
-    "decode/publish256-qos1",
-    "encode/publish256-qos1",
-    "decode/puback",
-    "encode/puback",
-];
+/// How many packets are counted, and twice as many.
 const PACKETS_COUNTED: u64 = 1_000;
 
 /// Builds the program that runs the peers, and tells where it is.
@@ -38,21 +33,24 @@ pub(super) fn build() -> Result<PathBuf> {
     Ok(folder.join("release").join("ohmqtt-bench-peers"))
 }
 
+/// Why what is measured beside peers alone has no figure.
+pub(super) const WITHOUT: &str = "without --peers";
+
+/// The goals that [`clients`] is about, when it is not asked for.
+pub(super) fn without_clients(all: &mut Vec<Row>) {
+    let goal = Goal::AtLeast(RATE);
+    all.push(Row::absent("publish/1", OF_RUMQTTC, goal, WITHOUT));
+}
+
 /// Ours beside rumqttc: instructions of a message, and messages a second.
-pub(super) fn clients(ours: &PathBuf) -> Result<Vec<Row>> {
+pub(super) fn clients(ours: &PathBuf, all: &mut Vec<Row>) -> Result {
     let peers = build()?;
-    let mut rows = Vec::new();
     for case in EXCHANGED {
         let theirs = each_of(&peers, &["tcp", case], MESSAGES)?;
         let value = each_of(ours, &["tcp", case], MESSAGES)?;
-        let row = |name| Row::new(name, INSTRUCTIONS, value, Goal::None);
-        rows.push(row(format!("{case} over TCP")).above(theirs));
-        rows.push(Row::new(
-            format!("{case} over TCP, rumqttc"),
-            INSTRUCTIONS,
-            theirs,
-            Goal::None,
-        ));
+        let name = format!("{case} over TCP");
+        let row = Row::new(&name, INSTRUCTIONS, value, Goal::None).above(theirs);
+        all.push(row.with_peer("rumqttc", theirs).aside());
     }
     let mut ratios = Vec::new();
     for _ in 0..TURNS {
@@ -63,25 +61,30 @@ pub(super) fn clients(ours: &PathBuf) -> Result<Vec<Row>> {
     ratios.sort_by(f64::total_cmp);
     if let Some(median) = ratios.get(TURNS / 2) {
         let goal = Goal::AtLeast(RATE);
-        rows.push(Row::new("publish/1", "of rumqttc's rate", *median, goal));
+        let row = Row::new("publish/1", OF_RUMQTTC, *median, goal);
+        all.push(row.with_peer("rumqttc", 1.0));
     }
-    Ok(rows)
+    Ok(())
 }
 
-/// What their codec costs, beside what ours cost in this run.
-pub(super) fn codecs(ours: &[Row]) -> Result<Vec<Row>> {
+/// What the codecs of others cost, each told beside ours of this run too.
+pub(super) fn codecs(ours: &mut [Row]) -> Result<Vec<Row>> {
     let peers = build()?;
     let mut rows = Vec::new();
-    for case in PACKETS {
-        let theirs = each_of(&peers, &[case], PACKETS_COUNTED)?;
-        let own = ours
-            .iter()
-            .find(|row| row.name == case && row.unit == INSTRUCTIONS);
-        let row = Row::new(format!("{case}, rumqttc"), INSTRUCTIONS, theirs, Goal::None);
-        rows.push(match own {
-            Some(own) => row.above(own.value),
-            None => row,
-        });
+    let (cases, unable) = output(program(&peers).arg("list"))?;
+    print!("{unable}");
+    for line in cases.lines() {
+        let Some((peer, case)) = line.split_once(' ') else {
+            return failed(format!("not a peer and its case: {line:?}"));
+        };
+        let theirs = each_of(&peers, &["codec", peer, case], PACKETS_COUNTED)?;
+        let row = Row::new(format!("{case}, {peer}"), INSTRUCTIONS, theirs, Goal::None);
+        rows.push(row.aside());
+        for own in &mut *ours {
+            if own.name == case && own.unit == INSTRUCTIONS {
+                *own = own.clone().with_peer(peer, theirs);
+            }
+        }
     }
     Ok(rows)
 }

@@ -12,7 +12,7 @@ use std::thread::available_parallelism;
 use super::Asked;
 use super::figures::{Figures, build};
 use super::mosquitto::Mosquitto;
-use super::peers;
+use super::peers::{self, WITHOUT};
 use super::rows::{Goal, Row};
 use crate::error::{Error, Result, failed};
 use crate::project::{program, succeeds};
@@ -52,19 +52,17 @@ fn publishing(ours: &Path, peers: Option<&Path>) -> Result<Vec<Row>> {
     let rate = turns.ours("rate")?;
     if peers.is_none() {
         return Ok(vec![
-            cpu,
+            cpu.alone(CPU, WITHOUT),
             Row::new(name, "messages a second", rate, Goal::None),
+            Row::absent(name, "of rumqttc's rate", Goal::AtLeast(RATE), WITHOUT),
         ]);
     }
+    let ratio = turns.ratio("rate")?;
     Ok(vec![
-        cpu.beside(turns.ratio("us")?, CPU),
+        cpu.beside(turns.ratio("us")?, CPU)
+            .with_peer("rumqttc", turns.theirs("us")?),
         Row::new(name, "messages a second", rate, Goal::None).above(turns.theirs("rate")?),
-        Row::new(
-            name,
-            "of rumqttc's rate",
-            turns.ratio("rate")?,
-            Goal::AtLeast(RATE),
-        ),
+        Row::new(name, "of rumqttc's rate", ratio, Goal::AtLeast(RATE)).with_peer("rumqttc", 1.0),
     ])
 }
 
@@ -79,17 +77,20 @@ fn round_trips(ours: &Path, peers: Option<&Path>) -> Result<Vec<Row>> {
     })?;
     let name = "round trip/1";
     let median = Row::new(name, "us, median", turns.ours("p50")?, Goal::None)
-        .beside(turns.within("p50", "raw_p50")?, MEDIAN);
+        .beside(turns.within("p50", "raw_p50")?, MEDIAN)
+        .with_peer("bare socket", turns.ours("raw_p50")?);
     let worst = Row::new(name, "us, 99th percentile", turns.ours("p99")?, Goal::None);
     if peers.is_none() {
-        return Ok(vec![median, worst]);
+        return Ok(vec![median, worst.alone(WORST, WITHOUT)]);
     }
     let theirs = turns.theirs("p50")?;
     let theirs = Row::new(format!("{name}, rumqttc"), "us, median", theirs, Goal::None);
     Ok(vec![
         median,
-        worst.beside(turns.ratio("p99")?, WORST),
-        theirs.above(turns.ours("raw_p50")?),
+        worst
+            .beside(turns.ratio("p99")?, WORST)
+            .with_peer("rumqttc", turns.theirs("p99")?),
+        theirs.above(turns.ours("raw_p50")?).aside(),
     ])
 }
 

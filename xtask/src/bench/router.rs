@@ -1,4 +1,4 @@
-//! `cargo xtask bench router [--check]`: what finding the subscribers of a message costs in instructions, as subscriptions, levels and
+//! `cargo xtask bench router`: what finding the subscribers of a message costs in instructions, as subscriptions, levels and
 //! matches grow; and what each subscriber of a fan-out allocates, as payloads grow.
 
 use super::Asked;
@@ -6,7 +6,7 @@ use super::codec;
 use super::figures::{Figures, build};
 use super::rows::{Goal, Row};
 use crate::debian::{self, VALGRIND};
-use crate::error::{Result, failed};
+use crate::error::Result;
 use crate::project::program;
 
 /// What is counted, how often, and how often what the first of a row costs may the last one cost.
@@ -22,10 +22,9 @@ const ROWS: [(&str, u64, &[u32], f64); 4] = [
 /// What a subscriber may cost in memory at most, in bytes, whatever the size of the payload.
 const BYTES: f64 = 2048.0;
 
-pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
+pub(super) fn run(_: &Asked, all: &mut Vec<Row>) -> Result {
     debian::provide(&VALGRIND)?;
     let router = build("router", "dispatch")?;
-    let mut missed = Vec::new();
     for (name, n, sizes, ratio) in ROWS {
         let mut costs = Vec::new();
         for size in sizes {
@@ -37,9 +36,6 @@ pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
             println!("router: {name:8} ratio {:.2} (goal {ratio})", last / first);
             let row = format!("router/{name}, most to fewest");
             all.push(Row::new(row, "ratio", last / first, Goal::AtMost(ratio)));
-            if last > ratio * first {
-                missed.push(name);
-            }
         }
     }
     for payload in ["256", "65536"] {
@@ -56,12 +52,6 @@ pub(super) fn run(asked: &Asked, all: &mut Vec<Row>) -> Result {
             bytes,
             Goal::AtMost(BYTES),
         ));
-        if bytes > BYTES {
-            missed.push("fanout");
-        }
-    }
-    if asked.check && !missed.is_empty() {
-        return failed(format!("goals missed: {}", missed.join(", ")));
     }
     Ok(())
 }

@@ -1,13 +1,4 @@
-//! What the benches have measured: rows, their table, the report that other programs read, and the baseline they are held to.
-
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
-
-use crate::error::{Error, Result, failed};
-
-/// So much above its baseline may a count be.
-const SLACK: f64 = 1.05;
+//! A figure that a bench has measured, what it should be, and what it stands beside.
 
 /// What a row should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,15 +10,21 @@ pub(super) enum Goal {
     RatioAtMost(f64),
 }
 
-/// A figure that was measured.
+/// A figure that was measured, or that was to be.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) name: String,
     pub(super) unit: &'static str,
-    pub(super) value: f64,
+    pub(super) value: Option<f64>,
     pub(super) goal: Goal,
     /// What it is to the floor, or to the best peer, of the same run, where there is one.
     pub(super) ratio: Option<f64>,
+    /// The best of the others in the same run, and its figure in the same unit.
+    pub(super) peer: Option<(String, f64)>,
+    /// Why its goal cannot be judged, where it cannot.
+    pub(super) why: Option<String>,
+    /// Whether it is of a peer, or was measured for one: later runs are not held to it.
+    pub(super) aside: bool,
 }
 
 impl Row {
@@ -35,19 +32,39 @@ impl Row {
         Self {
             name: name.into(),
             unit,
-            value,
+            value: Some(value),
             goal,
             ratio: None,
+            peer: None,
+            why: None,
+            aside: false,
+        }
+    }
+
+    /// A row without a figure, and why.
+    pub(super) fn absent(
+        name: impl Into<String>,
+        unit: &'static str,
+        goal: Goal,
+        why: impl Into<String>,
+    ) -> Self {
+        let value = None;
+        let why = Some(why.into());
+        Self {
+            value,
+            why,
+            ..Self::new(name, unit, 0.0, goal)
         }
     }
 
     /// The same beside another figure of the same run: mostly a floor.
     pub(super) fn above(self, floor: f64) -> Self {
-        let ratio = (floor > 0.0).then_some(self.value / floor);
+        let value = self.value.filter(|_| floor > 0.0);
+        let ratio = value.map(|value| value / floor);
         Self { ratio, ..self }
     }
 
-    /// The same beside a peer of the same run.
+    /// The same beside a peer of the same run: the ratio is what has the goal.
     pub(super) fn beside(self, ratio: f64, goal: f64) -> Self {
         Self {
             ratio: Some(ratio),
@@ -56,18 +73,50 @@ impl Row {
         }
     }
 
-    /// `None` where there is no goal.
+    /// The same where the peer was not measured that its goal is about.
+    pub(super) fn alone(self, goal: f64, why: impl Into<String>) -> Self {
+        Self {
+            goal: Goal::RatioAtMost(goal),
+            why: Some(why.into()),
+            ..self
+        }
+    }
+
+    /// The same with the figure of a peer, which is told and has no part in whether the goal is met. The best of many is kept.
+    pub(super) fn with_peer(self, name: &str, value: f64) -> Self {
+        let better = |(_, known): &(String, f64)| match self.goal {
+            Goal::AtLeast(_) => *known >= value,
+            _ => *known <= value,
+        };
+        if self.peer.as_ref().is_some_and(better) {
+            return self;
+        }
+        let peer = Some((name.to_owned(), value));
+        Self { peer, ..self }
+    }
+
+    /// The same, not to be held to by later runs.
+    pub(super) fn aside(self) -> Self {
+        let aside = true;
+        Self { aside, ..self }
+    }
+
+    /// `None` where there is no goal, or nothing to judge it by.
     pub(super) fn met(&self) -> Option<bool> {
+        if self.why.is_some() {
+            return None;
+        }
+        let value = self.value?;
         match self.goal {
             Goal::None => None,
-            Goal::AtMost(goal) => Some(self.value <= goal),
-            Goal::AtLeast(goal) => Some(self.value >= goal),
+            Goal::AtMost(goal) => Some(value <= goal),
+            Goal::AtLeast(goal) => Some(value >= goal),
             Goal::RatioAtMost(goal) => self.ratio.map(|ratio| ratio <= goal),
         }
     }
 
     /// The number of the goal.
-    fn goal(&self) -> Option<f64> {
+    pub(super) fn goal(&self) -> Option<f64> {
         match self.goal {
             Goal::None => None,
             Goal::AtMost(goal) | Goal::AtLeast(goal) | Goal::RatioAtMost(goal) => Some(goal),
@@ -75,192 +124,50 @@ impl Row {
     }
 
     /// What repeats: its ratio to the floor, or the count itself.
-    fn counted(&self) -> f64 {
-        self.ratio.unwrap_or(self.value)
+    pub(super) fn counted(&self) -> Option<f64> {
+        self.ratio.or(self.value)
     }
-}
 
-/// The rows beside their goals, the last line being the sum of it.
-pub(super) fn table(rows: &[Row]) -> String {
-    let mut text = format!(
-        "{:36}{:26}{:>12}{:>10}{:>10}  met\n",
-        "row", "unit", "measured", "goal", "ratio"
-    );
-    for row in rows {
-        let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), short);
-        let met = row.met().map_or("-", |met| if met { "yes" } else { "no" });
-        let _ = writeln!(
-            text,
-            "{:36}{:26}{:>12}{:>10}{:>10}  {met}",
-            row.name,
-            row.unit,
-            short(row.value),
-            shown(row.goal()),
-            shown(row.ratio),
-        );
+    pub(super) fn verdict(&self) -> &'static str {
+        self.met().map_or("-", |met| if met { "yes" } else { "no" })
     }
-    text + &sum(rows)
-}
-
-/// How many goals there are, and how many are met.
-pub(super) fn sum(rows: &[Row]) -> String {
-    let goals = rows.iter().filter_map(Row::met);
-    let met = goals.clone().filter(|met| *met).count();
-    format!("bench: {} rows, {met} met", goals.count())
-}
-
-fn short(value: f64) -> String {
-    if value.abs() < 100.0 {
-        format!("{value:.2}")
-    } else {
-        format!("{value:.0}")
-    }
-}
-
-/// The rows for other programs: an array of objects.
-pub(super) fn json(rows: &[Row]) -> String {
-    let number = |value: Option<f64>| match value {
-        Some(value) if value.is_finite() => value.to_string(),
-        _ => "null".to_owned(),
-    };
-    let each = rows.iter().map(|row| {
-        let met = row.met().map_or("null".to_owned(), |met| met.to_string());
-        format!(
-            "  {{\"row\": {:?}, \"unit\": {:?}, \"value\": {}, \"goal\": {}, \"ratio\": {}, \"met\": {met}}}",
-            row.name,
-            row.unit,
-            number(Some(row.value)),
-            number(row.goal()),
-            number(row.ratio),
-        )
-    });
-    format!("[\n{}\n]\n", each.collect::<Vec<_>>().join(",\n"))
-}
-
-/// The counts among these rows, to be kept as what later runs are held to.
-pub(super) fn baseline(rows: &[Row]) -> String {
-    let mut text = "row\tunit\tvalue or ratio to the floor\tmet\n".to_owned();
-    for row in rows.iter().filter(|row| repeats(row.unit)) {
-        let met = row.met().map_or("-", |met| if met { "yes" } else { "no" });
-        let _ = writeln!(
-            text,
-            "{}\t{}\t{:.3}\t{met}",
-            row.name,
-            row.unit,
-            row.counted()
-        );
-    }
-    text
-}
-
-/// Whether a unit is of a count that is the same in every run.
-fn repeats(unit: &str) -> bool {
-    ["instructions", "allocations"].contains(&unit)
-}
-
-/// Holds these rows to what was kept.
-///
-/// # Errors
-/// When a count is above its baseline by more than the slack, when a goal was met and is not, and when a row is missing.
-pub(super) fn hold(rows: &[Row], file: &Path) -> Result {
-    let text = fs::read_to_string(file)
-        .map_err(|error| Error::Failed(format!("{}: {error}", file.display())))?;
-    let worse = compare(rows, &text)?;
-    if worse.is_empty() {
-        Ok(())
-    } else {
-        failed(format!(
-            "worse than {}:\n{}",
-            file.display(),
-            worse.join("\n")
-        ))
-    }
-}
-
-fn compare(rows: &[Row], baseline: &str) -> Result<Vec<String>> {
-    let mut worse = Vec::new();
-    for line in baseline.lines().skip(1) {
-        let [name, unit, value, met] = line.split('\t').collect::<Vec<_>>()[..] else {
-            return failed(format!("this is no line of a baseline: {line:?}"));
-        };
-        let Ok(value) = value.parse::<f64>() else {
-            return failed(format!("this is no number: {value:?}"));
-        };
-        let Some(row) = rows.iter().find(|row| row.name == name && row.unit == unit) else {
-            return failed(format!("{name} was not measured in {unit}"));
-        };
-        let now = row.counted();
-        // A count of almost nothing may be a little more of it.
-        if now > value * SLACK + 0.01 {
-            worse.push(format!("{name}, {unit}: {now:.3}, was {value}"));
-        }
-        if met == "yes" && row.met() == Some(false) {
-            worse.push(format!("{name}, {unit}: {} is beyond its goal", row.value));
-        }
-    }
-    Ok(worse)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rows() -> Vec<Row> {
-        vec![
-            Row::new("a", "instructions", 200.0, Goal::AtMost(250.0)).above(100.0),
-            Row::new("b", "allocations", 1.0, Goal::None),
-            Row::new("c", "of raw", 0.8, Goal::AtLeast(0.9)),
-            Row::new("d", "us", 7.0, Goal::None).beside(0.1, 0.15),
-        ]
+    #[test]
+    fn a_goal_is_met_by_the_value_or_by_the_ratio() {
+        let row = |goal| Row::new("a", "us", 7.0, goal);
+        assert_eq!(row(Goal::None).met(), None);
+        assert_eq!(row(Goal::AtMost(7.0)).met(), Some(true));
+        assert_eq!(row(Goal::AtMost(6.9)).met(), Some(false));
+        assert_eq!(row(Goal::AtLeast(7.1)).met(), Some(false));
+        assert_eq!(row(Goal::None).beside(0.1, 0.15).met(), Some(true));
+        assert_eq!(row(Goal::None).beside(0.2, 0.15).met(), Some(false));
     }
 
     #[test]
-    fn the_last_line_counts_goals_and_those_that_are_met() {
-        let text = table(&rows());
-        assert_eq!(text.lines().last(), Some("bench: 3 rows, 2 met"));
-        assert_eq!(text.lines().count(), 6);
+    fn a_goal_that_nothing_is_known_about_is_not_met() {
+        let absent = Row::absent("a", "us", Goal::AtMost(1.0), "no tool");
+        assert_eq!((absent.met(), absent.goal()), (None, Some(1.0)));
+        let alone = Row::new("a", "us", 7.0, Goal::None).alone(0.5, "no peer");
+        assert_eq!((alone.met(), alone.goal()), (None, Some(0.5)));
     }
 
     #[test]
-    fn the_report_has_every_row() {
-        let text = json(&rows());
-        let first = r#"{"row": "a", "unit": "instructions", "value": 200, "goal": 250, "ratio": 2, "met": true},"#;
-        assert_eq!(text.lines().nth(1).map(str::trim), Some(first));
-        assert!(text.contains(r#""goal": null, "ratio": null, "met": null"#));
-        assert!(text.starts_with("[\n") && text.ends_with("}\n]\n"));
+    fn the_best_peer_is_the_one_that_is_told() {
+        let peers = |goal| {
+            let row = Row::new("a", "us", 7.0, goal).with_peer("one", 9.0);
+            row.with_peer("two", 8.0).with_peer("three", 10.0).peer
+        };
+        assert_eq!(peers(Goal::AtMost(1.0)), Some(("two".to_owned(), 8.0)));
+        assert_eq!(peers(Goal::AtLeast(1.0)), Some(("three".to_owned(), 10.0)));
     }
 
     #[test]
-    fn what_is_kept_holds_for_the_run_it_is_of() {
-        let kept = baseline(&rows());
-        assert_eq!(kept.lines().count(), 3, "{kept}");
-        assert_eq!(compare(&rows(), &kept), Ok(vec![]));
-    }
-
-    #[test]
-    fn a_count_above_its_baseline_is_worse() {
-        let kept = baseline(&rows());
-        let mut now = rows();
-        now[0].ratio = Some(2.2);
-        now[1].value = 1.1;
-        assert_eq!(compare(&now, &kept).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn a_goal_that_was_met_stays_met() {
-        let kept = baseline(&rows());
-        let mut now = rows();
-        now[0].value = 251.0;
-        assert_eq!(
-            compare(&now, &kept),
-            Ok(vec!["a, instructions: 251 is beyond its goal".to_owned()])
-        );
-    }
-
-    #[test]
-    fn a_row_that_is_gone_is_a_failure() {
-        let kept = baseline(&rows());
-        assert!(compare(&rows()[1..], &kept).is_err());
-        assert!(compare(&rows(), "row\nx").is_err());
+    fn nothing_is_a_ratio_to_nothing() {
+        assert_eq!(Row::new("a", "us", 7.0, Goal::None).above(0.0).ratio, None);
     }
 }

@@ -1,9 +1,9 @@
-//! `cargo xtask bench transport [--check]`: bytes a second over each transport, beside the library underneath in the same run.
+//! `cargo xtask bench transport`: bytes a second over each transport, beside the library underneath in the same run.
 
 use super::Asked;
 use super::figures::{Figures, build};
 use super::rows::{self, Goal};
-use crate::error::{Result, failed};
+use crate::error::Result;
 use crate::project::program;
 
 /// A transport and the least that it may reach of the library underneath.
@@ -29,9 +29,8 @@ struct Row {
     goal: f64,
 }
 
-pub(super) fn run(asked: &Asked, all: &mut Vec<rows::Row>) -> Result {
+pub(super) fn run(_: &Asked, all: &mut Vec<rows::Row>) -> Result {
     let streams = build("streams", "transport")?;
-    let mut missed = Vec::new();
     for len in LENGTHS {
         for &(name, goal) in GOALS {
             let mut command = program(&streams);
@@ -52,13 +51,7 @@ pub(super) fn run(asked: &Asked, all: &mut Vec<rows::Row>) -> Result {
                 row.ratio(),
                 Goal::AtLeast(goal),
             ));
-            if row.ratio() < goal {
-                missed.push(format!("{name} by {len} bytes"));
-            }
         }
-    }
-    if asked.check && !missed.is_empty() {
-        return failed(format!("goals missed: {}", missed.join(", ")));
     }
     Ok(())
 }
