@@ -12,7 +12,7 @@ use ohmqtt_codec::{
     Binary, ConnAckProperties, Connect, Disconnect, MqttString, PacketId, Qos, ReasonCode,
     ReasonCodes, Subscribe, SubscriptionId, SubscriptionOptions, TopicFilter, Unsubscribe,
 };
-use ohmqtt_driver::{Cell, Driver, Handle, StoreLink};
+use ohmqtt_driver::{Cell, Driver, Events, Handle, StoreLink};
 use ohmqtt_session::{
     Instant, Message, OutboxLimits, Overflow, Receipt, ServerConfig, ServerEvent, ServerSession,
     Subscription, Window,
@@ -102,8 +102,8 @@ async fn serve(connection: Connection, accepted: Accepted, timeout: Duration) {
     let link = Arc::clone(&connection.link);
     let owed = Arc::clone(&connection.owed);
     let events = Arc::clone(&connection);
-    let on_event = move |event| events.handle(event);
-    let mut driver = Driver::with_store_later(handle, link, limits, on_event);
+    let on_events = move |all: Events<'_, ServerEvent>| all.for_each(|event| events.handle(event));
+    let mut driver = Driver::with_store_later(handle, link, limits, on_events);
     driver.wait_for_room(owed);
     driver.bound_packets(packet_size);
     driver.count_packets(Arc::clone(&traffic.packets));
@@ -154,13 +154,13 @@ impl Drop for Place {
 }
 
 /// A driver that tells of the end of its stream also when its task is cut off. Its events come before the place is given back.
-struct Running<F: FnMut(ServerEvent)> {
+struct Running<F: FnMut(Events<'_, ServerEvent>)> {
     driver: Driver<ServerSession, F>,
     #[expect(dead_code, reason = "it is there to be dropped")]
     place: Place,
 }
 
-impl<F: FnMut(ServerEvent)> Drop for Running<F> {
+impl<F: FnMut(Events<'_, ServerEvent>)> Drop for Running<F> {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.driver.disconnected();

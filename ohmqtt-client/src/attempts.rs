@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ohmqtt_driver::Driver;
+use ohmqtt_driver::{Driver, Events};
 use ohmqtt_session::{Backoff, ClientEvent, ClientSession, DisconnectCause, ProtocolError};
 use ohmqtt_transport::{Endpoint, Phase, Transport, TransportError, TransportErrorKind};
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ use crate::task::{drain, leaving_time, unstick};
 const STABLE: Duration = Duration::from_secs(10);
 
 /// Connects and connects again until the client is closed or nothing is worth trying.
-pub(crate) async fn attempts<F: FnMut(ClientEvent)>(
+pub(crate) async fn attempts<F: FnMut(Events<'_, ClientEvent>)>(
     shared: &Shared,
     settings: &mut Settings,
     driver: &mut Driver<ClientSession, F>,
@@ -120,7 +120,7 @@ struct Ended {
 }
 
 /// Connects to a server and serves the connection until its end.
-async fn connection<F: FnMut(ClientEvent)>(
+async fn connection<F: FnMut(Events<'_, ClientEvent>)>(
     shared: &Shared,
     settings: &mut Settings,
     driver: &mut Driver<ClientSession, F>,

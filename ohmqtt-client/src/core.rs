@@ -30,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) events: Bell,
     /// Asked to close, and when to stop waiting for the outbox.
     pub(crate) closing: Cell<Option<Instant>>,
+    /// The same, for a look that takes no lock.
+    is_closing: AtomicBool,
     /// What is said then, where it was chosen.
     last_word: OnceLock<Disconnect>,
     /// The server chooses the Client Identifier, so that nobody will ever ask for the session again.
@@ -68,6 +70,7 @@ impl Core {
             publications: Arc::default(),
             events,
             closing: Cell::new(None),
+            is_closing: AtomicBool::new(false),
             last_word: OnceLock::new(),
             counters: Counters::default(),
             room: Cell::new(0),
@@ -83,7 +86,7 @@ impl Core {
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.closing.read(Option::is_some)
+        self.is_closing.load(Ordering::Acquire)
     }
 
     /// Why the store does not work, if the last that was asked of it failed.
@@ -278,6 +281,7 @@ impl Core {
             self.last_word.get_or_init(|| last_word);
         }
         let deadline = self.now() + timeout;
+        self.is_closing.store(true, Ordering::Release);
         self.closing.update(|closing| {
             *closing = Some(closing.map_or(deadline, |earlier| earlier.min(deadline)));
         });

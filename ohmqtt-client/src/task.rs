@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ohmqtt_codec::{Disconnect, Limits};
-use ohmqtt_driver::{Driver, StoreLink};
+use ohmqtt_driver::{Driver, Events, StoreLink};
 use ohmqtt_session::{ClientEvent, Instant};
 use tracing::Instrument;
 
@@ -62,9 +62,9 @@ async fn serve(
     first: Option<Box<Settings>>,
     store: Option<StoreLink>,
 ) -> ConnectError {
-    let on_event = |event| handle_event(shared, event);
+    let on_events = |events: Events<'_, ClientEvent>| handle_events(shared, events);
     let handle = shared.core.handle.clone();
-    let mut driver = Driver::new(handle, store, Limits::default(), on_event);
+    let mut driver = Driver::new(handle, store, Limits::default(), on_events);
     let packet_size = Arc::new(AtomicU32::default());
     driver.bound_packets(Arc::clone(&packet_size));
     let mut parks = first.is_none();
@@ -164,7 +164,18 @@ pub(crate) async fn unstick(shared: &Shared) -> std::convert::Infallible {
 }
 
 /// Where the session's events go. Runs on the task, with no lock held.
-fn handle_event(shared: &Shared, event: ClientEvent) {
+fn handle_events(shared: &Shared, events: Events<'_, ClientEvent>) {
+    let mut made_room = false;
+    for event in events {
+        made_room |= handle_event(shared, event);
+    }
+    if made_room {
+        shared.made_room();
+    }
+}
+
+/// True when there may be more room in the outbox, or a Packet Identifier.
+fn handle_event(shared: &Shared, event: ClientEvent) -> bool {
     match event {
         ClientEvent::Connected(connack) => {
             let session_present = connack.session_present;
@@ -221,11 +232,11 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
         }
         ClientEvent::Accepted { ticket } => {
             shared.core.publications.accepted(ticket);
-            shared.made_room();
+            return true;
         }
         ClientEvent::Sent { ticket } => {
             shared.core.publications.sent(ticket);
-            shared.made_room();
+            return true;
         }
         ClientEvent::Acked {
             ticket,
@@ -241,22 +252,23 @@ fn handle_event(shared: &Shared, event: ClientEvent) {
                     properties,
                 }),
             );
-            shared.made_room();
+            return true;
         }
         ClientEvent::Lost { ticket, why } => {
             shared.core.counters.lost.fetch_add(1, Ordering::Relaxed);
             shared.core.publications.end(ticket, Err(why));
-            shared.made_room();
+            return true;
         }
         ClientEvent::Subscribed { ticket, suback } => {
             shared.routes().answered(ticket, suback);
-            shared.made_room();
+            return true;
         }
         ClientEvent::RequestLost { ticket } => shared.routes().lost(ticket),
         ClientEvent::Unsubscribed { ticket, unsuback } => {
             shared.routes().left(ticket, unsuback);
-            shared.made_room();
+            return true;
         }
         other => tracing::debug!(event = ?other, "not handled"),
     }
+    false
 }

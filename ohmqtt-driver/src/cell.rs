@@ -46,6 +46,9 @@ impl<T> Cell<T> {
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state.value);
+        if state.wakers.is_empty() && state.poller.is_none() && state.threads == 0 {
+            return result;
+        }
         let wakers = std::mem::take(&mut state.wakers);
         let poller = state.poller.take();
         let threads = state.threads;

@@ -1,5 +1,6 @@
 //! The loop that joins a session, its store and a stream.
 
+use std::collections::{VecDeque, vec_deque};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -34,9 +35,13 @@ const SLICES: usize = 32;
 /// How long a stream that is ended in order may take to send what is left and to end on the other side.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The events of one look at a session, in their order.
+pub type Events<'a, E> = vec_deque::Drain<'a, E>;
+
 /// Runs one session: over a stream while there is one, and without one in between.
 ///
-/// Events go to `on_event` on the driver's task, with no lock held: it may call the handle. It must not block.
+/// Events go to `on_events` on the driver's task, as many as there are at once and never none, with no lock held: it may call the handle.
+/// It must not block.
 pub struct Driver<S: Session, F> {
     handle: Handle<S>,
     store: Arc<OnceLock<StoreLink>>,
@@ -47,8 +52,8 @@ pub struct Driver<S: Session, F> {
     /// The largest packet that is read, in bytes.
     packet_size: Arc<AtomicU32>,
     counts: Arc<PacketCounts>,
-    on_event: F,
-    events: Vec<S::Event>,
+    on_events: F,
+    events: VecDeque<S::Event>,
     read: BytesMut,
     read_size: usize,
     write: EncodeBuf,
@@ -78,12 +83,12 @@ struct Look {
 impl<S, F> Driver<S, F>
 where
     S: Session + Send + 'static,
-    F: FnMut(S::Event),
+    F: FnMut(Events<'_, S::Event>),
 {
     /// A driver for this session. `limits` bound what is read.
-    pub fn new(handle: Handle<S>, store: Option<StoreLink>, limits: Limits, on_event: F) -> Self {
+    pub fn new(handle: Handle<S>, store: Option<StoreLink>, limits: Limits, on_events: F) -> Self {
         let store = Arc::new(store.map_or_else(OnceLock::new, OnceLock::from));
-        Self::with_store_later(handle, store, limits, on_event)
+        Self::with_store_later(handle, store, limits, on_events)
     }
 
     /// The same for a session whose place in a store is not known before its peer has said who it is: the link is put there then.
@@ -91,7 +96,7 @@ where
         handle: Handle<S>,
         store: Arc<OnceLock<StoreLink>>,
         limits: Limits,
-        on_event: F,
+        on_events: F,
     ) -> Self {
         Self {
             handle,
@@ -100,8 +105,8 @@ where
             deaf: false,
             packet_size: Arc::new(limits.max_packet_size.into()),
             counts: Arc::default(),
-            on_event,
-            events: Vec::new(),
+            on_events,
+            events: VecDeque::new(),
             read: BytesMut::new(),
             read_size: READ_MIN,
             write: EncodeBuf::new(),
@@ -332,16 +337,12 @@ where
         {
             session.handle_timeout(now);
         }
-        while let Some(event) = session.poll_event() {
-            self.events.push(event);
-        }
+        session.poll_events(&mut self.events);
         // What the caller says to an event goes out before what the session goes on with: subscriptions of a new session before
         // messages that have waited for it.
         if connected && self.events.is_empty() {
             self.said_goodbye |= poll_packets(session, now, &mut self.write, &self.counts);
-            while let Some(event) = session.poll_event() {
-                self.events.push(event);
-            }
+            session.poll_events(&mut self.events);
         }
         let deadline = session.poll_timeout().filter(|_| !self.deaf);
         let mut look = Look {
@@ -367,7 +368,9 @@ where
     /// Passes events on; true when there were any.
     fn dispatch(&mut self) -> bool {
         let any = !self.events.is_empty();
-        self.events.drain(..).for_each(&mut self.on_event);
+        if any {
+            (self.on_events)(self.events.drain(..));
+        }
         any
     }
 

@@ -4,7 +4,7 @@
 //!
 //! ```
 //! use ohmqtt_codec::{Disconnect, Limits, Qos, ReasonCode, TopicName};
-//! use ohmqtt_driver::{Clock, Driver, Handle};
+//! use ohmqtt_driver::{Clock, Driver, Events, Handle};
 //! use ohmqtt_session::*;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -14,20 +14,24 @@
 //! let client = Handle::new(ClientSession::new(ClientConfig::new("sensor".try_into()?)), clock);
 //! let server = Handle::new(ServerSession::new(clock.now(), ServerConfig::default()), clock);
 //!
-//! // Events come on the driver's task, with no lock held: they may call the session.
+//! // Events come on the driver's task, as many as there are at once, with no lock held: they may call the session.
 //! let (asked, told) = (client.clone(), server.clone());
-//! let mut serving = Driver::new(server, None, Limits::default(), move |event| match event {
-//!     ServerEvent::Connect(_) => told.with(|session, now| session.accept(now, Accept::default())),
-//!     ServerEvent::Message { receipt: Some(receipt), .. } => {
-//!         told.with(|session, _| session.acknowledge(receipt, ReasonCode::Success));
-//!     }
-//!     _ => {}
-//! });
-//! let mut driving = Driver::new(client.clone(), None, Limits::default(), move |event| {
-//!     if let ClientEvent::Acked { ticket: Ticket(1), .. } = event {
+//! let serve = move |events: Events<'_, ServerEvent>| {
+//!     events.for_each(|event| match event {
+//!         ServerEvent::Connect(_) => told.with(|session, now| session.accept(now, Accept::default())),
+//!         ServerEvent::Message { receipt: Some(receipt), .. } => {
+//!             told.with(|session, _| session.acknowledge(receipt, ReasonCode::Success));
+//!         }
+//!         _ => {}
+//!     });
+//! };
+//! let ask = move |mut events: Events<'_, ClientEvent>| {
+//!     if events.any(|event| matches!(event, ClientEvent::Acked { ticket: Ticket(1), .. })) {
 //!         asked.with(|session, _| session.disconnect(Disconnect::new(ReasonCode::NORMAL_DISCONNECTION)));
 //!     }
-//! });
+//! };
+//! let mut serving = Driver::new(server, None, Limits::default(), serve);
+//! let mut driving = Driver::new(client.clone(), None, Limits::default(), ask);
 //!
 //! let mut message = Message::new(TopicName::new("greeting")?, "hello");
 //! message.qos = Qos::ExactlyOnce;
@@ -53,6 +57,6 @@ mod timer;
 pub use cell::{Cell, Until};
 pub use clock::Clock;
 pub use counts::PacketCounts;
-pub use driver::Driver;
+pub use driver::{Driver, Events};
 pub use handle::Handle;
 pub use store_link::{Gathered, Health, Held, StoreLink, StoreLinks};

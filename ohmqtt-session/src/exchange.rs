@@ -249,6 +249,14 @@ impl<E: From<FlowEvent>> Exchange<E> {
         None
     }
 
+    pub(crate) fn poll_events(&mut self, events: &mut VecDeque<E>) {
+        if events.is_empty() {
+            core::mem::swap(events, &mut self.events);
+        } else {
+            events.append(&mut self.events);
+        }
+    }
+
     /// The connection is coming to its end.
     pub(crate) fn is_ending(&self) -> bool {
         !self.connection.is_open()

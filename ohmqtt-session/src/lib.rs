@@ -82,6 +82,8 @@ mod redirect;
 mod server;
 mod time;
 
+use alloc::collections::VecDeque;
+
 use ohmqtt_codec::{DecodeError, Packet};
 
 pub use aliases::AliasPolicy;
@@ -142,6 +144,9 @@ pub trait Session {
 
     /// The next event.
     fn poll_event(&mut self) -> Option<Self::Event>;
+
+    /// Puts all events that there are behind those that are there, as [`poll_event`](Self::poll_event) would give them.
+    fn poll_events(&mut self, events: &mut VecDeque<Self::Event>);
 
     /// Whether the stream is to end now: flush what was polled, then close it.
     fn poll_close(&mut self) -> bool;

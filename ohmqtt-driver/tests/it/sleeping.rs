@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ohmqtt_codec::{Delivery, Limits, MqttString, Packet, Qos};
-use ohmqtt_driver::{Clock, Driver, Handle};
-use ohmqtt_session::{ClientConfig, ClientSession};
+use ohmqtt_driver::{Clock, Driver, Events, Handle};
+use ohmqtt_session::{ClientConfig, ClientEvent, ClientSession};
 use tokio::io::duplex;
 
 use crate::support::{Counted, Raw, Side, message, pair, settle};
@@ -144,13 +144,13 @@ async fn without_a_stream_the_driver_sleeps_until_it_is_called() {
     let session = ClientSession::new(ClientConfig::new(MqttString::default()));
     let handle = Handle::new(session, Clock::new());
     let events = Arc::new(AtomicUsize::new(0));
-    let on_event = {
+    let on_events = {
         let events = Arc::clone(&events);
-        move |_| {
-            events.fetch_add(1, Ordering::SeqCst);
+        move |all: Events<'_, ClientEvent>| {
+            events.fetch_add(all.count(), Ordering::SeqCst);
         }
     };
-    let mut driver = Driver::new(handle.clone(), None, Limits::default(), on_event);
+    let mut driver = Driver::new(handle.clone(), None, Limits::default(), on_events);
     let polls = Arc::new(AtomicUsize::new(0));
     let idle = tokio::spawn(Counted {
         future: Box::pin(async move { driver.idle().await }),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use ohmqtt_codec::{Ack, Delivery, Limits, MqttString, Packet, PacketId, Qos, ReasonCode};
-use ohmqtt_driver::{Clock, Driver, Handle, StoreLink};
+use ohmqtt_driver::{Clock, Driver, Events, Handle, StoreLink};
 use ohmqtt_session::{
     ClientConfig, ClientEvent, ClientSession, LostMessage, PublishError, PublishOptions, Ticket,
 };
@@ -267,11 +267,14 @@ fn offline(
 ) -> tokio::sync::mpsc::UnboundedReceiver<u64> {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let closed = sender.clone();
-    let mut driver = Driver::new(handle, Some(link), Limits::default(), move |event| {
-        if let ClientEvent::Accepted { ticket } = event {
-            let _ = sender.send(ticket.0);
+    let on_events = move |events: Events<'_, ClientEvent>| {
+        for event in events {
+            if let ClientEvent::Accepted { ticket } = event {
+                let _ = sender.send(ticket.0);
+            }
         }
-    });
+    };
+    let mut driver = Driver::new(handle, Some(link), Limits::default(), on_events);
     tokio::spawn(async move {
         tokio::select! {
             never = driver.idle() => match never {},
@@ -370,16 +373,11 @@ async fn settling_gives_the_store_everything_and_waits_for_it() {
     link.restore(&handle).unwrap();
     let accepted = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&accepted);
-    let mut driver = Driver::new(
-        handle.clone(),
-        Some(link),
-        Limits::default(),
-        move |event| {
-            if matches!(event, ClientEvent::Accepted { .. }) {
-                count.fetch_add(1, Ordering::SeqCst);
-            }
-        },
-    );
+    let on_events = move |events: Events<'_, ClientEvent>| {
+        let counted = events.filter(|event| matches!(event, ClientEvent::Accepted { .. }));
+        count.fetch_add(counted.count(), Ordering::SeqCst);
+    };
+    let mut driver = Driver::new(handle.clone(), Some(link), Limits::default(), on_events);
     for ticket in 1..=100 {
         publish(&handle, ticket);
     }
@@ -398,16 +396,11 @@ async fn settling_with_a_store_that_fails_ends_and_says_what_is_lost() {
     store.fails.store(true, Ordering::SeqCst);
     let lost = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&lost);
-    let mut driver = Driver::new(
-        handle.clone(),
-        Some(link),
-        Limits::default(),
-        move |event| {
-            if matches!(event, ClientEvent::Lost { .. }) {
-                count.fetch_add(1, Ordering::SeqCst);
-            }
-        },
-    );
+    let on_events = move |events: Events<'_, ClientEvent>| {
+        let counted = events.filter(|event| matches!(event, ClientEvent::Lost { .. }));
+        count.fetch_add(counted.count(), Ordering::SeqCst);
+    };
+    let mut driver = Driver::new(handle.clone(), Some(link), Limits::default(), on_events);
     for ticket in 1..=100 {
         publish(&handle, ticket);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use ohmqtt_codec::{EncodeBuf, Limits, MqttString, Packet, Qos, ReasonCode, TopicName, decode};
-use ohmqtt_driver::{Clock, Driver, Handle, StoreLink};
+use ohmqtt_driver::{Clock, Driver, Events, Handle, StoreLink};
 use ohmqtt_session::{
     Accept, ClientConfig, ClientEvent, ClientSession, Message, PublishOptions, ServerConfig,
     ServerEvent, ServerSession, Session, Ticket,
@@ -50,14 +50,16 @@ where
         mut react: impl FnMut(&Handle<S>, &S::Event) + Send + 'static,
     ) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
-        let on_event = {
+        let on_events = {
             let handle = handle.clone();
-            move |event| {
-                react(&handle, &event);
-                let _ = sender.send(event);
+            move |events: Events<'_, S::Event>| {
+                for event in events {
+                    react(&handle, &event);
+                    let _ = sender.send(event);
+                }
             }
         };
-        let mut driver = Driver::new(handle.clone(), store, Limits::default(), on_event);
+        let mut driver = Driver::new(handle.clone(), store, Limits::default(), on_events);
         let polls = Arc::new(AtomicUsize::new(0));
         let future = async move { driver.run(Box::new(stream)).await };
         let run = tokio::spawn(Counted {

@@ -1,5 +1,6 @@
 //! The client's side of the loop: what a driver calls.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 use core::time::Duration;
@@ -223,6 +224,10 @@ impl Session for ClientSession {
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
         self.exchange.events.pop_front()
+    }
+
+    fn poll_events(&mut self, events: &mut VecDeque<ClientEvent>) {
+        self.exchange.poll_events(events);
     }
 
     fn poll_close(&mut self) -> bool {

@@ -1,5 +1,6 @@
 //! The server's side of the loop: what a driver calls.
 
+use alloc::collections::VecDeque;
 use ohmqtt_codec::{ConnAck, ConnAckProperties, DecodeError, Disconnect, Packet, ReasonCode};
 
 use super::{Phase, ServerEvent, ServerSession};
@@ -165,6 +166,10 @@ impl Session for ServerSession {
 
     fn poll_event(&mut self) -> Option<ServerEvent> {
         self.exchange.events.pop_front()
+    }
+
+    fn poll_events(&mut self, events: &mut VecDeque<ServerEvent>) {
+        self.exchange.poll_events(events);
     }
 
     fn poll_close(&mut self) -> bool {

@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use ohmqtt_client::ReasonCode;
 use ohmqtt_codec::{Binary, ConnAckProperties, Disconnect, Limits, MqttString};
-use ohmqtt_driver::{Clock, Driver, Handle};
+use ohmqtt_driver::{Clock, Driver, Events, Handle};
 use ohmqtt_session::{Accept, ServerConfig, ServerEvent, ServerSession};
 use sha2::{Digest, Sha256};
 use tokio::net::{TcpListener, TcpStream};
@@ -63,7 +63,7 @@ async fn serve(stream: TcpStream, account: Account, notes: Notes) {
     let session = ServerSession::new(clock.now(), ServerConfig::default());
     let handle = Handle::new(session, clock);
     let mut exchange = Exchange::new(account);
-    let on_event = {
+    let mut on_event = {
         let handle = handle.clone();
         move |event| {
             let said = match event {
@@ -102,7 +102,14 @@ async fn serve(stream: TcpStream, account: Account, notes: Notes) {
             });
         }
     };
-    let mut driver = Driver::new(handle, None, Limits::default(), on_event);
+    let mut driver = Driver::new(
+        handle,
+        None,
+        Limits::default(),
+        move |events: Events<'_, _>| {
+            events.for_each(&mut on_event);
+        },
+    );
     // However it ends: the session says how.
     let _ = driver.run(Box::new(stream)).await;
 }
