@@ -17,7 +17,8 @@ use ohmqtt_store::StoreError;
 
 use crate::error::PublishError;
 use crate::events::Bell;
-use crate::publication::{Publication, Publications};
+use crate::publication::Publication;
+use crate::publications::Publications;
 
 /// A message that is to be published.
 pub(crate) type Draft = (Message, PublishOptions);

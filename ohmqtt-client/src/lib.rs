@@ -82,6 +82,7 @@ mod message;
 mod owed;
 mod parking;
 mod publication;
+mod publications;
 mod publish;
 mod publish_all;
 mod queue;

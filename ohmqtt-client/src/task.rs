@@ -166,9 +166,42 @@ pub(crate) async fn unstick(shared: &Shared) -> std::convert::Infallible {
 /// Where the session's events go. Runs on the task, with no lock held.
 fn handle_events(shared: &Shared, events: Events<'_, ClientEvent>) {
     let mut made_room = false;
+    // What is told of messages in a row is noted under one lock, which is not held for anything else.
+    let mut hearing = None;
+    let hear = || shared.core.publications.hear();
     for event in events {
-        made_room |= handle_event(shared, event);
+        match event {
+            ClientEvent::Accepted { ticket } => hearing.get_or_insert_with(hear).accepted(ticket),
+            ClientEvent::Sent { ticket } => hearing.get_or_insert_with(hear).sent(ticket),
+            ClientEvent::Acked {
+                ticket,
+                packet_id,
+                reason,
+                properties,
+            } => {
+                let acknowledgement = Acknowledgement {
+                    packet_id: Some(packet_id),
+                    reason,
+                    properties,
+                };
+                hearing
+                    .get_or_insert_with(hear)
+                    .ended(ticket, Ok(acknowledgement));
+            }
+            ClientEvent::Lost { ticket, why } => {
+                shared.core.counters.lost.fetch_add(1, Ordering::Relaxed);
+                hearing.get_or_insert_with(hear).ended(ticket, Err(why));
+            }
+            other => {
+                hearing = None;
+                if !handle_event(shared, other) {
+                    continue;
+                }
+            }
+        }
+        made_room = true;
     }
+    drop(hearing);
     if made_room {
         shared.made_room();
     }
@@ -229,35 +262,6 @@ fn handle_event(shared: &Shared, event: ClientEvent) -> bool {
             let mut routes = shared.routes();
             routes.dispatch(message, receipt);
             shared.look_if_stuck(&routes);
-        }
-        ClientEvent::Accepted { ticket } => {
-            shared.core.publications.accepted(ticket);
-            return true;
-        }
-        ClientEvent::Sent { ticket } => {
-            shared.core.publications.sent(ticket);
-            return true;
-        }
-        ClientEvent::Acked {
-            ticket,
-            packet_id,
-            reason,
-            properties,
-        } => {
-            shared.core.publications.end(
-                ticket,
-                Ok(Acknowledgement {
-                    packet_id: Some(packet_id),
-                    reason,
-                    properties,
-                }),
-            );
-            return true;
-        }
-        ClientEvent::Lost { ticket, why } => {
-            shared.core.counters.lost.fetch_add(1, Ordering::Relaxed);
-            shared.core.publications.end(ticket, Err(why));
-            return true;
         }
         ClientEvent::Subscribed { ticket, suback } => {
             shared.routes().answered(ticket, suback);
