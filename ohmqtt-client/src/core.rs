@@ -151,6 +151,7 @@ impl Core {
         })
     }
 
+    #[inline]
     fn put(
         &self,
         session: &mut ClientSession,
@@ -168,6 +169,7 @@ impl Core {
             .map(|()| publication)
     }
 
+    #[inline]
     fn give(
         &self,
         session: &mut ClientSession,
@@ -195,9 +197,14 @@ impl Core {
     fn note_full(&self, refused: Option<&Message>) {
         // On the way of every message there is no lock to be had for this.
         if self.was_full.load(Ordering::Relaxed) != refused.is_some() {
-            self.was_full.store(refused.is_some(), Ordering::Relaxed);
-            *self.full() = refused.map(|message| Box::new((self.now(), message.clone())));
+            self.change_full(refused);
         }
+    }
+
+    #[cold]
+    fn change_full(&self, refused: Option<&Message>) {
+        self.was_full.store(refused.is_some(), Ordering::Relaxed);
+        *self.full() = refused.map(|message| Box::new((self.now(), message.clone())));
     }
 
     /// Since when publishers have found no room, if that is still so.

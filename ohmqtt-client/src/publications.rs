@@ -299,7 +299,9 @@ impl Place {
             return;
         }
         change(&mut self.progress);
-        woken.extend(self.waiting.drain(..).map(|(_, waker)| waker));
+        if !self.waiting.is_empty() {
+            woken.extend(self.waiting.drain(..).map(|(_, waker)| waker));
+        }
     }
 }
 

@@ -56,8 +56,8 @@ pub use encode_buf::{EncodeBuf, TooLarge};
 pub use error::{DecodeError, Fault};
 pub use packet::{
     Ack, Auth, ConnAck, Connect, Delivery, Disconnect, Filters, Packet, PacketRef, PacketType,
-    Publish, PublishTopic, ReasonCodes, RetainHandling, SubAck, Subscribe, SubscriptionOptions,
-    Unsubscribe, UnsubscribeFilters, Will,
+    Publish, PublishRef, PublishTopic, ReasonCodes, RetainHandling, SubAck, Subscribe,
+    SubscriptionOptions, Unsubscribe, UnsubscribeFilters, Will,
 };
 pub use property::{
     AckProperties, AuthProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,

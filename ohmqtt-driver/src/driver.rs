@@ -452,13 +452,13 @@ fn poll_packets<S: Session>(
     let mut sent = 0;
     // The last packets come out in any case: from then on the end has its deadline.
     while (write.len() < WRITE_HIGH || is_ending)
-        && let Some(packet) = session.poll_packet(now)
+        && let Some((packet, result)) = session.poll_encoded(now, write)
     {
         sent += 1;
-        tracing::trace!(packet = %packet.packet_type(), "send");
-        if let Err(error) = packet.encode(write) {
+        tracing::trace!(%packet, "send");
+        if let Err(error) = result {
             // The session measures what it accepts, so this is no peer's doing and no user's.
-            tracing::error!(%error, packet = %packet.packet_type(), "a packet could not be encoded and is dropped");
+            tracing::error!(%error, %packet, "a packet could not be encoded and is dropped");
         }
     }
     counts.note_sent(sent);

@@ -201,6 +201,12 @@ impl Connection {
         self.end == End::Open
     }
 
+    /// Whether [`poll`](Self::poll) may give anything.
+    pub(crate) fn has_queued(&self) -> bool {
+        let answers = self.control.is_empty() && self.pubacks.is_empty() && self.gated.is_empty();
+        !answers || !self.requests.is_empty() || !self.is_open()
+    }
+
     /// The next packet that waits for nothing but the store, or the last one.
     pub(crate) fn poll(&mut self, is_stored: impl Fn(Lsn) -> bool) -> Option<Packet> {
         match &mut self.end {

@@ -1,12 +1,13 @@
 //! The part of a session that does not know its role: one connection, the flows it serves, and the events for the caller.
 
 use alloc::collections::VecDeque;
-use ohmqtt_codec::{Ack, Disconnect, Packet, Publish, ReasonCode};
+use ohmqtt_codec::{Ack, Disconnect, Packet, PacketType, Publish, Qos, ReasonCode};
 
 use crate::connection::Connection;
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::fit::{Wishes, fit};
 use crate::flows::{Arrival, FlowEvent, Flows, Outlets, Quota, Receipt, Wire};
+use crate::out::Out;
 use crate::{Instant, Loaded, Lsn, Message};
 
 #[derive(Debug)]
@@ -184,9 +185,16 @@ impl<E: From<FlowEvent>> Exchange<E> {
             });
     }
 
-    /// The next packet that may leave now. `flowing`: the handshake is done, and messages may go.
-    pub(crate) fn poll_packet(&mut self, now: Instant, flowing: bool) -> Option<Packet> {
-        if let Some(packet) = self.poll_queued(now, flowing) {
+    /// The next packet that may leave now goes out. `flowing`: the handshake is done, and messages may go.
+    pub(crate) fn poll<O: Out>(
+        &mut self,
+        now: Instant,
+        flowing: bool,
+        out: &mut O,
+    ) -> Option<PacketType> {
+        if self.connection.has_queued()
+            && let Some(packet) = self.poll_queued(now, flowing, out)
+        {
             return Some(packet);
         }
         if !flowing || !self.connection.is_open() {
@@ -203,27 +211,33 @@ impl<E: From<FlowEvent>> Exchange<E> {
             peer: &connection.peer,
             gated: &mut connection.gated,
             aliases: &mut connection.outbound_aliases,
+            out,
         };
-        let publish = flows
+        let sent = flows
             .sender
             .poll(now, &mut flows.log, &mut wire, &mut events);
-        let Some(publish) = publish else {
+        let Some(qos) = sent else {
             connection.quota_full_since = flows
                 .sender
                 .waits_for_quota(&connection.peer)
                 .then(|| connection.quota_full_since.unwrap_or(now));
             // A message that was given up may have left a PUBREL to send.
-            return self.poll_queued(now, flowing);
+            return self.poll_queued(now, flowing, out);
         };
         connection.last_sent = now;
-        if publish.delivery.packet_id().is_some() {
+        if qos != Qos::AtMostOnce {
             connection.quota_full_since = None;
         }
-        Some(Packet::Publish(publish))
+        Some(PacketType::Publish)
     }
 
-    /// The next packet that waits for nothing but the store.
-    fn poll_queued(&mut self, now: Instant, flowing: bool) -> Option<Packet> {
+    /// The next packet goes out that waits for nothing but the store.
+    fn poll_queued<O: Out>(
+        &mut self,
+        now: Instant,
+        flowing: bool,
+        out: &mut O,
+    ) -> Option<PacketType> {
         let Self {
             flows, connection, ..
         } = self;
@@ -234,7 +248,9 @@ impl<E: From<FlowEvent>> Exchange<E> {
             };
             if fit(&mut packet, wishes) {
                 connection.last_sent = now;
-                return Some(packet);
+                let packet_type = packet.packet_type();
+                out.packet(packet);
+                return Some(packet_type);
             }
             // [MQTT-3.1.2-24] [MQTT-3.2.2-15] Such a packet is not sent: what has to be answered cannot be.
             let reason = ReasonCode::PacketTooLarge;

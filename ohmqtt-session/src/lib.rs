@@ -77,6 +77,7 @@ mod exchange;
 mod fit;
 mod flows;
 mod message;
+mod out;
 mod record;
 mod redirect;
 mod server;
@@ -84,7 +85,7 @@ mod time;
 
 use alloc::collections::VecDeque;
 
-use ohmqtt_codec::{DecodeError, Packet};
+use ohmqtt_codec::{DecodeError, EncodeBuf, Packet, PacketType, TooLarge};
 
 pub use aliases::AliasPolicy;
 pub use backoff::{Backoff, BackoffLimits};
@@ -135,6 +136,15 @@ pub trait Session {
 
     /// The next packet to write. Only packets whose records are stored come; ask again after any other call.
     fn poll_packet(&mut self, now: Instant) -> Option<Packet>;
+
+    /// The same packet at the end of a buffer, with nothing on the way there: its type, and whether it could be said.
+    ///
+    /// A session sends nothing that is larger than the other side accepts, and so nothing that is too large.
+    fn poll_encoded(
+        &mut self,
+        now: Instant,
+        buf: &mut EncodeBuf,
+    ) -> Option<(PacketType, Result<(), TooLarge>)>;
 
     /// The next operation for the store. Those that come one after the other until there is none are to be stored together.
     fn poll_store(&mut self) -> Option<(Lsn, StoreOp)>;

@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use ohmqtt_codec::{
-    Delivery, PacketId, Publish, PublishProperties, PublishTopic, Qos, TopicFilter, TopicName,
+    Delivery, PacketId, Publish, PublishProperties, PublishRef, PublishTopic, Qos, TopicFilter,
+    TopicName,
 };
 
 use crate::Instant;
@@ -158,20 +159,48 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// The packet as it is to be sent now: DUP as asked, the time waited taken off the Message Expiry Interval.
+    /// How it is delivered: DUP as asked.
+    fn delivery(&self, packet_id: Option<PacketId>, dup: bool) -> Delivery {
+        // [MQTT-4.3.1-1] At QoS 0 there is no DUP. [MQTT-3.3.1-3] DUP tells of this sender's retransmission and nothing else.
+        match (self.message.qos, packet_id) {
+            (Qos::AtLeastOnce, Some(packet_id)) => Delivery::AtLeastOnce { packet_id, dup },
+            (Qos::ExactlyOnce, Some(packet_id)) => Delivery::ExactlyOnce { packet_id, dup },
+            (Qos::AtMostOnce, _) | (_, None) => Delivery::AtMostOnce,
+        }
+    }
+
+    /// The packet as it is to be sent now, when it is the message as it stands: without an alias, and for ever.
+    pub(crate) fn as_publish(
+        &self,
+        packet_id: Option<PacketId>,
+        dup: bool,
+    ) -> Option<PublishRef<'_>> {
+        let Message {
+            topic,
+            retain,
+            properties,
+            payload,
+            ..
+        } = &self.message;
+        let is_plain =
+            self.alias == AliasPolicy::Never && properties.message_expiry_interval().is_none();
+        is_plain.then(|| PublishRef {
+            topic,
+            delivery: self.delivery(packet_id, dup),
+            retain: *retain,
+            properties,
+            payload,
+        })
+    }
+
+    /// The packet as it is to be sent now: the time waited taken off the Message Expiry Interval.
     pub(crate) fn to_publish(
         &self,
         now: Instant,
         packet_id: Option<PacketId>,
         dup: bool,
     ) -> Publish {
-        // [MQTT-4.3.1-1] At QoS 0 there is no DUP. [MQTT-3.3.1-3] DUP tells of this sender's retransmission and nothing else.
-        let delivery = match (self.message.qos, packet_id) {
-            (Qos::AtLeastOnce, Some(packet_id)) => Delivery::AtLeastOnce { packet_id, dup },
-            (Qos::ExactlyOnce, Some(packet_id)) => Delivery::ExactlyOnce { packet_id, dup },
-            (Qos::AtMostOnce, _) | (_, None) => Delivery::AtMostOnce,
-        };
-        let mut publish = self.message.to_publish(delivery);
+        let mut publish = self.message.to_publish(self.delivery(packet_id, dup));
         // [MQTT-3.3.2-6] The interval sent is the interval received less the time waited.
         shorten_expiry(&mut publish.properties, now, self.accepted);
         publish

@@ -193,10 +193,12 @@ impl Block {
         Self(bytes)
     }
 
+    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
+    #[inline]
     pub(crate) fn wire_len(&self) -> usize {
         varint_len(self.0.len()) + self.0.len()
     }
@@ -237,6 +239,11 @@ impl Block {
         if self.0.is_empty() {
             return None;
         }
+        self.look_for(id)
+    }
+
+    #[inline(never)]
+    fn look_for(&self, id: PropertyId) -> Option<Entry<'_>> {
         self.entries().find(|entry| entry.id == id)
     }
 
@@ -276,6 +283,7 @@ impl Block {
         true
     }
 
+    #[inline]
     pub(crate) fn detached(self) -> Self {
         Self(if self.0.is_empty() {
             Bytes::new()

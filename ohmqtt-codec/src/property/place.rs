@@ -80,6 +80,7 @@ macro_rules! places {
                 }
 
                 /// Is there no property?
+                #[inline]
                 pub fn is_empty(&self) -> bool {
                     self.0.as_bytes().is_empty()
                 }
@@ -90,12 +91,14 @@ macro_rules! places {
                 }
 
                 /// Their length on the wire in bytes, with the length before them.
+                #[inline]
                 pub fn wire_len(&self) -> usize {
                     self.0.wire_len()
                 }
 
                 /// The same properties in memory of their own, no longer in the read chunk they came in.
                 #[must_use]
+                #[inline]
                 pub fn detached(self) -> Self {
                     Self(self.0.detached())
                 }

@@ -58,6 +58,7 @@ macro_rules! accessor {
         $ty:ty, $arg:ty, |$block:ident| $read:expr, |$value:ident| $write:expr) => {
         impl $place {
             #[doc = concat!($name, ": ", $doc)]
+            #[inline]
             pub fn $get(&self) -> Option<$ty> {
                 let $block = self.0.find(PropertyId::$variant)?;
                 $read

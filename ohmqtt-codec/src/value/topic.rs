@@ -32,6 +32,7 @@ impl TopicName {
     }
 
     /// The bytes of the text.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -43,6 +44,7 @@ impl TopicName {
 
     /// Length in bytes, 1 to 65,535.
     #[expect(clippy::len_without_is_empty, reason = "a topic name is never empty")]
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }

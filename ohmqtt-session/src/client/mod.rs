@@ -199,17 +199,15 @@ impl ClientSession {
     }
 
     fn refuses(&self, message: &Message) -> Option<PublishError> {
-        // [MQTT-3.3.4-6] A client sends no Subscription Identifier.
-        if message
-            .properties
-            .subscription_identifiers()
-            .next()
-            .is_some()
-        {
-            return Some(PublishError::PropertyNotAllowed("Subscription Identifier"));
-        }
-        if message.properties.topic_alias().is_some() {
-            return Some(PublishError::PropertyNotAllowed("Topic Alias"));
+        let properties = &message.properties;
+        if !properties.is_empty() {
+            // [MQTT-3.3.4-6] A client sends no Subscription Identifier.
+            if properties.subscription_identifiers().next().is_some() {
+                return Some(PublishError::PropertyNotAllowed("Subscription Identifier"));
+            }
+            if properties.topic_alias().is_some() {
+                return Some(PublishError::PropertyNotAllowed("Topic Alias"));
+            }
         }
         if !self.is_connected() {
             return None;

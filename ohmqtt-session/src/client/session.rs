@@ -4,12 +4,13 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 use core::time::Duration;
-use ohmqtt_codec::{DecodeError, Disconnect, Packet, ReasonCode};
+use ohmqtt_codec::{DecodeError, Disconnect, EncodeBuf, Packet, PacketType, ReasonCode, TooLarge};
 
 use super::{ClientEvent, ClientSession, Phase, Ping};
 use crate::connection::Connection;
 use crate::error::{DisconnectCause, ProtocolError};
 use crate::flows::Excess;
+use crate::out::{Encoded, Out};
 use crate::{Instant, Load, Loaded, Lsn, Session, StoreOp};
 
 /// How long an answer may stand unread behind what a server sent beyond our Receive Maximum, without a word of the application. It may
@@ -93,6 +94,26 @@ impl ClientSession {
             }));
         }
         self.phase = Phase::Connected { ping };
+    }
+
+    /// The next packet to write.
+    fn poll<O: Out>(&mut self, now: Instant, out: &mut O) -> Option<PacketType> {
+        self.listen(now);
+        // Until the session is read back, not even CONNECT may go: it says whether there is something to resume.
+        if !self.exchange.flows.is_open() {
+            return None;
+        }
+        if self.connect_due {
+            // [MQTT-3.1.0-1] CONNECT is the first packet on a connection.
+            self.connect_due = false;
+            let connect = self.connect();
+            self.exchange
+                .connection
+                .control
+                .push_front(Packet::Connect(connect.into()));
+        }
+        let flowing = matches!(self.phase, Phase::Connected { .. });
+        self.exchange.poll(now, flowing, out)
     }
 }
 
@@ -200,22 +221,22 @@ impl Session for ClientSession {
     }
 
     fn poll_packet(&mut self, now: Instant) -> Option<Packet> {
-        self.listen(now);
-        // Until the session is read back, not even CONNECT may go: it says whether there is something to resume.
-        if !self.exchange.flows.is_open() {
-            return None;
-        }
-        if self.connect_due {
-            // [MQTT-3.1.0-1] CONNECT is the first packet on a connection.
-            self.connect_due = false;
-            let connect = self.connect();
-            self.exchange
-                .connection
-                .control
-                .push_front(Packet::Connect(connect.into()));
-        }
-        let flowing = matches!(self.phase, Phase::Connected { .. });
-        self.exchange.poll_packet(now, flowing)
+        let mut out = None;
+        self.poll(now, &mut out)?;
+        out
+    }
+
+    fn poll_encoded(
+        &mut self,
+        now: Instant,
+        buf: &mut EncodeBuf,
+    ) -> Option<(PacketType, Result<(), TooLarge>)> {
+        let mut out = Encoded {
+            buf,
+            result: Ok(()),
+        };
+        let packet = self.poll(now, &mut out)?;
+        Some((packet, out.result))
     }
 
     fn poll_store(&mut self) -> Option<(Lsn, StoreOp)> {

@@ -2,6 +2,7 @@
 //!
 //! To whom it goes is the server's business.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -86,7 +87,7 @@ impl Flows {
             stored = Some(0..u64::MAX);
         }
         let staged = self.sender.take_staged();
-        let mut given = |outgoing: Outgoing| {
+        let mut given = |outgoing: Box<Outgoing>| {
             let via = outgoing.via.clone()?;
             if let Some(why) = outgoing.is_over(now) {
                 self.sender.outbox.lose(outgoing.ticket, why, &mut |_| {});
@@ -97,7 +98,7 @@ impl Flows {
                 accepted,
                 message,
                 ..
-            } = outgoing;
+            } = *outgoing;
             Some(Unfinished::new(now, seq, via, accepted, message))
         };
         GivenBack {

@@ -59,11 +59,6 @@ impl<T> IdTable<T> {
 
     /// Puts a value under an identifier and gives back the one that stood there.
     pub(crate) fn insert(&mut self, id: PacketId, value: T) -> Option<T> {
-        if let Some(old) = self.get_mut(id) {
-            return Some(core::mem::replace(old, value));
-        }
-        // As many places as identifiers, so the number of each fits.
-        let place = u16::try_from(self.values.insert((id, value))).unwrap_or(NOTHING);
         let (number, slot) = split(id);
         let at = match self.page(number) {
             Ok(at) => at,
@@ -73,17 +68,38 @@ impl<T> IdTable<T> {
             }
         };
         let page = &mut self.pages[at];
-        page.places[slot] = place;
-        page.used += 1;
-        None
+        let place = page.places[slot];
+        if place == NOTHING {
+            // As many places as identifiers, so the number of each fits.
+            let place = self.values.insert((id, value));
+            page.places[slot] = u16::try_from(place).unwrap_or(NOTHING);
+            page.used += 1;
+            return None;
+        }
+        let (_, old) = self.values.get_mut(place.into())?;
+        Some(core::mem::replace(old, value))
     }
 
     pub(crate) fn remove(&mut self, id: PacketId) -> Option<T> {
+        self.remove_if(id, |_| true).ok()
+    }
+
+    /// Takes a value out if it is as wanted; the error tells whether the identifier is in use.
+    pub(crate) fn remove_if(
+        &mut self,
+        id: PacketId,
+        want: impl FnOnce(&T) -> bool,
+    ) -> Result<T, bool> {
         let (number, slot) = split(id);
-        let at = self.page(number).ok()?;
+        let at = self.page(number).map_err(|_| false)?;
         let page = &mut self.pages[at];
-        let place = core::mem::replace(&mut page.places[slot], NOTHING);
-        let (_, value) = self.values.try_remove(place.into())?;
+        let place = usize::from(page.places[slot]);
+        let (_, value) = self.values.get(place).ok_or(false)?;
+        if !want(value) {
+            return Err(true);
+        }
+        page.places[slot] = NOTHING;
+        let (_, value) = self.values.try_remove(place).ok_or(false)?;
         page.used -= 1;
         if page.used == 0 {
             self.pages.remove(at);
@@ -93,7 +109,7 @@ impl<T> IdTable<T> {
             self.values = Slab::new();
             self.pages = Vec::new();
         }
-        Some(value)
+        Ok(value)
     }
 
     /// Gives back what an empty table keeps for the next value.

@@ -1,17 +1,33 @@
 //! The server's side of the loop: what a driver calls.
 
 use alloc::collections::VecDeque;
-use ohmqtt_codec::{ConnAck, ConnAckProperties, DecodeError, Disconnect, Packet, ReasonCode};
+use ohmqtt_codec::{
+    ConnAck, ConnAckProperties, DecodeError, Disconnect, EncodeBuf, Packet, PacketType, ReasonCode,
+    TooLarge,
+};
 
 use super::{Phase, ServerEvent, ServerSession};
 use crate::connection::{Connection, unexpected};
 use crate::error::{DisconnectCause, ProtocolError};
+use crate::out::{Encoded, Out};
 use crate::{Instant, Load, Loaded, Lsn, Session, StoreOp};
 
 impl ServerSession {
     fn silence_ends(&self) -> Option<Instant> {
         let connection = &self.exchange.connection;
         (!connection.keep_alive.is_zero()).then(|| connection.last_received + connection.keep_alive)
+    }
+}
+
+impl ServerSession {
+    /// The next packet to write.
+    fn poll<O: Out>(&mut self, now: Instant, out: &mut O) -> Option<PacketType> {
+        // Until the session is read back it is not known what goes again first.
+        if !self.exchange.flows.is_open() && self.exchange.connection.is_open() {
+            return None;
+        }
+        let flowing = self.phase == Phase::Connected;
+        self.exchange.poll(now, flowing, out)
     }
 }
 
@@ -148,12 +164,22 @@ impl Session for ServerSession {
     }
 
     fn poll_packet(&mut self, now: Instant) -> Option<Packet> {
-        // Until the session is read back it is not known what goes again first.
-        if !self.exchange.flows.is_open() && self.exchange.connection.is_open() {
-            return None;
-        }
-        let flowing = self.phase == Phase::Connected;
-        self.exchange.poll_packet(now, flowing)
+        let mut out = None;
+        self.poll(now, &mut out)?;
+        out
+    }
+
+    fn poll_encoded(
+        &mut self,
+        now: Instant,
+        buf: &mut EncodeBuf,
+    ) -> Option<(PacketType, Result<(), TooLarge>)> {
+        let mut out = Encoded {
+            buf,
+            result: Ok(()),
+        };
+        let packet = self.poll(now, &mut out)?;
+        Some((packet, out.result))
     }
 
     fn poll_store(&mut self) -> Option<(Lsn, StoreOp)> {

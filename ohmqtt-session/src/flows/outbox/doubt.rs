@@ -58,7 +58,7 @@ impl Outbox {
                 };
                 if answer == Some(false) {
                     self.unindex(&outgoing);
-                    refused.push(Unsent::from(&outgoing));
+                    refused.push(Unsent::of(&outgoing));
                     continue;
                 }
                 if answer.is_none() {

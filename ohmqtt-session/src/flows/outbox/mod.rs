@@ -10,7 +10,9 @@ mod doubt;
 mod newest;
 mod places;
 mod room;
+mod spare;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::ops::Range;
 use core::time::Duration;
@@ -20,6 +22,7 @@ pub use self::config::{OutboxConfig, OutboxCounters, OutboxLimits, Overflow, Win
 use self::disk::{Disk, Held};
 use self::newest::Newest;
 pub(crate) use self::places::{Failed, Front};
+use self::spare::Spare;
 use super::FlowEvent;
 use crate::message::{LostMessage, Outgoing, Ticket};
 use crate::record::{Backlog, Key, Lsn, Record, StoreLog, StoreOp};
@@ -38,15 +41,15 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Outbox {
     config: OutboxConfig,
     /// Accepted at QoS 1 and 2 and not sent yet: the first of them, in order.
-    window: VecDeque<Outgoing>,
+    window: VecDeque<Box<Outgoing>>,
     window_bytes: usize,
     /// Those behind the window.
     disk: Disk,
     /// Those behind the disk, whose records are not stored yet.
-    pending: VecDeque<Outgoing>,
+    pending: VecDeque<Box<Outgoing>>,
     pending_bytes: usize,
     /// Accepted at QoS 0 and not sent yet, in order.
-    queue0: VecDeque<Outgoing>,
+    queue0: VecDeque<Box<Outgoing>>,
     queue0_bytes: usize,
     /// The places of messages that came behind the window and that somebody asks about.
     by_ticket: BTreeMap<Ticket, u64>,
@@ -63,6 +66,7 @@ pub(crate) struct Outbox {
     /// There for `Overflow::KeepNewest`.
     newest: Option<Newest>,
     counters: OutboxCounters,
+    spare: Spare,
     /// By their places, the deletions of messages that were given up without an identifier, or whose identifiers may be in use again.
     /// While such a record is there, a restart would mistake those behind it; so they wait.
     deleting: BTreeMap<u64, Lsn>,
@@ -146,6 +150,16 @@ impl Outbox {
         self.bytes = self.bytes.saturating_sub(size);
     }
 
+    /// Memory for a message that is taken in.
+    pub(crate) fn keep(&mut self, outgoing: Outgoing) -> Box<Outgoing> {
+        self.spare.put(outgoing)
+    }
+
+    /// A message is finished, and was counted out.
+    pub(crate) fn recycle(&mut self, outgoing: Box<Outgoing>) {
+        self.spare.take(outgoing, self.messages == 0);
+    }
+
     pub(crate) fn count_accepted(&mut self) {
         self.counters.accepted += 1;
     }
@@ -177,7 +191,7 @@ impl Outbox {
     pub(crate) fn enqueue(
         &mut self,
         log: &mut StoreLog,
-        mut outgoing: Outgoing,
+        mut outgoing: Box<Outgoing>,
         reserve: impl FnOnce() -> Option<PacketId>,
     ) {
         outgoing.seq = self.next_seq;

@@ -1,5 +1,6 @@
 //! Where messages stand in the outbox: taking them out at the front, from wherever they are, and putting in what is read back.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -38,16 +39,23 @@ pub(crate) enum Failed {
     Lost(Unsent),
 }
 
+/// All of QoS 1 and 2 that is not sent, by where it stood.
+type Unfinished = (
+    VecDeque<Box<Outgoing>>,
+    Option<Range<u64>>,
+    VecDeque<Box<Outgoing>>,
+);
+
 impl Outbox {
     pub(crate) fn front(&self, front: Front) -> Option<&Outgoing> {
         match front {
-            Front::Window => self.window.front(),
-            Front::Qos0 => self.queue0.front(),
+            Front::Window => self.window.front().map(Box::as_ref),
+            Front::Qos0 => self.queue0.front().map(Box::as_ref),
         }
     }
 
     /// Takes the message at the front out: it is unsent no more.
-    pub(crate) fn pop(&mut self, log: &StoreLog, front: Front) -> Option<Outgoing> {
+    pub(crate) fn pop(&mut self, log: &StoreLog, front: Front) -> Option<Box<Outgoing>> {
         let outgoing = match front {
             Front::Window => self.window.pop_front()?,
             Front::Qos0 => self.queue0.pop_front()?,
@@ -64,7 +72,7 @@ impl Outbox {
     }
 
     /// Puts a message that was sent before all others, to be sent anew.
-    pub(crate) fn push_front(&mut self, outgoing: Outgoing) {
+    pub(crate) fn push_front(&mut self, outgoing: Box<Outgoing>) {
         self.index(&outgoing);
         self.window_bytes += outgoing.message.size();
         self.window.push_front(outgoing);
@@ -111,7 +119,7 @@ impl Outbox {
             for outgoing in core::mem::take(self.place(place)) {
                 if let Some(why) = outgoing.is_over(now) {
                     self.unindex(&outgoing);
-                    over.push((Unsent::from(&outgoing), why));
+                    over.push((Unsent::of(&outgoing), why));
                 } else {
                     self.next_over = earlier(self.next_over, outgoing.over_at());
                     self.place(place).push_back(outgoing);
@@ -124,7 +132,7 @@ impl Outbox {
 
     /// Messages were taken out of the middle of the queues in memory.
     pub(super) fn recount(&mut self, log: &StoreLog) {
-        let bytes = |queue: &VecDeque<Outgoing>| queue.iter().map(|o| o.message.size()).sum();
+        let bytes = |queue: &VecDeque<Box<Outgoing>>| queue.iter().map(|o| o.message.size()).sum();
         self.window_bytes = bytes(&self.window);
         self.pending_bytes = bytes(&self.pending);
         self.queue0_bytes = bytes(&self.queue0);
@@ -132,7 +140,7 @@ impl Outbox {
         self.settle(log);
     }
 
-    pub(super) fn place(&mut self, place: Place) -> &mut VecDeque<Outgoing> {
+    pub(super) fn place(&mut self, place: Place) -> &mut VecDeque<Box<Outgoing>> {
         match place {
             Place::Window => &mut self.window,
             Place::Pending => &mut self.pending,
@@ -142,18 +150,26 @@ impl Outbox {
 
     /// Takes a message out wherever it stands. `size` is needed of one on the disk.
     pub(crate) fn remove(&mut self, log: &StoreLog, seq: u64, size: usize) -> Option<Unsent> {
-        let by_seq = |outgoing: &Outgoing| outgoing.seq;
-        let outgoing = if let Ok(at) = self.window.binary_search_by_key(&seq, by_seq) {
+        let outgoing = if let Ok(at) = self
+            .window
+            .binary_search_by_key(&seq, |outgoing| outgoing.seq)
+        {
             let outgoing = self.window.remove(at)?;
             self.window_bytes -= outgoing.message.size();
             self.settle(log);
             outgoing
-        } else if let Ok(at) = self.pending.binary_search_by_key(&seq, by_seq) {
+        } else if let Ok(at) = self
+            .pending
+            .binary_search_by_key(&seq, |outgoing| outgoing.seq)
+        {
             let outgoing = self.pending.remove(at)?;
             self.pending_bytes -= outgoing.message.size();
             self.moved = true;
             outgoing
-        } else if let Ok(at) = self.queue0.binary_search_by_key(&seq, by_seq) {
+        } else if let Ok(at) = self
+            .queue0
+            .binary_search_by_key(&seq, |outgoing| outgoing.seq)
+        {
             let outgoing = self.queue0.remove(at)?;
             self.queue0_bytes -= outgoing.message.size();
             outgoing
@@ -163,7 +179,7 @@ impl Outbox {
             return None;
         };
         self.unindex(&outgoing);
-        Some(Unsent::from(&outgoing))
+        Some(Unsent::of(&outgoing))
     }
 
     fn remove_from_disk(&mut self, seq: u64, size: usize) -> Unsent {
@@ -199,21 +215,31 @@ impl Outbox {
 
     /// A message that has not gone to the disk.
     fn position(&self, seq: u64) -> Option<&Outgoing> {
-        let by_seq = |outgoing: &Outgoing| outgoing.seq;
-        if let Ok(at) = self.window.binary_search_by_key(&seq, by_seq) {
-            return self.window.get(at);
+        if let Ok(at) = self
+            .window
+            .binary_search_by_key(&seq, |outgoing| outgoing.seq)
+        {
+            return self.window.get(at).map(Box::as_ref);
         }
-        let at = self.pending.binary_search_by_key(&seq, by_seq).ok()?;
-        self.pending.get(at)
+        let at = self
+            .pending
+            .binary_search_by_key(&seq, |outgoing| outgoing.seq)
+            .ok()?;
+        self.pending.get(at).map(Box::as_ref)
     }
 
     fn position_mut(&mut self, seq: u64) -> Option<&mut Outgoing> {
-        let by_seq = |outgoing: &Outgoing| outgoing.seq;
-        if let Ok(at) = self.window.binary_search_by_key(&seq, by_seq) {
-            return self.window.get_mut(at);
+        if let Ok(at) = self
+            .window
+            .binary_search_by_key(&seq, |outgoing| outgoing.seq)
+        {
+            return self.window.get_mut(at).map(Box::as_mut);
         }
-        let at = self.pending.binary_search_by_key(&seq, by_seq).ok()?;
-        self.pending.get_mut(at)
+        let at = self
+            .pending
+            .binary_search_by_key(&seq, |outgoing| outgoing.seq)
+            .ok()?;
+        self.pending.get_mut(at).map(Box::as_mut)
     }
 
     /// Nobody asks about this message any more: only what it needs for itself is kept.
@@ -315,7 +341,7 @@ impl Outbox {
     }
 
     /// A message that the store kept, unsent.
-    pub(crate) fn restore(&mut self, outgoing: Outgoing) {
+    pub(crate) fn restore(&mut self, outgoing: Box<Outgoing>) {
         self.index(&outgoing);
         self.window_bytes += outgoing.message.size();
         self.window.push_back(outgoing);
@@ -377,7 +403,7 @@ impl Outbox {
             // One whose deletion failed was counted no more.
             self.messages += usize::from(counted.messages == 0);
             self.bytes += size.saturating_sub(in_memory(counted.bytes));
-            let outgoing = Outgoing {
+            let outgoing = Box::new(Outgoing {
                 seq,
                 ticket,
                 accepted,
@@ -390,11 +416,11 @@ impl Outbox {
                 packet_id: None,
                 via,
                 message,
-            };
+            });
             let over = (seq < self.cleared).then_some(LostMessage::SessionLost);
             if let Some(why) = over.or_else(|| outgoing.is_over(now)) {
                 self.unindex(&outgoing);
-                given_up.push((Unsent::from(&outgoing), why));
+                given_up.push((Unsent::of(&outgoing), why));
             } else {
                 self.window_bytes += outgoing.message.size();
                 self.window.push_back(outgoing);
@@ -460,11 +486,11 @@ impl Outbox {
 
     /// Takes out all of QoS 1 and 2 that is not sent: what is in memory, up to the disk; what is on the disk, if any of it may have come by
     /// a shared subscription; and what is in memory behind that.
-    pub(crate) fn take_unsent(&mut self) -> (Vec<Outgoing>, Option<Range<u64>>, Vec<Outgoing>) {
+    pub(crate) fn take_unsent(&mut self) -> Unfinished {
         let range = *self.disk.range();
         let stored = (self.is_shared && !self.disk.is_empty()).then_some(range.first..range.next);
-        let window = core::mem::take(&mut self.window).into();
-        (window, stored, core::mem::take(&mut self.pending).into())
+        let window = core::mem::take(&mut self.window);
+        (window, stored, core::mem::take(&mut self.pending))
     }
 
     /// Takes out everything that is in memory.
@@ -477,7 +503,7 @@ impl Outbox {
         for outgoing in &all {
             self.unindex(outgoing);
         }
-        all.into_iter().map(|outgoing| Unsent::from(&outgoing))
+        all.into_iter().map(|outgoing| Unsent::of(&outgoing))
     }
 }
 
@@ -485,8 +511,8 @@ fn in_memory(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-impl From<&Outgoing> for Unsent {
-    fn from(outgoing: &Outgoing) -> Self {
+impl Unsent {
+    pub(crate) fn of(outgoing: &Outgoing) -> Self {
         Self {
             seq: outgoing.seq,
             ticket: outgoing.ticket,

@@ -74,7 +74,7 @@ impl Outbox {
                     (None, Some(_)) => Front::Qos0,
                     _ => Front::Window,
                 };
-                self.pop(log, front).map(|outgoing| Unsent::from(&outgoing))
+                self.pop(log, front).map(|outgoing| Unsent::of(&outgoing))
             }
             Overflow::KeepNewest => {
                 let (seq, size) = self.newest.as_mut()?.pop_older(&message.topic)?;

@@ -15,14 +15,15 @@ impl Sender {
         ack: Ack,
         events: &mut impl FnMut(FlowEvent),
     ) -> Result<(), ProtocolError> {
-        match self.ids.get(ack.packet_id) {
-            Some(InUse::Published(flight)) if flight.message.message.qos == Qos::AtLeastOnce => {
-                self.end_published(log, ack, events);
+        let is_qos1 = |used: &InUse| matches!(used, InUse::Published(flight) if flight.message.message.qos == Qos::AtLeastOnce);
+        match self.ids.remove_if(ack.packet_id, is_qos1) {
+            Ok(used) => {
+                self.end_published(log, used, ack, events);
                 Ok(())
             }
             // An acknowledgement of what this side does not know cannot be answered, and harms nothing.
-            None => Ok(()),
-            Some(_) => Err(ProtocolError::UnexpectedAck {
+            Err(false) => Ok(()),
+            Err(true) => Err(ProtocolError::UnexpectedAck {
                 packet_id: ack.packet_id,
                 packet: "PUBACK",
             }),
@@ -38,11 +39,21 @@ impl Sender {
         events: &mut impl FnMut(FlowEvent),
     ) -> Result<(), ProtocolError> {
         let id = ack.packet_id;
-        match self.ids.get_mut(id) {
-            Some(InUse::Published(flight)) if flight.message.message.qos == Qos::ExactlyOnce => {
+        let Some(used) = self.ids.get_mut(id) else {
+            // An error ends the flow, and there is none to end.
+            if !ack.reason.is_error() {
+                let unknown = Ack::with_reason(id, ReasonCode::PacketIdentifierNotFound);
+                gated.push_back((Lsn::NONE, Packet::PubRel(unknown)));
+            }
+            return Ok(());
+        };
+        match used {
+            InUse::Published(flight) if flight.message.message.qos == Qos::ExactlyOnce => {
                 // [MQTT-4.4.0-2] A PUBREC of 0x80 or more ends the flow: nothing is sent again, the identifier is free.
                 if ack.reason.is_error() {
-                    self.end_published(log, ack, events);
+                    if let Some(used) = self.ids.remove(id) {
+                        self.end_published(log, used, ack, events);
+                    }
                     return Ok(());
                 }
                 let seq = flight.message.seq;
@@ -63,23 +74,19 @@ impl Sender {
                     self.unacknowledged += 1;
                 }
                 // [MQTT-4.3.3-5] The PUBREL counts as unacknowledged until PUBCOMP.
-                self.ids.insert(id, InUse::Released(release));
+                let used = core::mem::replace(used, InUse::Released(release));
+                if let InUse::Published(flight) = used {
+                    self.outbox.recycle(flight.message);
+                }
                 // [MQTT-4.3.3-4] [MQTT-2.2.1-5] PUBREL has the identifier of the PUBLISH.
                 gated.push_back((lsn, Packet::PubRel(Ack::new(id))));
                 Ok(())
             }
-            Some(InUse::Released(release)) => {
+            InUse::Released(release) => {
                 gated.push_back((release.lsn, Packet::PubRel(Ack::new(id))));
                 Ok(())
             }
-            // An error ends the flow, and there is none to end.
-            None if ack.reason.is_error() => Ok(()),
-            None => {
-                let unknown = Ack::with_reason(id, ReasonCode::PacketIdentifierNotFound);
-                gated.push_back((Lsn::NONE, Packet::PubRel(unknown)));
-                Ok(())
-            }
-            Some(_) => Err(ProtocolError::UnexpectedAck {
+            _ => Err(ProtocolError::UnexpectedAck {
                 packet_id: id,
                 packet: "PUBREC",
             }),
@@ -92,18 +99,16 @@ impl Sender {
         ack: Ack,
         events: &mut impl FnMut(FlowEvent),
     ) -> Result<(), ProtocolError> {
-        match self.ids.get(ack.packet_id) {
-            Some(InUse::Released(_)) => {}
-            None => return Ok(()),
-            Some(_) => {
+        let is_released = |used: &InUse| matches!(used, InUse::Released(_));
+        let release = match self.ids.remove_if(ack.packet_id, is_released) {
+            Ok(InUse::Released(release)) => release,
+            Ok(_) | Err(false) => return Ok(()),
+            Err(true) => {
                 return Err(ProtocolError::UnexpectedAck {
                     packet_id: ack.packet_id,
                     packet: "PUBCOMP",
                 });
             }
-        }
-        let Some(InUse::Released(release)) = self.ids.remove(ack.packet_id) else {
-            return Ok(());
         };
         self.unacknowledged = self.unacknowledged.saturating_sub(1);
         self.finish(log, release.seq, release.size);
@@ -156,8 +161,15 @@ impl Sender {
         gated.push_back((lsn, Packet::PubRel(Ack::new(id))));
     }
 
-    fn end_published(&mut self, log: &mut StoreLog, ack: Ack, events: &mut impl FnMut(FlowEvent)) {
-        let Some(InUse::Published(flight)) = self.ids.remove(ack.packet_id) else {
+    /// A message is acknowledged that was taken out of the table.
+    fn end_published(
+        &mut self,
+        log: &mut StoreLog,
+        used: InUse,
+        ack: Ack,
+        events: &mut impl FnMut(FlowEvent),
+    ) {
+        let InUse::Published(flight) = used else {
             return;
         };
         if flight.on_wire {
@@ -166,6 +178,7 @@ impl Sender {
         self.finish(log, flight.message.seq, flight.message.message.size());
         self.outbox.count_delivered();
         let ticket = flight.message.ticket;
+        self.outbox.recycle(flight.message);
         if ticket.is_some() {
             events(FlowEvent::Acked {
                 ticket,

@@ -10,7 +10,7 @@ mod resume;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use ohmqtt_codec::{AckProperties, PacketId, Publish, Qos, ReasonCode, TopicName};
+use ohmqtt_codec::{AckProperties, Packet, PacketId, Qos, ReasonCode, TopicName};
 
 use super::ids::IdTable;
 use super::outbox::{Front, Outbox, UNSTORED, Unsent};
@@ -19,6 +19,7 @@ use crate::Instant;
 use crate::aliases::OutboundAliases;
 use crate::connection::PeerLimits;
 use crate::message::{LostMessage, Message, Outgoing, PublishOptions, Ticket};
+use crate::out::Out;
 use crate::record::{Key, Loaded, Lsn, StoreLog, StoreOp};
 
 /// What an identifier of ours is used for.
@@ -38,7 +39,7 @@ enum InUse {
 struct InFlight {
     /// Sent on the connection that stands now, and so counted in the quota.
     on_wire: bool,
-    message: Outgoing,
+    message: Box<Outgoing>,
 }
 
 #[derive(Debug)]
@@ -89,7 +90,7 @@ pub(crate) struct Sender {
     /// What the store kept is not taken back yet: the numbers of new messages are not known.
     restoring: bool,
     /// Accepted while that is so.
-    staged: VecDeque<Outgoing>,
+    staged: VecDeque<Box<Outgoing>>,
     staged_bytes: usize,
 }
 
@@ -162,7 +163,7 @@ impl Sender {
         }
         self.outbox.count(message.size());
         self.outbox.count_accepted();
-        let outgoing = Outgoing {
+        let outgoing = self.outbox.keep(Outgoing {
             seq: 0,
             ticket: options.ticket,
             accepted: now,
@@ -174,7 +175,7 @@ impl Sender {
             packet_id: None,
             via: options.via,
             message,
-        };
+        });
         if self.restoring {
             self.staged_bytes += outgoing.message.size();
             self.staged.push_back(outgoing);
@@ -249,7 +250,7 @@ impl Sender {
     }
 
     /// Puts a message that was counted at the end of its queue, and asks for its record.
-    fn enqueue(&mut self, log: &mut StoreLog, outgoing: Outgoing) {
+    fn enqueue(&mut self, log: &mut StoreLog, outgoing: Box<Outgoing>) {
         // Without a connection it gets no identifier yet: a message read back without one was certainly not sent. Far from its turn it
         // gets none either: identifiers are for SUBSCRIBE too.
         let soon = self.connected && self.outbox.window_len() < ID_BATCH;
@@ -277,17 +278,17 @@ impl Sender {
         }
     }
 
-    /// The next PUBLISH that may go now: first what has to be sent again, then what is new, in order.
-    pub(crate) fn poll(
+    /// The next PUBLISH that may go now goes out: first what has to be sent again, then what is new, in order. Gives its QoS.
+    pub(crate) fn poll<O: Out>(
         &mut self,
         now: Instant,
         log: &mut StoreLog,
-        wire: &mut Wire<'_>,
+        wire: &mut Wire<'_, O>,
         events: &mut impl FnMut(FlowEvent),
-    ) -> Option<Publish> {
+    ) -> Option<Qos> {
         while !self.resend.is_empty() && self.has_quota(wire.peer) {
-            if let Some(publish) = self.poll_resend(now, log, wire, events) {
-                return Some(publish);
+            if let Some(qos) = self.poll_resend(now, log, wire, events) {
+                return Some(qos);
             }
         }
         loop {
@@ -295,8 +296,8 @@ impl Sender {
             let head = self.outbox.front(front)?;
             let over = head.is_over(now);
             if let Some(why) = over.or_else(|| wire.peer.refuses(&head.message)) {
-                let unsent = Unsent::from(&self.outbox.pop(log, front)?);
-                self.give_up(log, &unsent, why, events);
+                let outgoing = self.outbox.pop(log, front)?;
+                self.give_up(log, &Unsent::of(&outgoing), why, events);
                 continue;
             }
             let is_named = front == Front::Qos0 || !log.is_durable() || head.packet_id.is_some();
@@ -308,11 +309,15 @@ impl Sender {
             }
             let outgoing = self.outbox.pop(log, front)?;
             let sent = match front {
-                Front::Qos0 => self.send0(now, wire, &outgoing, events),
+                Front::Qos0 => {
+                    let sent = self.send0(now, wire, &outgoing, events);
+                    self.outbox.recycle(outgoing);
+                    sent
+                }
                 Front::Window => self.send(now, log, wire, outgoing, events),
             };
-            if sent.is_some() {
-                return sent;
+            if let Some(qos) = sent {
+                return Some(qos);
             }
         }
     }
@@ -348,13 +353,13 @@ impl Sender {
         any && !self.has_quota(peer)
     }
 
-    fn poll_resend(
+    fn poll_resend<O: Out>(
         &mut self,
         now: Instant,
         log: &mut StoreLog,
-        wire: &mut Wire<'_>,
+        wire: &mut Wire<'_, O>,
         events: &mut impl FnMut(FlowEvent),
-    ) -> Option<Publish> {
+    ) -> Option<Qos> {
         let (seq, id) = self.resend.pop_front()?;
         let Some(InUse::Published(flight)) = self.ids.get_mut(id) else {
             return None;
@@ -365,47 +370,45 @@ impl Sender {
         // [MQTT-4.3.3-7] What was sent once does not expire any more.
         // [MQTT-3.3.1-1] What is delivered again has DUP 1. A message read back from a store may have been sent before.
         let refused = wire.peer.refuses(&flight.message.message);
-        let sendable = match refused {
+        let sent = match refused {
             Some(why) => Err(why),
             None => wire.publish(&flight.message, now, Some(id), true),
         };
-        let publish = match sendable {
-            Ok(publish) => publish,
-            Err(why) => {
-                // The other side lowered its limits.
-                let (ticket, size) = (flight.message.ticket, flight.message.message.size());
-                if flight.message.message.qos == Qos::ExactlyOnce {
-                    self.release_given_up(log, id, wire.gated);
-                } else {
-                    self.ids.remove(id);
-                    self.finish(log, seq, size);
-                }
-                self.outbox.lose(ticket, why, events);
-                return None;
+        let qos = flight.message.message.qos;
+        if let Err(why) = sent {
+            // The other side lowered its limits.
+            let (ticket, size) = (flight.message.ticket, flight.message.message.size());
+            if qos == Qos::ExactlyOnce {
+                self.release_given_up(log, id, wire.gated);
+            } else {
+                self.ids.remove(id);
+                self.finish(log, seq, size);
             }
-        };
+            self.outbox.lose(ticket, why, events);
+            return None;
+        }
         flight.on_wire = true;
         self.unacknowledged += 1;
-        Some(publish)
+        Some(qos)
     }
 
     /// Sends a message of QoS 0; `None` when it was given up.
-    fn send0(
+    fn send0<O: Out>(
         &mut self,
         now: Instant,
-        wire: &mut Wire<'_>,
+        wire: &mut Wire<'_, O>,
         outgoing: &Outgoing,
         events: &mut impl FnMut(FlowEvent),
-    ) -> Option<Publish> {
+    ) -> Option<Qos> {
         self.outbox.uncount(outgoing.message.size());
         match wire.publish(outgoing, now, None, false) {
-            Ok(publish) => {
+            Ok(()) => {
                 self.outbox.count_delivered();
                 if outgoing.ticket.is_some() {
                     let ticket = outgoing.ticket;
                     events(FlowEvent::Sent { ticket });
                 }
-                Some(publish)
+                Some(Qos::AtMostOnce)
             }
             Err(why) => {
                 self.outbox.lose(outgoing.ticket, why, events);
@@ -415,26 +418,24 @@ impl Sender {
     }
 
     /// Sends a message of QoS 1 or 2 for the first time; `None` when it was given up.
-    fn send(
+    fn send<O: Out>(
         &mut self,
         now: Instant,
         log: &mut StoreLog,
-        wire: &mut Wire<'_>,
-        outgoing: Outgoing,
+        wire: &mut Wire<'_, O>,
+        outgoing: Box<Outgoing>,
         events: &mut impl FnMut(FlowEvent),
-    ) -> Option<Publish> {
+    ) -> Option<Qos> {
         // [MQTT-4.3.2-1] [MQTT-4.3.3-1] Each new message has an identifier that is not in use.
         let id = outgoing.packet_id.or_else(|| self.ids.next_free())?;
         // [MQTT-4.3.2-2] [MQTT-4.3.3-2] The first PUBLISH has that identifier and DUP 0.
-        let publish = match wire.publish(&outgoing, now, Some(id), false) {
-            Ok(publish) => publish,
-            Err(why) => {
-                self.ids.remove(id);
-                self.finish(log, outgoing.seq, outgoing.message.size());
-                self.outbox.lose(outgoing.ticket, why, events);
-                return None;
-            }
-        };
+        if let Err(why) = wire.publish(&outgoing, now, Some(id), false) {
+            self.ids.remove(id);
+            self.finish(log, outgoing.seq, outgoing.message.size());
+            self.outbox.lose(outgoing.ticket, why, events);
+            return None;
+        }
+        let qos = outgoing.message.qos;
         if outgoing.ticket.is_some() {
             events(FlowEvent::Sent {
                 ticket: outgoing.ticket,
@@ -449,7 +450,7 @@ impl Sender {
             }),
         );
         self.unacknowledged += 1;
-        Some(publish)
+        Some(qos)
     }
 
     /// A message of QoS 1 or 2 is done: its record goes, and nothing waits for that.
@@ -520,14 +521,16 @@ fn reserve(ids: &mut IdTable<InUse>) -> Option<PacketId> {
 
 /// What the connection has to do with a message that is about to be sent.
 #[derive(Debug)]
-pub(crate) struct Wire<'a> {
+pub(crate) struct Wire<'a, O> {
     pub(crate) peer: &'a PeerLimits,
     pub(crate) gated: &'a mut Gated,
     pub(crate) aliases: &'a mut OutboundAliases,
+    /// Where it goes.
+    pub(crate) out: &'a mut O,
 }
 
-impl Wire<'_> {
-    /// The packet as it is to be sent now, unless it is larger than the other side accepts.
+impl<O: Out> Wire<'_, O> {
+    /// The packet goes out as it is to be sent now, unless it is larger than the other side accepts.
     ///
     // [MQTT-3.1.2-24] [MQTT-3.2.2-15] Such a packet is not sent. [MQTT-3.1.2-25] The message counts as done.
     fn publish(
@@ -536,15 +539,27 @@ impl Wire<'_> {
         now: Instant,
         packet_id: Option<PacketId>,
         dup: bool,
-    ) -> Result<Publish, LostMessage> {
-        let mut publish = outgoing.to_publish(now, packet_id, dup);
+    ) -> Result<(), LostMessage> {
         let limit = self.peer.packet_size();
+        let too_large = |size| {
+            let limit = self.peer.maximum_packet_size;
+            Err(LostMessage::TooLarge { size, limit })
+        };
+        if let Some(publish) = outgoing.as_publish(packet_id, dup) {
+            // The exact size matters only near the limit.
+            if outgoing.message.size() > limit && publish.encoded_len() > limit {
+                return too_large(publish.encoded_len());
+            }
+            self.out.publish(publish);
+            return Ok(());
+        }
+        let mut publish = outgoing.to_publish(now, packet_id, dup);
         self.aliases.apply(&mut publish, outgoing.alias, limit);
         let size = publish.encoded_len();
         if size > limit {
-            let limit = self.peer.maximum_packet_size;
-            return Err(LostMessage::TooLarge { size, limit });
+            return too_large(size);
         }
-        Ok(publish)
+        self.out.packet(Packet::Publish(publish));
+        Ok(())
     }
 }

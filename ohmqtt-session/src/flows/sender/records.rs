@@ -1,5 +1,6 @@
 //! The sending half and its records: what is asked of the store, what its word means, and what is taken back after a restart.
 
+use alloc::boxed::Box;
 use ohmqtt_codec::{AckProperties, PacketId, Qos, ReasonCode};
 
 use super::{InFlight, InUse, Release, Sender};
@@ -64,7 +65,7 @@ impl Sender {
                     via,
                     message,
                 };
-                self.restore_message(log, outgoing);
+                self.restore_message(log, Box::new(outgoing));
             }
             Record::Released { seq, packet_id } => {
                 self.outbox.pass(seq.saturating_add(1));
@@ -86,7 +87,7 @@ impl Sender {
         }
     }
 
-    fn restore_message(&mut self, log: &mut StoreLog, mut outgoing: Outgoing) {
+    fn restore_message(&mut self, log: &mut StoreLog, mut outgoing: Box<Outgoing>) {
         self.outbox.pass(outgoing.seq.saturating_add(1));
         if outgoing.message.qos == Qos::AtMostOnce {
             // Such a record was never asked for.

@@ -1,5 +1,6 @@
 //! What the sending half does when a connection begins or ends, and when the other side has lost the session.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use ohmqtt_codec::{Ack, Packet, Qos};
 
@@ -61,7 +62,7 @@ impl Sender {
     }
 
     /// Takes out what was sent at QoS 1 and is not acknowledged, in its order, when the session has ended. All identifiers are free then.
-    pub(crate) fn take_in_flight(&mut self) -> Vec<Outgoing> {
+    pub(crate) fn take_in_flight(&mut self) -> impl Iterator<Item = Box<Outgoing>> + use<> {
         let sent = self.ids.drain().filter_map(|(_, used)| match used {
             InUse::Published(flight) => Some(flight.message),
             InUse::Reserved | InUse::Released(_) | InUse::Request(_) => None,
@@ -70,11 +71,11 @@ impl Sender {
             .filter(|outgoing| outgoing.message.qos == Qos::AtLeastOnce)
             .collect();
         sent.sort_unstable_by_key(|outgoing| outgoing.seq);
-        sent
+        sent.into_iter()
     }
 
     /// Takes out what was accepted while the session was read back.
-    pub(crate) fn take_staged(&mut self) -> impl Iterator<Item = Outgoing> + use<> {
+    pub(crate) fn take_staged(&mut self) -> impl Iterator<Item = Box<Outgoing>> + use<> {
         core::mem::take(&mut self.staged).into_iter()
     }
 
@@ -90,7 +91,7 @@ impl Sender {
         for (id, used) in self.ids.drain() {
             match used {
                 InUse::Published(flight) if policy == SessionLoss::Resend => {
-                    again.push(flight.message);
+                    again.push((flight.message.seq, flight.message));
                 }
                 InUse::Published(flight) => failed.push((
                     flight.message.seq,
@@ -120,8 +121,8 @@ impl Sender {
                 self.give_up(log, &unsent, LostMessage::SessionLost, events);
             }
         }
-        again.sort_unstable_by_key(|outgoing: &Outgoing| core::cmp::Reverse(outgoing.seq));
-        for outgoing in again {
+        again.sort_unstable_by_key(|(seq, _)| core::cmp::Reverse(*seq));
+        for (_, outgoing) in again {
             // A recorded identifier stays: to the new session it is as new as any, and while another record was on its way the old one
             // could be given to another message.
             if let Some(id) = outgoing.packet_id {
