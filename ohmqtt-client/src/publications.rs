@@ -427,7 +427,7 @@ mod tests {
         let table = table();
         let mut seen = std::collections::HashSet::new();
         for _ in 0..5 {
-            let all: Vec<_> = (0..KEPT + 1).map(|_| open(&table)).collect();
+            let all: Vec<_> = (0..=KEPT).map(|_| open(&table)).collect();
             for publication in &all {
                 assert!(seen.insert(publication.ticket()));
             }
@@ -444,7 +444,7 @@ mod tests {
         let ticket = last.ticket();
         assert!(ticket != Ticket::RESTORED);
         drop(last);
-        let all: Vec<_> = (0..KEPT + 1).map(|_| open(&table)).collect();
+        let all: Vec<_> = (0..=KEPT).map(|_| open(&table)).collect();
         assert!(all.iter().all(|other| at(other.ticket()) != at(ticket)));
         drop(all);
         assert_eq!(table.lock().places.len(), KEPT + 2);
