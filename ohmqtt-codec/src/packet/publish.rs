@@ -96,13 +96,6 @@ impl Delivery {
         }
     }
 
-    /// The flags of its fixed header.
-    #[inline]
-    pub(super) fn flags(self, retain: bool) -> u8 {
-        // [MQTT-3.3.1-2] DUP is 0 at QoS 0. [MQTT-2.2.1-2] There is no packet identifier.
-        u8::from(self.dup()) << 3 | u8::from(self.qos()) << 1 | u8::from(retain)
-    }
-
     /// The same with this DUP, which does nothing at QoS 0.
     #[must_use]
     pub const fn with_dup(self, dup: bool) -> Self {
@@ -226,21 +219,44 @@ impl Publish {
     }
 
     pub(super) fn encode(&self, first: u8, out: &mut EncodeBuf) -> Result<(), TooLarge> {
-        let (head, payload) = (self.head_len(), &self.payload);
-        let first = first | self.delivery.flags(self.retain);
-        let id = self.delivery.packet_id();
-        encode(
-            first,
-            head,
-            self.name(),
-            id,
-            payload,
-            out,
-            |tail| match self.topic {
-                PublishTopic::Name(_) => self.properties.block().put(tail),
-                PublishTopic::Alias(alias) => self.put_block_with(alias, tail),
-            },
-        )
+        let head = self.head_len();
+        let chained = self.payload.len() >= EncodeBuf::CHAIN;
+        let copied = if chained {
+            head
+        } else {
+            head + self.payload.len()
+        };
+        let flags =
+            |qos: Qos, dup: bool| u8::from(dup) << 3 | u8::from(qos) << 1 | u8::from(self.retain);
+        let (flags, packet_id) = match self.delivery {
+            // [MQTT-3.3.1-2] DUP is 0 at QoS 0. [MQTT-2.2.1-2] There is no packet identifier.
+            Delivery::AtMostOnce => (flags(Qos::AtMostOnce, false), None),
+            Delivery::AtLeastOnce { packet_id, dup } => {
+                (flags(Qos::AtLeastOnce, dup), Some(packet_id))
+            }
+            Delivery::ExactlyOnce { packet_id, dup } => {
+                (flags(Qos::ExactlyOnce, dup), Some(packet_id))
+            }
+        };
+        let tail = out.begin(
+            first | flags,
+            head.saturating_add(self.payload.len()),
+            copied,
+        )?;
+        put_prefixed(tail, self.name());
+        if let Some(packet_id) = packet_id {
+            put_u16(tail, packet_id.get());
+        }
+        match self.topic {
+            PublishTopic::Name(_) => self.properties.block().put(tail),
+            PublishTopic::Alias(alias) => self.put_block_with(alias, tail),
+        }
+        if chained {
+            out.chain(self.payload.clone());
+        } else {
+            put(tail, &self.payload);
+        }
+        Ok(())
     }
 
     #[inline(never)]
@@ -259,37 +275,6 @@ impl Publish {
         put_u16(tail, alias.get());
         put(tail, after);
     }
-}
-
-/// Writes a PUBLISH of these parts, the payload copied or chained. `head` is the length of all before the payload.
-#[expect(
-    clippy::inline_always,
-    reason = "two callers, each with what it knows of the parts"
-)]
-#[inline(always)]
-pub(super) fn encode(
-    first: u8,
-    head: usize,
-    name: &[u8],
-    packet_id: Option<PacketId>,
-    payload: &Bytes,
-    out: &mut EncodeBuf,
-    put_block: impl FnOnce(&mut Vec<u8>),
-) -> Result<(), TooLarge> {
-    let chained = payload.len() >= EncodeBuf::CHAIN;
-    let copied = if chained { head } else { head + payload.len() };
-    let tail = out.begin(first, head.saturating_add(payload.len()), copied)?;
-    put_prefixed(tail, name);
-    if let Some(packet_id) = packet_id {
-        put_u16(tail, packet_id.get());
-    }
-    put_block(tail);
-    if chained {
-        out.chain(payload.clone());
-    } else {
-        put(tail, payload);
-    }
-    Ok(())
 }
 
 /// Bytes of a Topic Alias among the properties.

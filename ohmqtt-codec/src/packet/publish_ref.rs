@@ -4,11 +4,11 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::publish::encode;
 use super::{Delivery, Publish, PublishTopic, with_header};
 use crate::encode_buf::{EncodeBuf, TooLarge};
 use crate::property::PublishProperties;
 use crate::value::TopicName;
+use crate::wire::{put, put_prefixed, put_u16};
 
 /// A message to a topic name, whose parts are somebody else's: to be encoded without a [`Publish`] of its own.
 ///
@@ -38,19 +38,24 @@ impl PublishRef<'_> {
     /// # Errors
     /// As there.
     pub fn encode(&self, out: &mut EncodeBuf) -> Result<(), TooLarge> {
-        let (name, id) = (self.topic.as_bytes(), self.delivery.packet_id());
-        let first = 0x30 | self.delivery.flags(self.retain);
-        encode(
-            first,
-            self.head_len(),
-            name,
-            id,
-            self.payload,
-            out,
-            |tail| {
-                self.properties.block().put(tail);
-            },
-        )
+        let (head, payload) = (self.head_len(), self.payload);
+        let chained = payload.len() >= EncodeBuf::CHAIN;
+        let copied = if chained { head } else { head + payload.len() };
+        // DUP, QoS and RETAIN are the low bits of the first byte.
+        let dup = u8::from(self.delivery.dup()) << 3;
+        let flags = dup | u8::from(self.delivery.qos()) << 1 | u8::from(self.retain);
+        let tail = out.begin(0x30 | flags, head.saturating_add(payload.len()), copied)?;
+        put_prefixed(tail, self.topic.as_bytes());
+        if let Some(packet_id) = self.delivery.packet_id() {
+            put_u16(tail, packet_id.get());
+        }
+        self.properties.block().put(tail);
+        if chained {
+            out.chain(payload.clone());
+        } else {
+            put(tail, payload);
+        }
+        Ok(())
     }
 
     /// A packet of the same, whose parts share their memory with these.
