@@ -16,6 +16,7 @@ use ohmqtt_session::{Instant, Session};
 use ohmqtt_transport::Transport;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::pacing::{CALLS, Pacing};
 use crate::spare;
 use crate::timer::Timer;
 use crate::{Handle, PacketCounts, StoreLink};
@@ -66,10 +67,14 @@ pub struct Driver<S: Session, F> {
     /// When a session that asked for the end is not waited for any more.
     give_up: Option<Instant>,
     timer: Timer,
+    pacing: Pacing,
 }
 
 /// What one look at the session asks for.
 struct Look {
+    now: Instant,
+    /// How many packets were encoded.
+    sent: u64,
     close: bool,
     deadline: Option<Instant>,
     /// Whether bytes are wanted: the session takes packets, and what was read holds no whole one any more.
@@ -115,6 +120,7 @@ where
             said_goodbye: false,
             give_up: None,
             timer: Timer::default(),
+            pacing: Pacing::default(),
         }
     }
 
@@ -150,6 +156,7 @@ where
         self.ended = false;
         self.said_goodbye = false;
         self.give_up = None;
+        self.pacing = Pacing::default();
         self.handle.with(S::handle_connected);
         let result = poll_fn(|cx| self.poll_stream(cx, &mut stream)).await;
         self.disconnected();
@@ -214,7 +221,7 @@ where
         loop {
             let look = self.look(cx, false);
             let progress = self.dispatch() || self.poll_deadline(cx, &look).is_ready();
-            if !progress && self.sleeps(cx) {
+            if !progress && self.sleeps(cx, 0) {
                 return look.stored;
             }
         }
@@ -228,19 +235,31 @@ where
         stream: &mut Box<dyn Transport>,
     ) -> Poll<io::Result<()>> {
         for _ in 0..TURNS {
-            let look = self.look(cx, true);
+            let mut look = self.look(cx, true);
             let mut progress = self.dispatch();
+            let bytes = self.write.len();
             match self.poll_write(cx, stream) {
                 Poll::Ready(Ok(())) if look.close && !progress => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(())) => progress |= look.more,
+                Poll::Ready(Ok(())) => {
+                    progress |= look.more;
+                    if look.sent > 0 {
+                        self.pacing.wrote(look.now, look.sent, bytes);
+                    }
+                }
                 Poll::Ready(Err(error)) => {
                     self.hear_out(cx, stream);
                     return Poll::Ready(Err(error));
                 }
                 Poll::Pending => {}
             }
+            let written = self.write.is_empty() && !self.unflushed;
+            let may_rest = look.reads && !look.close && written;
+            let rest = self.pacing.reads_rest(look.now, look.deadline);
+            let rest = rest.filter(|_| may_rest);
             // What comes while the last packets leave is read and dropped: the peer may read only when it has written.
-            if look.reads && !self.ended {
+            if rest.is_some() {
+                stream.rest();
+            } else if look.reads && !self.ended {
                 match self.poll_read(cx, stream)? {
                     Poll::Ready(0) if look.close => self.ended = true,
                     Poll::Ready(0) => return Poll::Ready(Ok(())),
@@ -248,6 +267,8 @@ where
                     Poll::Pending => {}
                 }
             }
+            let calls_rest = rest.or_else(|| self.pacing.calls_rest(look.now));
+            look.deadline = look.deadline.into_iter().chain(calls_rest).min();
             if self.poll_deadline(cx, &look).is_ready() {
                 if self
                     .give_up
@@ -257,8 +278,13 @@ where
                 }
                 progress = true;
             }
-            if !progress && self.sleeps(cx) {
-                self.rest();
+            // What is to be stored is not kept from the disk.
+            let unheard = match calls_rest {
+                Some(_) if self.store.get().is_none() => CALLS,
+                _ => 0,
+            };
+            if !progress && self.sleeps(cx, unheard) {
+                self.give_back();
                 return Poll::Pending;
             }
         }
@@ -301,15 +327,18 @@ where
         inner.touched = false;
         // Whoever calls from now on is heard in this turn or the next, without waking anybody.
         inner.sleeper = None;
+        inner.unheard = 0;
         let session = &mut inner.session;
         let listens = connected && (!is_full || session.is_ending());
+        let mut sent = 0;
         if connected {
-            self.said_goodbye |= poll_packets(session, now, &mut self.write, &self.counts);
+            sent += poll_packets(session, now, &mut self.write, &mut self.said_goodbye);
         }
         let limits = Limits::new(self.packet_size.load(Ordering::Relaxed));
         let mut budget = PACKETS_PER_LOCK;
         let mut reads = self.read.is_empty();
         let mut received = 0;
+        let due = session.awaited();
         while listens && budget > 0 && session.is_ready() && !reads {
             budget -= 1;
             match decode(&mut self.read, &limits) {
@@ -327,6 +356,9 @@ where
             reads |= self.read.is_empty();
         }
         self.counts.note_received(received);
+        if received > 0 {
+            self.pacing.heard(now, received, due);
+        }
         // Behind what was read, and not before that was looked for: who was not listened to was not silent.
         let was_deaf = std::mem::replace(&mut self.deaf, connected && !listens);
         if !was_deaf
@@ -341,11 +373,14 @@ where
         // What the caller says to an event goes out before what the session goes on with: subscriptions of a new session before
         // messages that have waited for it.
         if connected && self.events.is_empty() {
-            self.said_goodbye |= poll_packets(session, now, &mut self.write, &self.counts);
+            sent += poll_packets(session, now, &mut self.write, &mut self.said_goodbye);
             session.poll_events(&mut self.events);
         }
         let deadline = session.poll_timeout().filter(|_| !self.deaf);
+        self.counts.note_sent(sent);
         let mut look = Look {
+            now,
+            sent,
             close: session.poll_close(),
             deadline: deadline.into_iter().chain(pause).min(),
             reads: listens && reads && session.is_ready(),
@@ -375,19 +410,20 @@ where
     }
 
     /// Gives back what an idle connection does not need.
-    fn rest(&mut self) {
+    fn give_back(&mut self) {
         if self.read.is_empty() {
             spare::put(std::mem::take(&mut self.read));
         }
     }
 
-    /// Leaves the waker for callers, unless one has called meanwhile.
-    fn sleeps(&self, cx: &Context<'_>) -> bool {
+    /// Leaves the waker for callers, unless one has called meanwhile. So many calls are not to wake it.
+    fn sleeps(&self, cx: &Context<'_>, unheard: u32) -> bool {
         let mut inner = self.handle.lock();
         if inner.touched {
             return false;
         }
         inner.sleeper = Some(cx.waker().clone());
+        inner.unheard = unheard;
         true
     }
 
@@ -441,13 +477,13 @@ where
     }
 }
 
-/// Encodes what the session has to say, as long as there is room. True when these were last words.
+/// Encodes what the session has to say, as long as there is room, and tells how many packets these were, and whether last words.
 fn poll_packets<S: Session>(
     session: &mut S,
     now: Instant,
     write: &mut EncodeBuf,
-    counts: &PacketCounts,
-) -> bool {
+    said_goodbye: &mut bool,
+) -> u64 {
     let is_ending = session.is_ending();
     let mut sent = 0;
     // The last packets come out in any case: from then on the end has its deadline.
@@ -461,8 +497,8 @@ fn poll_packets<S: Session>(
             tracing::error!(%error, %packet, "a packet could not be encoded and is dropped");
         }
     }
-    counts.note_sent(sent);
-    is_ending && sent > 0
+    *said_goodbye |= is_ending && sent > 0;
+    sent
 }
 
 /// Ends a stream in order. If `waits`, what was written arrives, and the other side's end is awaited for a while, because to drop a

@@ -10,7 +10,8 @@ use crate::Clock;
 
 /// A session that callers and one driver share.
 ///
-/// A call locks the session, does its work and wakes the driver only if it sleeps. The lock is never held across I/O, a store call or
+/// A call locks the session, does its work and wakes the driver only if it sleeps; while it rests, which is never for long, only one of
+/// many calls does. The lock is never held across I/O, a store call or
 /// user code: what `with` is given must be short, and must not call `with` again.
 pub struct Handle<S> {
     shared: Arc<Shared<S>>,
@@ -27,6 +28,8 @@ pub(crate) struct Inner<S> {
     pub(crate) touched: bool,
     /// The driver, while it sleeps.
     pub(crate) sleeper: Option<Waker>,
+    /// So many calls do not wake it: it rests.
+    pub(crate) unheard: u32,
 }
 
 impl<S: Session> Handle<S> {
@@ -36,6 +39,7 @@ impl<S: Session> Handle<S> {
             session,
             touched: false,
             sleeper: None,
+            unheard: 0,
         };
         Self {
             shared: Arc::new(Shared {
@@ -55,7 +59,13 @@ impl<S: Session> Handle<S> {
         let mut inner = self.lock();
         let result = call(&mut inner.session);
         inner.touched = true;
-        let sleeper = inner.sleeper.take();
+        let sleeper = match inner.unheard.checked_sub(1) {
+            Some(left) => {
+                inner.unheard = left;
+                None
+            }
+            None => inner.sleeper.take(),
+        };
         drop(inner);
         if let Some(waker) = sleeper {
             waker.wake();

@@ -50,6 +50,7 @@ mod clock;
 mod counts;
 mod driver;
 mod handle;
+mod pacing;
 mod spare;
 mod store_link;
 mod timer;

@@ -164,6 +164,9 @@ pub trait Session {
     /// The earliest deadline. It moves with every other call; ask again after any.
     fn poll_timeout(&self) -> Option<Instant>;
 
+    /// How many messages of QoS 1 and 2 were sent and are not acknowledged.
+    fn awaited(&self) -> usize;
+
     /// Whether the connection is coming to its end: what is polled from now on is the last. Give the stream a limited time from here.
     fn is_ending(&self) -> bool;
 

@@ -63,6 +63,8 @@ mod proxy;
 mod quic;
 #[cfg(feature = "tcp")]
 mod race;
+#[cfg(feature = "tcp")]
+mod resting;
 mod scheme;
 #[cfg(feature = "tcp")]
 mod tcp;
@@ -73,6 +75,7 @@ mod unix;
 #[cfg(feature = "ws")]
 mod ws;
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -108,6 +111,24 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///   unread bytes may be reset, which can take what the peer has not read yet with it;
 /// - a peer that is slow to read makes writes wait. Writes of many pieces leave by `poll_write_vectored` at once where
 ///   `is_write_vectored` says so.
-pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// From now on what comes wakes nobody, until a read or a write finds that it has to wait. For a holder that is going to read when some
+    /// time has passed: a thread that sleeps is otherwise woken for each segment.
+    ///
+    /// Plain TCP can do this. Any other stream stays as it is.
+    fn rest(&mut self);
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {
+    fn rest(&mut self) {
+        let stream: &mut dyn Any = self;
+        if let Some(stream) = stream.downcast_mut::<Box<dyn Transport>>() {
+            (**stream).rest();
+            return;
+        }
+        #[cfg(feature = "tcp")]
+        if let Some(stream) = stream.downcast_mut::<resting::Resting>() {
+            stream.rest();
+        }
+    }
+}

@@ -9,6 +9,7 @@ use crate::backend::Backend;
 use crate::patience::accept_patiently;
 use crate::proxy::dial;
 use crate::race::{in_turn, race};
+use crate::resting::Resting;
 use crate::{
     Accepted, BoxFuture, Connector, Endpoint, Handshake, Listen, ListenOptions, Peer, PeerAddress,
     Phase, Transport, TransportError,
@@ -23,7 +24,10 @@ impl Backend for Tcp {
         connector: &'a Connector,
         to: &'a Endpoint,
     ) -> BoxFuture<'a, Result<Box<dyn Transport>, TransportError>> {
-        Box::pin(async move { Ok(Box::new(dial(connector, to).await?) as Box<dyn Transport>) })
+        Box::pin(async move {
+            let stream = Resting::new(dial(connector, to).await?);
+            Ok(Box::new(stream) as Box<dyn Transport>)
+        })
     }
 
     fn listen<'a>(
@@ -93,7 +97,10 @@ pub(crate) type Upgrade = Box<dyn Fn(TcpStream, PeerAddress) -> Handshake + Send
 
 /// TCP as it is.
 fn plain(stream: TcpStream, address: PeerAddress) -> Handshake {
-    Box::pin(async move { Ok((Box::new(stream) as Box<dyn Transport>, Peer::new(address))) })
+    Box::pin(async move {
+        let stream = Box::new(Resting::new(stream)) as Box<dyn Transport>;
+        Ok((stream, Peer::new(address)))
+    })
 }
 
 /// A listener for everything that runs over TCP.

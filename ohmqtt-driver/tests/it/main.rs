@@ -4,6 +4,7 @@ mod closing;
 mod holding_back;
 mod keeping_alive;
 mod pressure;
+mod resting;
 mod sleeping;
 mod storing;
 mod streams;

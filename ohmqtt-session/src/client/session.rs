@@ -272,6 +272,10 @@ impl Session for ClientSession {
         outbox.into_iter().chain(connection).min()
     }
 
+    fn awaited(&self) -> usize {
+        self.exchange.flows.sender.in_flight()
+    }
+
     fn is_ending(&self) -> bool {
         self.exchange.is_ending()
     }
