@@ -110,13 +110,16 @@ impl Queue {
 
     /// The next message, or `None` once the queue has ended and is empty.
     pub(crate) async fn pop(&self) -> Option<Message> {
-        let next = self.cell.until(State::pop).await;
+        let next = match self.cell.now(State::pop) {
+            Some(next) => next,
+            None => self.cell.until(State::pop).await,
+        };
         self.hand_over(next)
     }
 
     /// The next message if there is one now.
     pub(crate) fn try_pop(&self) -> Option<Message> {
-        self.hand_over(self.cell.update(State::pop)?)
+        self.hand_over(self.cell.now(State::pop)?)
     }
 
     pub(crate) fn poll_pop(&self, cx: &Context<'_>) -> Poll<Option<Message>> {

@@ -67,6 +67,12 @@ impl<T> Cell<T> {
         look(&self.lock().value)
     }
 
+    /// What the value gives now. `ready` may change the value when it gives something, and nobody is woken for that.
+    #[inline]
+    pub fn now<R>(&self, ready: impl FnOnce(&mut T) -> Option<R>) -> Option<R> {
+        ready(&mut self.lock().value)
+    }
+
     /// Waits until the value gives a result. `ready` may change the value when it gives one, and nobody else is woken for that.
     ///
     /// Cancel safety: dropping the future leaves the cell as it was.
@@ -146,9 +152,14 @@ impl<T, R, F: FnMut(&mut T) -> Option<R> + Unpin> Future for Until<'_, T, F> {
             state.next += 1;
             state.next
         });
-        match state.wakers.iter_mut().find(|(of, _)| *of == number) {
-            Some((_, waker)) => waker.clone_from(cx.waker()),
-            None => state.wakers.push((number, cx.waker().clone())),
+        if let Some((_, waker)) = state.wakers.iter_mut().find(|(of, _)| *of == number) {
+            waker.clone_from(cx.waker());
+        } else {
+            if state.wakers.is_empty() {
+                // Most have one who waits.
+                state.wakers.reserve_exact(1);
+            }
+            state.wakers.push((number, cx.waker().clone()));
         }
         Poll::Pending
     }

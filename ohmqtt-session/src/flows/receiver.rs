@@ -218,6 +218,19 @@ impl Receiver {
         answer: ReasonCode,
         out: &mut Outlets<'_>,
     ) {
+        if let Some(first) = self.waiting.front()
+            && first.receipt == receipt
+            && first.qos == Qos::AtLeastOnce
+            && first.word == Word::Awaited
+        {
+            // The common case, and the same as what follows.
+            let (packet_id, qos) = (first.packet_id, first.qos);
+            self.waiting.pop_front();
+            self.awaited -= 1;
+            self.answer(log, packet_id, qos, answer, out);
+            self.answer_in_order(log, out);
+            return;
+        }
         let Some(at) = self.position(receipt) else {
             self.acknowledge_late(log, receipt, answer);
             return;
