@@ -306,6 +306,37 @@ async fn overlapping_subscriptions_each_have_a_message_once() {
 }
 
 #[tokio::test]
+async fn a_topic_that_came_often_is_for_whom_it_is_now() {
+    let broker = broker().await;
+    let client = client(&broker).await;
+    let mut first = soon(client.subscribe("a/#")).await.unwrap();
+    let publish = async |text: &str| {
+        let publish = client.publish("a/b", text.to_owned());
+        soon(publish.qos(Qos::AtLeastOnce)).await.unwrap();
+    };
+    for text in ["0", "1", "2", "3"] {
+        publish(text).await;
+        assert_eq!(next(&mut first).await.payload, text);
+    }
+    let mut later = soon(client.subscribe("a/b")).await.unwrap();
+    for text in ["4", "5", "6", "7"] {
+        publish(text).await;
+        assert_eq!(next(&mut first).await.payload, text);
+        assert_eq!(next(&mut later).await.payload, text);
+    }
+    soon(first.unsubscribe()).await.unwrap();
+    publish("8").await;
+    assert_eq!(next(&mut later).await.payload, "8");
+    soon(later.unsubscribe()).await.unwrap();
+    let mut last = soon(client.subscribe("+/b")).await.unwrap();
+    publish("9").await;
+    assert_eq!(next(&mut last).await.payload, "9");
+    assert!(last.try_recv().is_none());
+    eventually(|| client.metrics().unacknowledged == 0).await;
+    assert_eq!(client.metrics().abandoned, 0);
+}
+
+#[tokio::test]
 async fn a_subscription_is_a_stream() {
     let script = Script::start().await;
     let (client, mut conn, mut inbox) = script.subscribed("t").await;
