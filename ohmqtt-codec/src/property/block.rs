@@ -275,6 +275,11 @@ impl Block {
         if self.find(id).is_none() {
             return false;
         }
+        if self.entries().all(|entry| entry.id == id) {
+            // A message's Subscription Identifiers are often all it has.
+            self.0 = Bytes::new();
+            return true;
+        }
         let mut bytes = Vec::with_capacity(self.0.len());
         for entry in self.entries().filter(|entry| entry.id != id) {
             put(&mut bytes, self.0.get(entry.range).unwrap_or_default());
