@@ -185,6 +185,11 @@ fn hint(kind: &ConnectErrorKind) -> &'static str {
         }
         _ => return "",
     };
+    next_step(reason)
+}
+
+/// What to do about a server that refused or ended a connection for this reason.
+fn next_step(reason: ReasonCode) -> &'static str {
     match reason {
         ReasonCode::UnsupportedProtocolVersion => "; the broker does not speak MQTT 5.0",
         ReasonCode::ClientIdentifierNotValid => "; choose another client identifier",
@@ -195,6 +200,25 @@ fn hint(kind: &ConnectErrorKind) -> &'static str {
             "; it names no other server that may be tried"
         }
         ReasonCode::SessionTakenOver => "; another client uses the same client identifier",
+        ReasonCode::UnspecifiedError
+        | ReasonCode::ImplementationSpecificError
+        | ReasonCode::MalformedPacket
+        | ReasonCode::ProtocolError => "; see what the broker's log says",
+        ReasonCode::ServerUnavailable
+        | ReasonCode::ServerBusy
+        | ReasonCode::ServerShuttingDown
+        | ReasonCode::ConnectionRateExceeded
+        | ReasonCode::MaximumConnectTime => "; try again later",
+        ReasonCode::Banned | ReasonCode::AdministrativeAction => "; ask whoever runs the broker",
+        ReasonCode::BadAuthenticationMethod => "; use a method that the broker has",
+        ReasonCode::TopicNameInvalid => "; choose another topic, of the will too",
+        ReasonCode::PacketTooLarge => "; send less at once",
+        ReasonCode::QuotaExceeded => {
+            "; a limit of the broker is reached: try again later, or raise it"
+        }
+        ReasonCode::PayloadFormatInvalid => "; a payload, or the will's, is not the text it is said to be",
+        ReasonCode::RetainNotSupported => "; publish without the retain flag, the will too",
+        ReasonCode::QosNotSupported => "; publish with a lower QoS, the will too",
         _ => "",
     }
 }

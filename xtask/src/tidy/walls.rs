@@ -25,6 +25,7 @@ enum Reach {
 
 const LIBRARIES: &[&str] = &[
     "ohmqtt-broker",
+    "ohmqtt-cli",
     "ohmqtt-client",
     "ohmqtt-codec",
     "ohmqtt-driver",
