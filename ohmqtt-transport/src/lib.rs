@@ -94,7 +94,7 @@ pub use scheme::Scheme;
 #[cfg(feature = "tls-no-provider")]
 pub use tls::{Certificates, Identity, RustlsClientConfig, RustlsServerConfig, TlsOptions};
 #[cfg(feature = "ws")]
-pub use ws::{WsOptions, websocket};
+pub use ws::{WsOptions, accept_websocket, websocket};
 
 /// A boxed future that can move between threads, as the traits here return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

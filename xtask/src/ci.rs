@@ -8,7 +8,7 @@ use lexopt::Parser;
 
 use crate::error::{Result, failed, no_more};
 use crate::{
-    bench, cancel, conformance, crash, docs, features, interop, lint, no_std, simulate, soak,
+    bench, cancel, conformance, crash, docs, features, fuzz, interop, lint, no_std, simulate, soak,
     statements, test, tidy,
 };
 
@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
     ("simulate", simulate::run, &["--seeds", "5000"]),
     ("cancel", cancel::run, &["--seeds", "10"]),
     ("crash", crash::run, &["--rounds", "4"]),
+    ("fuzz", fuzz::run, &["--seconds", "5"]),
     ("soak", soak::run, &["--seconds", "20"]),
     ("bench codec", bench::run, &["codec", "--check"]),
     // What repeats, the session's counts among them.

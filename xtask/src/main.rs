@@ -13,6 +13,7 @@ mod deny;
 mod docs;
 mod error;
 mod features;
+mod fuzz;
 mod interop;
 mod lint;
 mod no_std;
@@ -84,6 +85,11 @@ const TASKS: &[Task] = &[
         name: "crash",
         about: "crash --rounds N [--store S] [--qos Q] [--broker B] [--seed X]: kill processes, compare what arrives",
         run: crash::run,
+    },
+    Task {
+        name: "fuzz",
+        about: "fuzz [--seconds N] [--only TARGET] [--address]: each fuzz target for so long",
+        run: fuzz::run,
     },
     Task {
         name: "soak",

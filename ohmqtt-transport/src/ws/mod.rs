@@ -15,8 +15,6 @@ pub(crate) mod secure;
 mod server;
 mod stream;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 pub use options::WsOptions;
 pub(crate) use stream::WsStream;
 
@@ -42,6 +40,24 @@ pub async fn websocket(
 ) -> Result<Box<dyn Transport>, TransportError> {
     let stream = client::handshake(stream, to, options).await?;
     Ok(Box::new(stream))
+}
+
+/// The other end of [`websocket`]: answers the handshake of a client on a stream of your own, as a listener does with the streams that
+/// come to it. Only `path` is served; `None`: all are. Gives the stream, and `peer` with the path that was asked for.
+///
+/// An error is one of the handshake; what the client is told of it was sent. Cancel safe: the stream goes with the future.
+pub async fn accept_websocket(
+    stream: impl Transport,
+    peer: Peer,
+    path: Option<&str>,
+    options: &WsOptions,
+) -> Result<(Box<dyn Transport>, Peer), TransportError> {
+    let (stream, path) = server::handshake(stream, &peer, path, options).await?;
+    let peer = Peer {
+        path: Some(path),
+        ..peer
+    };
+    Ok((Box::new(stream), peer))
 }
 
 /// The row of WebSocket in the table of backends.
@@ -92,17 +108,11 @@ impl Server {
         }
     }
 
-    async fn upgrade<S>(
+    async fn upgrade(
         &self,
-        stream: S,
-        mut peer: Peer,
-    ) -> Result<(Box<dyn Transport>, Peer), TransportError>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let path = self.path.as_deref();
-        let (stream, path) = server::handshake(stream, &peer, path, &self.options).await?;
-        peer.path = Some(path);
-        Ok((Box::new(stream), peer))
+        stream: impl Transport,
+        peer: Peer,
+    ) -> Result<(Box<dyn Transport>, Peer), TransportError> {
+        accept_websocket(stream, peer, self.path.as_deref(), &self.options).await
     }
 }

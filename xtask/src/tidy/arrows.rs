@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // It tests the broker from outside, with a codec of its own.
     ("conformance", &["ohmqtt-broker"]),
     ("crash", BELOW_PROGRAMS),
+    ("fuzz", BELOW_PROGRAMS),
     ("xtask", &[]),
 ];
 

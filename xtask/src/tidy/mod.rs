@@ -5,6 +5,7 @@
 
 mod arrows;
 pub(crate) mod manifest;
+mod named;
 mod rust;
 mod text;
 mod tree;
@@ -97,6 +98,7 @@ pub(crate) fn run(args: &mut Parser) -> Result {
         walls::check(file, &mut findings);
         arrows::check(file, &mut findings);
     }
+    named::check(&files, &mut findings);
     findings.sort();
     for finding in &findings {
         println!("{finding}");

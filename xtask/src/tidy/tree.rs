@@ -10,8 +10,8 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::tidy::File;
 
-/// Never ours, wherever they stand.
-const LEFT_OUT: &[&str] = &["target", "node_modules", "__pycache__"];
+/// Never ours to write, wherever they stand: what is built or fetched, and the bytes that fuzz targets begin with.
+const LEFT_OUT: &[&str] = &["target", "node_modules", "__pycache__", "seeds"];
 
 /// Folders that begin with a dot are left out, save these.
 const DOT_FOLDERS: &[&str] = &[".cargo", ".ci", ".config", ".github"];

@@ -1,0 +1,5 @@
+//! Files of passwords and of rules. The body is in `bodies`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ohmqtt_fuzz::run("access", data));

@@ -1,0 +1,5 @@
+//! The decoder: bytes in pieces. The body is in `bodies`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ohmqtt_fuzz::run("decode", data));

@@ -1,0 +1,5 @@
+//! Records as they stand in a store. The body is in `bodies`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ohmqtt_fuzz::run("record", data));

@@ -1,0 +1,5 @@
+//! The codec: packets there and back. The body is in `bodies`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ohmqtt_fuzz::run("round_trip", data));

@@ -1,0 +1,5 @@
+//! Addresses as users write them. The body is in `bodies`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ohmqtt_fuzz::run("url", data));
