@@ -216,7 +216,9 @@ fn next_step(reason: ReasonCode) -> &'static str {
         ReasonCode::QuotaExceeded => {
             "; a limit of the broker is reached: try again later, or raise it"
         }
-        ReasonCode::PayloadFormatInvalid => "; a payload, or the will's, is not the text it is said to be",
+        ReasonCode::PayloadFormatInvalid => {
+            "; a payload, or the will's, is not the text it is said to be"
+        }
         ReasonCode::RetainNotSupported => "; publish without the retain flag, the will too",
         ReasonCode::QosNotSupported => "; publish with a lower QoS, the will too",
         _ => "",
