@@ -196,7 +196,7 @@ mod tests {
             pacing.heard(now, 3, 1_000);
             let broke_off = now;
             // Those that follow at once begin none, and neither do those just before the end.
-            for after in [Duration::ZERO, off - GAP * (2 * RUN + 1)] {
+            for after in [Duration::ZERO, off.saturating_sub(GAP * (2 * RUN + 1))] {
                 now = heard_one_by_one(&mut pacing, broke_off + after, 2 * RUN, 1_000);
                 assert_eq!(pacing.reads_rest(now, None), None);
             }

@@ -15,18 +15,18 @@ pub(crate) fn decode(data: &[u8]) {
         255 => Limits::default(),
         limit => Limits::new(u32::from(*limit) + 2),
     };
-    let whole = in_pieces(data, data.len().max(1), &limits);
-    let cut = in_pieces(data, usize::from(*piece) + 1, &limits);
+    let whole = in_pieces(data, data.len().max(1), limits);
+    let cut = in_pieces(data, usize::from(*piece) + 1, limits);
     assert_eq!(whole, cut);
 }
 
-fn in_pieces(data: &[u8], piece: usize, limits: &Limits) -> (Vec<Packet>, Option<DecodeError>) {
+fn in_pieces(data: &[u8], piece: usize, limits: Limits) -> (Vec<Packet>, Option<DecodeError>) {
     let (mut buf, mut packets) = (BytesMut::new(), Vec::new());
     for piece in data.chunks(piece) {
         buf.extend_from_slice(piece);
         loop {
             let before = buf.clone();
-            match ohmqtt_codec::decode(&mut buf, limits) {
+            match ohmqtt_codec::decode(&mut buf, &limits) {
                 Ok(Some(packet)) => {
                     let taken = before.len() - buf.len();
                     assert_eq!(Some(taken), length(&before), "one packet is taken");

@@ -19,7 +19,7 @@ use ohmqtt_codec::{
 };
 use ohmqtt_session::{ClientSession, Instant, Key, PublishOptions, Receipt, ServerSession, Ticket};
 
-use self::role::{Role, Word};
+use self::role::{Arrived, Role, Word};
 use self::step::Step;
 use self::store::Store;
 use crate::packets::over_the_wire;
@@ -132,7 +132,7 @@ impl<R: Role> Trial<R> {
                     self.session.answer(self.receipts[at], reason.code());
                 }
             }
-            Step::Word(word) => R::say(self, word),
+            Step::Word(word) => R::say(self, *word),
             Step::Wait(seconds) => {
                 self.now = self.now + Duration::from_secs(u64::from(*seconds));
                 self.session.handle_timeout(self.now);
@@ -225,7 +225,7 @@ impl<R: Role> Trial<R> {
             if R::has_begun_anew(&event) {
                 self.received.clear();
             }
-            if let Some(receipt) = R::message(&event) {
+            if let Some(Arrived(receipt)) = R::message(&event) {
                 messages += 1;
                 self.receipts.extend(receipt);
             }
@@ -289,7 +289,7 @@ impl<R: Role> Trial<R> {
         self.dial();
         R::shake_hands(self);
         loop {
-            R::say(self, &Word::Settle { allowed: true });
+            R::say(self, Word::Settle { allowed: true });
             self.store.serve(self.now, &mut self.session);
             self.events();
             let packets = self.poll(usize::MAX);

@@ -42,6 +42,9 @@ pub(crate) enum Word {
     Settle { allowed: bool },
 }
 
+/// A message that came, with its receipt at QoS 1 and 2.
+pub(crate) struct Arrived(pub(crate) Option<Receipt>);
+
 /// A session of either role.
 pub(crate) trait Role: Session<Event: Debug> + Sized {
     /// What stays between two connections.
@@ -61,9 +64,9 @@ pub(crate) trait Role: Session<Event: Debug> + Sized {
         options: PublishOptions,
     ) -> Result<(), Box<Rejected>>;
     fn answer(&mut self, receipt: Receipt, reason: ReasonCode);
-    fn say(trial: &mut Trial<Self>, word: &Word);
-    /// A message came, with its receipt.
-    fn message(event: &Self::Event) -> Option<Option<Receipt>>;
+    fn say(trial: &mut Trial<Self>, word: Word);
+    /// A message came.
+    fn message(event: &Self::Event) -> Option<Arrived>;
     /// What came under an earlier session may come again.
     fn has_begun_anew(event: &Self::Event) -> bool;
     /// What an application has to answer.
@@ -132,9 +135,9 @@ impl Role for ClientSession {
         self.acknowledge(receipt, reason);
     }
 
-    fn say(trial: &mut Trial<Self>, word: &Word) {
+    fn say(trial: &mut Trial<Self>, word: Word) {
         let session = &mut trial.session;
-        match *word {
+        match word {
             Word::Disconnect => {
                 session.disconnect(Disconnect::new(ReasonCode::NORMAL_DISCONNECTION));
             }
@@ -170,9 +173,9 @@ impl Role for ClientSession {
         }
     }
 
-    fn message(event: &ClientEvent) -> Option<Option<Receipt>> {
+    fn message(event: &ClientEvent) -> Option<Arrived> {
         match event {
-            ClientEvent::Message { receipt, .. } => Some(*receipt),
+            ClientEvent::Message { receipt, .. } => Some(Arrived(*receipt)),
             _ => None,
         }
     }
@@ -278,9 +281,9 @@ impl Role for ServerSession {
         self.acknowledge(receipt, reason);
     }
 
-    fn say(trial: &mut Trial<Self>, word: &Word) {
+    fn say(trial: &mut Trial<Self>, word: Word) {
         let session = &mut trial.session;
-        match *word {
+        match word {
             Word::Disconnect => session.disconnect(Disconnect::new(ReasonCode::ServerBusy)),
             Word::Finish => session.finish(Disconnect::new(ReasonCode::ServerShuttingDown)),
             Word::Authenticate => session.authenticate(None),
@@ -305,9 +308,9 @@ impl Role for ServerSession {
         }
     }
 
-    fn message(event: &ServerEvent) -> Option<Option<Receipt>> {
+    fn message(event: &ServerEvent) -> Option<Arrived> {
         match event {
-            ServerEvent::Message { receipt, .. } => Some(*receipt),
+            ServerEvent::Message { receipt, .. } => Some(Arrived(*receipt)),
             _ => None,
         }
     }

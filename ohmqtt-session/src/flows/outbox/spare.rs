@@ -88,7 +88,7 @@ mod tests {
         spare.take(boxed, false);
         assert!(payload.is_unique());
         let next = spare.put(outgoing(Bytes::from_static(b"next")));
-        assert!(core::ptr::eq(at, &*next));
+        assert!(core::ptr::eq(at, &raw const *next));
         assert_eq!(next.message.payload, "next");
     }
 
