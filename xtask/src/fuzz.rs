@@ -9,7 +9,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
@@ -200,10 +199,9 @@ fn outcome(said: &str, succeeded: bool, seconds: u64) -> Outcome {
         .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
         .and_then(|count| count.trim().parse().ok())
         .unwrap_or(0);
-    let took = Duration::from_secs(seconds).as_secs().max(1);
     Outcome {
         executions,
-        a_second: executions / took,
+        a_second: executions / seconds.max(1),
         finding: (!succeeded).then(|| said.to_owned()),
     }
 }
