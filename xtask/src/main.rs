@@ -43,7 +43,7 @@ struct Task {
 const TASKS: &[Task] = &[
     Task {
         name: "ci",
-        about: "all of the below, with the seconds of each step",
+        about: "what is checked at each change, with the seconds of each step",
         run: ci::run,
     },
     Task {

@@ -9,7 +9,7 @@ use lexopt::Parser;
 use crate::debian::{self, MOSQUITTO};
 use crate::error::{Result, no_more};
 use crate::project::{self, cargo, succeeds};
-use crate::py::{self, Others};
+use crate::py;
 
 /// What stops and kills processes by Unix's signals, where there are none.
 const LEFT_OUT: &str = if cfg!(unix) {
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &mut Parser) -> Result {
     } else {
         tests("test --workspace --all-features --profile ci --no-fail-fast")?;
     }
-    py::check(Others::Ends)
+    py::check().map(drop)
 }
 
 fn tests(command: &str) -> Result {

@@ -13,7 +13,6 @@ use std::process::Command;
 
 use lexopt::{Arg, Parser};
 
-pub(crate) use self::others::Others;
 use crate::debian::{self, MOSQUITTO};
 use crate::error::{Error, Result, failed};
 use crate::project::{self, program, root, succeeds, target};
@@ -29,12 +28,12 @@ pub(crate) fn run(args: &mut Parser) -> Result {
             other => return Err(other.unexpected().into()),
         }
     }
-    check(Others::All)?;
+    others::try_each(&check()?)?;
     if from_sdist { distributions() } else { Ok(()) }
 }
 
-/// Builds, tests and checks the package, and tries it with others of this machine's interpreters.
-pub(crate) fn check(others: Others) -> Result {
+/// Builds, tests and checks the package, in the environment that it gives.
+pub(crate) fn check() -> Result<Venv> {
     // The package's broker is tested with Mosquitto's clients.
     if cfg!(unix) {
         debian::provide(&MOSQUITTO)?;
@@ -47,7 +46,7 @@ pub(crate) fn check(others: Others) -> Result {
     venv.run("python", "-m mypy.stubtest ohmqtt --concise")?;
     venv.run("ruff", "check --no-cache .")?;
     venv.run("ruff", "format --no-cache --check .")?;
-    others::try_each(&venv, others)
+    Ok(venv)
 }
 
 /// Builds the package's reference, where a warning is an error, and gives the folder that it is in.

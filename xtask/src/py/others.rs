@@ -21,16 +21,8 @@ const OLDEST: u32 = 10;
 const WHO: &str = "import sys, sysconfig; print(sys.implementation.name, sys.version_info[0], \
                    sys.version_info[1], sysconfig.get_config_var('Py_GIL_DISABLED') or 0)";
 
-/// Which of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Others {
-    All,
-    /// The oldest and the newest, where there is less time.
-    Ends,
-}
-
 /// Builds and tries a wheel for each interpreter but the environment's own.
-pub(super) fn try_each(venv: &Venv, which: Others) -> Result {
+pub(super) fn try_each(venv: &Venv) -> Result {
     let (own, _) = output(venv.program("python").args(["-c", WHO]))?;
     let own = minor(&own);
     let others: BTreeMap<u32, PathBuf> = find()
@@ -47,11 +39,7 @@ pub(super) fn try_each(venv: &Venv, which: Others) -> Result {
             names.join(", ")
         }
     );
-    let (oldest, newest) = (others.keys().next().copied(), others.keys().last().copied());
     for (minor, python) in others {
-        if which == Others::Ends && ![oldest, newest].contains(&Some(minor)) {
-            continue;
-        }
         let wheel = wheel(venv, minor, &python)?;
         venv.try_wheel(&wheel, &python)?;
     }
