@@ -4,7 +4,7 @@ mod parse;
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::Scheme;
 
@@ -42,15 +42,26 @@ pub struct Endpoint {
     query: Option<String>,
 }
 
-/// What a decoded socket path needs encoded again to be read back as it was.
-const SOCKET_PATH: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'%')
-    .add(b'?')
-    .add(b'#')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>');
+/// What a decoded socket path needs encoded again to be read back as it was: all that a path may not hold (RFC 3986, section 3.3).
+const SOCKET_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 impl Endpoint {
     /// What carries the bytes.

@@ -282,3 +282,13 @@ proptest! {
         prop_assert!(!shown.contains(SECRET), "{url} shows {shown}");
     }
 }
+
+#[test]
+fn a_socket_path_of_any_characters_is_shown_as_it_is_read() {
+    for byte in 1..=127_u8 {
+        let url = format!("unix:/a%{byte:02X}b");
+        let endpoint: Endpoint = url.parse().unwrap_or_else(|error| panic!("{url}: {error}"));
+        let shown = endpoint.to_string();
+        assert_eq!(shown.parse(), Ok(endpoint), "{shown}");
+    }
+}
