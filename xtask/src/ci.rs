@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check, in the order in which a mistake shows soonest, and the seconds of each.
 //!
 //! From an empty target folder it has to end within 25 minutes on two cores, and most of that is compiling. So what compiles much and
-//! finds little is a job of its own: `features`, `py` with its wheels for other Pythons, `deny`, `release --dry-run`.
+//! finds little is a job of its own: `features`, `fuzz`, `bench client`, `py` with its wheels for other Pythons, `deny`, `release --dry-run`.
 //!
 //! It stops at the first step that fails; the seconds of what ran are printed all the same.
 
@@ -11,8 +11,8 @@ use lexopt::Parser;
 
 use crate::error::{Result, failed, no_more};
 use crate::{
-    bench, cancel, conformance, crash, docs, fuzz, interop, lint, no_std, simulate, soak,
-    statements, test, tidy,
+    bench, cancel, conformance, crash, docs, interop, lint, no_std, simulate, soak, statements,
+    test, tidy,
 };
 
 type Step = (
@@ -34,15 +34,8 @@ const STEPS: &[Step] = &[
     ("simulate", simulate::run, &["--seeds", "5000"]),
     ("cancel", cancel::run, &["--seeds", "10"]),
     ("crash", crash::run, &["--rounds", "4"]),
-    ("fuzz", fuzz::run, &["--seconds", "5"]),
     ("soak", soak::run, &["--seconds", "20"]),
     ("bench codec", bench::run, &["codec", "--check"]),
-    // What repeats, the session's counts among them.
-    (
-        "bench client",
-        bench::run,
-        &["client", "--check", "--counts"],
-    ),
 ];
 
 /// Runs every step.
