@@ -23,6 +23,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("conformance", &["ohmqtt-broker"]),
     ("crash", BELOW_PROGRAMS),
     ("fuzz", BELOW_PROGRAMS),
+    // It tests the client from outside, with packets of its own.
+    ("kit", &["ohmqtt-client"]),
     ("xtask", &[]),
 ];
 
