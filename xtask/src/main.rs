@@ -13,6 +13,7 @@ mod deny;
 mod docs;
 mod error;
 mod features;
+mod flaky;
 mod fuzz;
 mod interop;
 mod lint;
@@ -115,6 +116,11 @@ const TASKS: &[Task] = &[
         name: "test",
         about: "set up what the tests need, then run them all",
         run: test::run,
+    },
+    Task {
+        name: "flaky",
+        about: "flaky [--times N]: every test N times while every core is busy",
+        run: flaky::run,
     },
     Task {
         name: "py",

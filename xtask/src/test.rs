@@ -21,17 +21,41 @@ const LEFT_OUT: &str = if cfg!(unix) {
 /// Runs all tests.
 pub(crate) fn run(args: &mut Parser) -> Result {
     no_more(args)?;
+    provide()?;
+    without_doctests()?;
+    tests("test --doc --workspace --all-features --profile ci --no-fail-fast")?;
+    py::check().map(drop)
+}
+
+/// Builds what [`without_doctests`] runs.
+pub(crate) fn build() -> Result {
+    provide()?;
+    if has_nextest() {
+        tests("nextest run --workspace --all-features --cargo-profile ci --profile ci --no-run")
+    } else {
+        tests("test --workspace --tests --all-features --profile ci --no-run")
+    }
+}
+
+/// Runs the tests that are programs.
+pub(crate) fn without_doctests() -> Result {
+    if has_nextest() {
+        tests("nextest run --workspace --all-features --cargo-profile ci --profile ci")
+    } else {
+        tests("test --workspace --tests --all-features --profile ci --no-fail-fast")
+    }
+}
+
+fn provide() -> Result {
     // Elsewhere the tests that talk to it are not compiled: they stop and resume it by signals.
     if cfg!(unix) {
         debian::provide(&MOSQUITTO)?;
     }
-    if succeeds(&mut cargo("nextest --version")) {
-        tests("nextest run --workspace --all-features --cargo-profile ci --profile ci")?;
-        tests("test --doc --workspace --all-features --profile ci --no-fail-fast")?;
-    } else {
-        tests("test --workspace --all-features --profile ci --no-fail-fast")?;
-    }
-    py::check().map(drop)
+    Ok(())
+}
+
+fn has_nextest() -> bool {
+    succeeds(&mut cargo("nextest --version"))
 }
 
 fn tests(command: &str) -> Result {

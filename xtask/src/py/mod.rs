@@ -34,19 +34,29 @@ pub(crate) fn run(args: &mut Parser) -> Result {
 
 /// Builds, tests and checks the package, in the environment that it gives.
 pub(crate) fn check() -> Result<Venv> {
+    let venv = developed()?;
+    pytest(&venv)?;
+    venv.run("python", "-m mypy")?;
+    venv.run("python", "-m mypy.stubtest ohmqtt --concise")?;
+    venv.run("ruff", "check --no-cache .")?;
+    venv.run("ruff", "format --no-cache --check .")?;
+    Ok(venv)
+}
+
+/// The environment with the package in it, and what its tests need.
+pub(crate) fn developed() -> Result<Venv> {
     // The package's broker is tested with Mosquitto's clients.
     if cfg!(unix) {
         debian::provide(&MOSQUITTO)?;
     }
     let venv = Venv::provide()?;
     venv.develop()?;
-    // Two processes: many tests mostly wait.
-    venv.run("python", "-m pytest --quiet --numprocesses 2")?;
-    venv.run("python", "-m mypy")?;
-    venv.run("python", "-m mypy.stubtest ohmqtt --concise")?;
-    venv.run("ruff", "check --no-cache .")?;
-    venv.run("ruff", "format --no-cache --check .")?;
     Ok(venv)
+}
+
+/// Runs the package's tests. In two processes: many mostly wait.
+pub(crate) fn pytest(venv: &Venv) -> Result {
+    venv.run("python", "-m pytest --quiet --numprocesses 2")
 }
 
 /// Builds the package's reference, where a warning is an error, and gives the folder that it is in.
