@@ -102,7 +102,7 @@ fn subscriber(command: impl Fn() -> Command, port: &str, flags: &[&str], id: &st
         .args(["-p", port, "-i", id, "-t", "none", "-E"])
         .output();
     assert!(ended.unwrap().status.success());
-    done(&["pub", "-p", port, "-t", "x/1", "-r", "-n"]);
+    done(&["pub", "-p", port, "-t", "x/1", "-r", "-n", "-q", "1"]);
     ran
 }
 
@@ -188,8 +188,7 @@ const PUBLISHERS: &[(&[&str], &str)] = &[
 
 /// What a publisher sent, as the broker got it: PUBLISH packets without their identifiers.
 fn published(mut command: Command, broker: &TestBroker, id: &str, input: &str) -> Vec<String> {
-    let faults = broker.broker().faults();
-    faults.clear_sent(id);
+    broker.broker().faults().clear_sent(id);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), input).unwrap();
     command.stdin(file.reopen().unwrap());
@@ -206,7 +205,8 @@ fn published(mut command: Command, broker: &TestBroker, id: &str, input: &str) -
         )),
         _ => None,
     };
-    faults.sent_by(id).iter().filter_map(publish).collect()
+    let sent = broker.sent_until_disconnect(id);
+    sent.iter().filter_map(publish).collect()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ohmqtt_broker::faults::Packet;
 use ohmqtt_broker::{Broker, Builder};
 use tokio::runtime::Runtime;
 
@@ -33,6 +34,19 @@ impl TestBroker {
 
     pub(crate) fn broker(&self) -> &Broker {
         self.broker.as_ref().expect("it runs")
+    }
+
+    /// All that a client has sent once its DISCONNECT is here, which may be later than the end of its process.
+    pub(crate) fn sent_until_disconnect(&self, client: &str) -> Vec<Packet> {
+        let faults = self.broker().faults();
+        self.runtime.block_on(async {
+            let disconnect = |packet: &Packet| matches!(packet, Packet::Disconnect(_));
+            let sent = faults.wait_for(client, disconnect);
+            tokio::time::timeout(Duration::from_secs(30), sent)
+                .await
+                .expect("its DISCONNECT");
+        });
+        faults.sent_by(client)
     }
 
     pub(crate) fn url(&self) -> String {
