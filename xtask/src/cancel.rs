@@ -6,13 +6,12 @@
 use lexopt::Parser;
 
 use crate::error::Result;
-use crate::project::{self, cargo, root};
+use crate::project::{self, root};
 
 /// Runs it; its exit code is the task's.
 pub(crate) fn run(args: &mut Parser) -> Result {
-    let mut cancel =
-        cargo("run --quiet --profile ci --package ohmqtt-crash --bin ohmqtt-cancel -- --source");
-    cancel.arg(root().join("ohmqtt-client/src"));
+    let mut cancel = project::tool("ohmqtt-cancel")?;
+    cancel.arg("--source").arg(root().join("ohmqtt-client/src"));
     cancel.args(args.raw_args()?);
     project::run(&mut cancel)
 }

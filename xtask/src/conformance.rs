@@ -6,13 +6,12 @@ use lexopt::Parser;
 
 use crate::debian::{self, MOSQUITTO};
 use crate::error::Result;
-use crate::project::{self, cargo};
+use crate::project;
 
 /// Runs the suite; its exit code is the task's.
 pub(crate) fn run(args: &mut Parser) -> Result {
     debian::provide(&MOSQUITTO)?;
-    let mut suite =
-        cargo("run --quiet --profile ci --package ohmqtt-conformance --bin ohmqtt-conformance --");
+    let mut suite = project::tool("ohmqtt-conformance")?;
     suite.args(args.raw_args()?);
     project::run(suite.env("PATH", debian::search_path()))
 }

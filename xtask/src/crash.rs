@@ -7,12 +7,12 @@ use lexopt::Parser;
 
 use crate::debian::{self, MOSQUITTO};
 use crate::error::Result;
-use crate::project::{self, cargo};
+use crate::project;
 
 /// Runs the rig; its exit code is the task's.
 pub(crate) fn run(args: &mut Parser) -> Result {
     debian::provide(&MOSQUITTO)?;
-    let mut crash = cargo("run --quiet --profile ci --package ohmqtt-crash --bin ohmqtt-crash --");
+    let mut crash = project::tool("ohmqtt-crash")?;
     crash.args(args.raw_args()?);
     project::run(crash.env("PATH", debian::search_path()))
 }

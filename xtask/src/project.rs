@@ -50,6 +50,20 @@ pub(crate) fn cargo(args: &str) -> Command {
     command
 }
 
+/// A program of the workspace, built as its tests are: with every feature, so that what they have built is not built once more.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn tool(name: &str) -> Result<Command> {
+    let mut build = cargo("build --quiet --workspace --all-features --profile ci --bin");
+    run(build.arg(name))?;
+    Ok(program(
+        target()
+            .join("ci")
+            .join(format!("{name}{}", env::consts::EXE_SUFFIX)),
+    ))
+}
+
 /// Runs `command` to its end.
 ///
 /// # Errors

@@ -7,13 +7,12 @@ use lexopt::Parser;
 
 use crate::debian::{self, MOSQUITTO};
 use crate::error::Result;
-use crate::project::{self, cargo};
+use crate::project;
 
 /// Runs it; its exit code is the task's.
 pub(crate) fn run(args: &mut Parser) -> Result {
     debian::provide(&MOSQUITTO)?;
-    let mut soak =
-        cargo("run --quiet --profile ci --package ohmqtt-crash --bin ohmqtt-crash -- soak");
-    soak.args(args.raw_args()?);
+    let mut soak = project::tool("ohmqtt-crash")?;
+    soak.arg("soak").args(args.raw_args()?);
     project::run(soak.env("PATH", debian::search_path()))
 }
