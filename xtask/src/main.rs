@@ -26,6 +26,7 @@ mod soak;
 mod statements;
 mod test;
 mod tidy;
+mod worth;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -111,6 +112,11 @@ const TASKS: &[Task] = &[
         name: "bench",
         about: "bench all | NAME... [--peers] [--check | --keep] [--counts] [--messages N], or charts: counts, ratios and memory beside goals and peers",
         run: bench::run,
+    },
+    Task {
+        name: "worth",
+        about: "worth [--coverage] [--mutants] [--sample N] [--seed S] [--shard K/N]: lines the tests run, mutants they catch",
+        run: worth::run,
     },
     Task {
         name: "test",

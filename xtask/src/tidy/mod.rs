@@ -11,6 +11,7 @@ mod text;
 mod tree;
 mod walls;
 
+pub(crate) use self::rust::test_lines;
 pub(crate) use self::tree::files;
 
 use std::fmt::{self, Display, Formatter};

@@ -3,6 +3,8 @@
 //! Not a parser: it knows comments, literals and brackets, and blanks what is not wanted with spaces, so that every
 //! line keeps its number.
 
+use std::collections::HashSet;
+
 /// The source with comments and the insides of string and character literals blanked.
 pub(super) fn code(source: &str) -> String {
     let chars: Vec<char> = source.chars().collect();
@@ -70,6 +72,15 @@ pub(super) fn without_tests(code: &str) -> String {
         at = end;
     }
     chars.into_iter().collect()
+}
+
+/// The numbers of the lines that have code under `#[cfg(test)]`.
+pub(crate) fn test_lines(source: &str) -> HashSet<usize> {
+    let all = code(source);
+    let product = without_tests(&all);
+    let pairs = (1..).zip(all.lines().zip(product.lines()));
+    let blanked = pairs.filter(|(_, (all, product))| all != product);
+    blanked.map(|(number, _)| number).collect()
 }
 
 /// Whether `c` can stand inside a word of Rust.
@@ -216,6 +227,12 @@ mod tests {
             "fn f<'a>(x: &'a str, r#type: u8)",
         );
         check("for x in r { }", "for x in r { }");
+    }
+
+    #[test]
+    fn lines_of_tests_are_told() {
+        let source = "a();\n#[cfg(test)]\nmod tests {\n    // b\n    c();\n}\nd();\n";
+        assert_eq!(test_lines(source), HashSet::from([2, 3, 5, 6]));
     }
 
     #[test]
