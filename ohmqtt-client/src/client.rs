@@ -288,13 +288,17 @@ impl Client {
         let Core {
             counters, handle, ..
         } = &*self.shared.core;
+        let (received, dropped) = {
+            let routes = self.shared.routes();
+            (routes.arrived, routes.dropped)
+        };
         let mut metrics = Metrics {
             connections: counters.connections.load(Ordering::Relaxed),
-            received: counters.received.load(Ordering::Relaxed),
+            received,
             lost: counters.lost.load(Ordering::Relaxed),
             late_replies: counters.late_replies.load(Ordering::Relaxed),
             abandoned: counters.abandoned.load(Ordering::Relaxed),
-            dropped: self.shared.routes().dropped,
+            dropped,
             ..Metrics::default()
         };
         handle.read(|session| {

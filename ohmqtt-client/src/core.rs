@@ -54,7 +54,6 @@ pub(crate) struct Core {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) connections: AtomicU64,
-    pub(crate) received: AtomicU64,
     pub(crate) lost: AtomicU64,
     /// Answers that no request waited for.
     pub(crate) late_replies: AtomicU64,

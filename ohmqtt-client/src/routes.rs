@@ -85,7 +85,7 @@ pub(crate) struct Routes {
     /// What nobody claims has held up others for long, and is acknowledged as it comes, until there is another subscription.
     eager: bool,
     /// Messages that came.
-    arrived: u64,
+    pub(crate) arrived: u64,
     /// Messages that found no room anywhere, or nobody to read them.
     pub(crate) dropped: u64,
     ended: bool,

@@ -1,8 +1,8 @@
 //! The client's one task: it runs the driver on one connection after the other, passes events on, and closes.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use ohmqtt_codec::{Disconnect, Limits};
@@ -18,6 +18,7 @@ use crate::error::{ConnectError, ConnectErrorKind};
 use crate::events::Event;
 use crate::parking::Leave;
 use crate::publication::Acknowledgement;
+use crate::routes::Routes;
 use crate::state::ConnectionState;
 
 /// So long may messages that nobody claims hold up others: time enough to declare subscriptions one after another.
@@ -169,7 +170,21 @@ fn handle_events(shared: &Shared, events: Events<'_, ClientEvent>) {
     // What is told of messages in a row is noted under one lock, which is not held for anything else.
     let mut hearing = None;
     let hear = || shared.core.publications.hear();
+    // So are messages that came, and these are routed.
+    let mut routing: Option<MutexGuard<'_, Routes>> = None;
+    let routed = |routing: &mut Option<MutexGuard<'_, Routes>>| {
+        if let Some(routes) = routing.take() {
+            shared.look_if_stuck(&routes);
+        }
+    };
     for event in events {
+        if let ClientEvent::Message { message, receipt } = event {
+            hearing = None;
+            let routes = routing.get_or_insert_with(|| shared.routes());
+            routes.dispatch(message, receipt);
+            continue;
+        }
+        routed(&mut routing);
         match event {
             ClientEvent::Accepted { ticket } => hearing.get_or_insert_with(hear).accepted(ticket),
             ClientEvent::Sent { ticket } => hearing.get_or_insert_with(hear).sent(ticket),
@@ -202,6 +217,7 @@ fn handle_events(shared: &Shared, events: Events<'_, ClientEvent>) {
         made_room = true;
     }
     drop(hearing);
+    routed(&mut routing);
     if made_room {
         shared.made_room();
     }
@@ -253,16 +269,6 @@ fn handle_event(shared: &Shared, event: ClientEvent) -> bool {
             });
         }
         ClientEvent::Disconnected(cause) => shared.put_cause(cause),
-        ClientEvent::Message { message, receipt } => {
-            shared
-                .core
-                .counters
-                .received
-                .fetch_add(1, Ordering::Relaxed);
-            let mut routes = shared.routes();
-            routes.dispatch(message, receipt);
-            shared.look_if_stuck(&routes);
-        }
         ClientEvent::Subscribed { ticket, suback } => {
             shared.routes().answered(ticket, suback);
             return true;

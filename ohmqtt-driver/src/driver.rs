@@ -33,6 +33,8 @@ const PACKETS_PER_LOCK: usize = 256;
 const TURNS: usize = 64;
 /// How many pieces one vectored write takes.
 const SLICES: usize = 32;
+/// A connection at rest gives back the room for so few events; room for more was needed, and is kept.
+const FEW_EVENTS: usize = 4;
 /// How long a stream that is ended in order may take to send what is left and to end on the other side.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -413,6 +415,9 @@ where
     fn give_back(&mut self) {
         if self.read.is_empty() {
             spare::put(std::mem::take(&mut self.read));
+        }
+        if self.events.capacity() <= FEW_EVENTS {
+            self.events = VecDeque::new();
         }
     }
 
