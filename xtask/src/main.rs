@@ -10,6 +10,7 @@ mod conformance;
 mod crash;
 mod debian;
 mod deny;
+mod differ;
 mod docs;
 mod error;
 mod features;
@@ -112,6 +113,11 @@ const TASKS: &[Task] = &[
         name: "bench",
         about: "bench all | NAME... [--peers] [--check | --keep] [--counts] [--messages N], or charts: counts, ratios and memory beside goals and peers",
         run: bench::run,
+    },
+    Task {
+        name: "differ",
+        about: "differ [--packets N] [--seed S]: what our codec encodes, decoded by codecs of others",
+        run: differ::run,
     },
     Task {
         name: "worth",

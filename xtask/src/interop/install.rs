@@ -43,10 +43,10 @@ const IN_VENV: &str = if cfg!(windows) {
 };
 
 /// Node.js by its path, with the packages of `interop/mqttjs`.
-pub(super) struct Node(PathBuf);
+pub(crate) struct Node(PathBuf);
 
 impl Node {
-    pub(super) fn provide() -> Result<Self> {
+    pub(crate) fn provide() -> Result<Self> {
         let node = find(&NODE)?;
         let folder = root().join("interop/mqttjs");
         let lock = folder.join("package-lock.json");
@@ -56,6 +56,11 @@ impl Node {
             run(npm.args(["--loglevel", "error"]).current_dir(&folder))
         })?;
         Ok(Self(node))
+    }
+
+    /// Where it is.
+    pub(crate) fn program(&self) -> &Path {
+        &self.0
     }
 
     /// A script of that folder.

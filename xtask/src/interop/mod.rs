@@ -14,8 +14,10 @@ use std::process::Command;
 
 use lexopt::{Arg, Parser};
 
+pub(crate) use self::install::Node;
+
 use self::broker::Broker;
-use self::install::{Chromium, MOSQUITTO_CLIENTS, Node, Python};
+use self::install::{Chromium, MOSQUITTO_CLIENTS, Python};
 use self::script::{Script, Tally};
 use crate::debian;
 use crate::error::{Error, Result, failed};

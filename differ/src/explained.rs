@@ -1,0 +1,52 @@
+//! The table of disagreements: decoder, packet (`*` for any), what (its end may be `*`), who is wrong, what settles it, and why.
+
+use std::path::Path;
+
+use crate::Result;
+
+/// The rows of `explained.tsv`.
+pub(crate) struct Explained(Vec<Row>);
+
+struct Row {
+    decoder: String,
+    packet: String,
+    what: String,
+    verdict: String,
+}
+
+impl Explained {
+    /// Reads the table; a row says all of it.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)?;
+        let rows = text.lines().skip(1).map(|line| {
+            let cells: Vec<_> = line.split('\t').collect();
+            match cells[..] {
+                [decoder, packet, what, who, section, why]
+                    if !section.is_empty() && !why.is_empty() =>
+                {
+                    Ok(Row {
+                        decoder: decoder.to_owned(),
+                        packet: packet.to_owned(),
+                        what: what.to_owned(),
+                        verdict: format!("{who} by {section}"),
+                    })
+                }
+                _ => Err(format!("not a row of six cells: {line:?}").into()),
+            }
+        });
+        Ok(Self(rows.collect::<Result<_>>()?))
+    }
+
+    /// Who is wrong, and what settles it.
+    pub(crate) fn of(&self, decoder: &str, packet: &str, what: &str) -> Option<&str> {
+        let row = self.0.iter().find(|row| {
+            row.decoder == decoder
+                && (row.packet == packet || row.packet == "*")
+                && match row.what.strip_suffix('*') {
+                    Some(begin) => what.starts_with(begin),
+                    None => what == row.what,
+                }
+        });
+        row.map(|row| row.verdict.as_str())
+    }
+}
