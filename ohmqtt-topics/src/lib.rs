@@ -39,3 +39,12 @@ mod trie;
 pub use filter_tree::{FilterTree, Ways};
 pub use recent::Recent;
 pub use trie::{NodeId, ROOT, Trie, Vacant, first_level};
+
+/// Runs part of a test where recursion would soon find the end of its stack.
+#[cfg(test)]
+fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(64 * 1024);
+    if let Err(panic) = thread.spawn(run).unwrap().join() {
+        std::panic::resume_unwind(panic);
+    }
+}
