@@ -6,7 +6,7 @@ use crate::Result;
 
 /// What has arrived on each topic. Messages on a topic are numbered from 0 in the order of publishing.
 #[derive(Debug)]
-pub(super) struct Books {
+pub(crate) struct Books {
     topics: Vec<Topic>,
     duplicated: u64,
     reordered: u64,
@@ -21,7 +21,7 @@ struct Topic {
 }
 
 impl Books {
-    pub(super) fn new(topics: u16) -> Self {
+    pub(crate) fn new(topics: u16) -> Self {
         Self {
             topics: vec![Topic::default(); usize::from(topics)],
             duplicated: 0,
@@ -31,7 +31,7 @@ impl Books {
 
     /// # Errors
     /// When there is no such topic.
-    pub(super) fn arrive(&mut self, topic: u16, number: u64) -> Result {
+    pub(crate) fn arrive(&mut self, topic: u16, number: u64) -> Result {
         let topic = self.topics.get_mut(usize::from(topic));
         let topic = topic.ok_or("a message came on a topic that is none")?;
         if number >= topic.next {
@@ -46,29 +46,29 @@ impl Books {
     }
 
     /// How many have arrived, one that came twice counted once.
-    pub(super) fn arrived(&self) -> u64 {
+    pub(crate) fn arrived(&self) -> u64 {
         let arrived = |topic: &Topic| topic.next - topic.missing.len() as u64;
         self.topics.iter().map(arrived).sum()
     }
 
     /// Whether the last of each topic has come, when so many were published on each.
-    pub(super) fn have_come_to(&self, published: &[u64]) -> bool {
+    pub(crate) fn have_come_to(&self, published: &[u64]) -> bool {
         let mut topics = self.topics.iter().zip(published);
         topics.all(|(topic, published)| topic.next == *published)
     }
 
     /// How many have not come, when so many were published on each topic.
-    pub(super) fn lost(&self, published: &[u64]) -> u64 {
+    pub(crate) fn lost(&self, published: &[u64]) -> u64 {
         published.iter().sum::<u64>().saturating_sub(self.arrived())
     }
 
     /// Arrivals after the first.
-    pub(super) fn duplicated(&self) -> u64 {
+    pub(crate) fn duplicated(&self) -> u64 {
         self.duplicated
     }
 
     /// First arrivals behind one that was published later.
-    pub(super) fn reordered(&self) -> u64 {
+    pub(crate) fn reordered(&self) -> u64 {
         self.reordered
     }
 }

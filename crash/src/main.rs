@@ -6,15 +6,18 @@
 //! started again on the same store. In the end everything drains.
 //!
 //! The same program plays the publisher, the subscriber and the broker of ours: see `role`. Its first argument `soak` makes it another
-//! one, which lasts: see `soak`.
+//! one, which lasts, `networks` one whose networks fail, and `resources` one that runs out of things: see `soak`, `network` and `resource`.
 
+mod books;
 mod broker;
 mod ledger;
 mod line;
+mod network;
 mod pace;
 mod plan;
 mod process;
 mod proxy;
+mod resource;
 mod rig;
 mod role;
 mod soak;
@@ -54,11 +57,13 @@ fn main() -> ExitCode {
             }
         };
     }
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|name| name == "soak")
-    {
-        return soak::run(&mut Parser::from_args(std::env::args_os().skip(2)));
+    let first = std::env::args_os().nth(1).unwrap_or_default();
+    let mut rest = Parser::from_args(std::env::args_os().skip(2));
+    match first.to_str() {
+        Some("soak") => return soak::run(&mut rest),
+        Some("networks") => return network::run(&mut rest),
+        Some("resources") => return resource::run(&mut rest),
+        _ => {}
     }
     match Command::parse(&mut Parser::from_env()) {
         Ok(command) => command.run(),

@@ -1,14 +1,17 @@
 //! A proxy between a client and the broker: it knows the broker's address, which changes as it is started again, and cuts
-//! connections after any byte.
+//! connections after any byte. It may pass on bytes in small pieces and late, and may end connections by a reset.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use fastrand::Rng;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// In which direction bytes are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,37 @@ pub(crate) enum Reach {
     ThisConnection,
 }
 
+/// What a proxy does to the connections it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Treatment {
+    pub(crate) reach: Reach,
+    /// How bytes pass; otherwise as they come.
+    pub(crate) pieces: Option<Pieces>,
+    /// Connections end by a reset at both ends, not in order.
+    pub(crate) resets: bool,
+}
+
+/// Small pieces, some of them late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pieces {
+    /// A piece has at least one byte and at most so many.
+    pub(crate) most: usize,
+    /// One piece of `one_in` is late, by up to `late`.
+    pub(crate) one_in: u32,
+    pub(crate) late: Duration,
+    pub(crate) seed: u64,
+}
+
+impl From<Reach> for Treatment {
+    fn from(reach: Reach) -> Self {
+        Self {
+            reach,
+            pieces: None,
+            resets: false,
+        }
+    }
+}
+
 /// A proxy on a port of its own. Dropping it ends its connections.
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -49,13 +83,18 @@ struct Shared {
 }
 
 impl Proxy {
-    pub(crate) async fn start(reach: Reach) -> io::Result<Self> {
+    pub(crate) async fn start(treatment: impl Into<Treatment>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
         let (upstream, leads_to) = watch::channel(None);
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, leads_to, Arc::clone(&shared), reach));
+        tasks.spawn(accept(
+            listener,
+            leads_to,
+            Arc::clone(&shared),
+            treatment.into(),
+        ));
         Ok(Self {
             address,
             shared,
@@ -78,6 +117,11 @@ impl Proxy {
     /// Ends a connection after so many bytes.
     pub(crate) fn cut(&self, cut: Cut) {
         *self.shared.cut() = Some(cut);
+    }
+
+    /// Takes back what was to be cut, if it has not been.
+    pub(crate) fn spare(&self) -> Option<Cut> {
+        self.shared.cut().take()
     }
 }
 
@@ -108,57 +152,110 @@ async fn accept(
     listener: TcpListener,
     leads_to: watch::Receiver<Option<SocketAddr>>,
     shared: Arc<Shared>,
-    reach: Reach,
+    treatment: Treatment,
 ) {
     let mut connections = JoinSet::new();
+    let mut seed = treatment.pieces.map_or(0, |pieces| pieces.seed);
     while let Ok((client, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
         let mut leads_to = leads_to.clone();
         let Some(upstream) = *leads_to.borrow_and_update() else {
             continue;
         };
-        if reach == Reach::ThisConnection {
+        if treatment.reach == Reach::ThisConnection {
             shared.cut().take();
         }
         let shared = Arc::clone(&shared);
+        seed = seed.wrapping_add(1);
         connections.spawn(async move {
             tokio::select! {
                 // An error ends the connection, as anything else does here.
-                _ = carry(client, upstream, &shared) => {}
+                _ = carry(client, upstream, &shared, treatment, seed) => {}
                 _ = leads_to.changed() => {}
             }
         });
     }
 }
 
-async fn carry(mut client: TcpStream, upstream: SocketAddr, shared: &Shared) -> io::Result<()> {
+async fn carry(
+    mut client: TcpStream,
+    upstream: SocketAddr,
+    shared: &Shared,
+    treatment: Treatment,
+    seed: u64,
+) -> io::Result<()> {
     let mut broker = TcpStream::connect(upstream).await?;
     client.set_nodelay(true)?;
     broker.set_nodelay(true)?;
-    let (from_client, to_client) = client.split();
-    let (from_broker, to_broker) = broker.split();
-    tokio::select! {
-        end = pump(from_client, to_broker, Way::ToBroker, shared) => end,
-        end = pump(from_broker, to_client, Way::ToClient, shared) => end,
+    let pump = |way, rng| Pump {
+        way,
+        shared,
+        pieces: treatment.pieces,
+        rng,
+    };
+    let mut rng = Rng::with_seed(seed);
+    let (to_broker, to_client) = (
+        pump(Way::ToBroker, rng.fork()),
+        pump(Way::ToClient, rng.fork()),
+    );
+    let end = {
+        let (from_client, into_client) = client.split();
+        let (from_broker, into_broker) = broker.split();
+        tokio::select! {
+            end = to_broker.run(from_client, into_broker) => end,
+            end = to_client.run(from_broker, into_client) => end,
+        }
+    };
+    if treatment.resets {
+        client.set_zero_linger()?;
+        broker.set_zero_linger()?;
     }
+    end
 }
 
-async fn pump(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
+/// One way through the proxy.
+struct Pump<'a> {
     way: Way,
-    shared: &Shared,
-) -> io::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let bytes = from.read(&mut buffer).await?;
-        if bytes == 0 {
-            return Ok(());
+    shared: &'a Shared,
+    pieces: Option<Pieces>,
+    rng: Rng,
+}
+
+impl Pump<'_> {
+    async fn run(
+        mut self,
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+    ) -> io::Result<()> {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let bytes = from.read(&mut buffer).await?;
+            if bytes == 0 {
+                return Ok(());
+            }
+            let passing = self.shared.passing(self.way, bytes);
+            self.pass(&mut to, &buffer[..passing.unwrap_or(bytes)])
+                .await?;
+            if passing.is_some() {
+                return Ok(());
+            }
         }
-        if let Some(passing) = shared.passing(way, bytes) {
-            return to.write_all(&buffer[..passing]).await;
+    }
+
+    async fn pass(&mut self, to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+        let Some(pieces) = self.pieces else {
+            return to.write_all(bytes).await;
+        };
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(self.rng.usize(1..=pieces.most.min(rest.len())));
+            if self.rng.u32(..pieces.one_in) == 0 {
+                sleep(pieces.late.mul_f64(self.rng.f64())).await;
+            }
+            to.write_all(piece).await?;
+            rest = behind;
         }
-        to.write_all(&buffer[..bytes]).await?;
+        Ok(())
     }
 }
 
@@ -231,5 +328,59 @@ mod tests {
         assert_eq!(rest(&mut client).await, b"");
         proxy.lead_to(broker.local_addr().ok());
         pair(&proxy, &broker).await;
+    }
+
+    #[tokio::test]
+    async fn pieces_are_small_and_make_the_same_whole() {
+        let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pieces = Pieces {
+            most: 3,
+            one_in: 8,
+            late: Duration::from_millis(3),
+            seed: 7,
+        };
+        let treatment = Treatment {
+            pieces: Some(pieces),
+            ..Treatment::from(Reach::AnyConnection)
+        };
+        let proxy = Proxy::start(treatment).await.unwrap();
+        proxy.lead_to(broker.local_addr().ok());
+        let (mut client, mut server) = pair(&proxy, &broker).await;
+        let sent: Vec<u8> = (0..=255).collect();
+        client.write_all(&sent).await.unwrap();
+        drop(client);
+        let (mut came, mut reads) = (Vec::new(), 0);
+        while server.read_buf(&mut came).await.unwrap() > 0 {
+            reads += 1;
+        }
+        assert_eq!(came, sent);
+        assert!(reads > 1, "all came at once");
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_one_at_both_ends_and_what_was_to_be_cut_may_be_spared() {
+        let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let treatment = Treatment {
+            resets: true,
+            ..Treatment::from(Reach::AnyConnection)
+        };
+        let proxy = Proxy::start(treatment).await.unwrap();
+        proxy.lead_to(broker.local_addr().ok());
+        let (mut client, mut server) = pair(&proxy, &broker).await;
+        let cut = Cut {
+            way: Way::ToBroker,
+            after: 2,
+        };
+        proxy.cut(cut);
+        assert_eq!(proxy.spare(), Some(cut));
+        proxy.cut(cut);
+        client.write_all(b"abc").await.unwrap();
+        let mut came = Vec::new();
+        for stream in [&mut server, &mut client] {
+            let error = stream.read_to_end(&mut came).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        }
+        assert_eq!(came, b"ab");
+        assert_eq!(proxy.spare(), None);
     }
 }

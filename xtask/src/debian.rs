@@ -28,10 +28,16 @@ pub(crate) const VALGRIND: Need = Need {
     packages: "valgrind",
 };
 
-/// What counts system calls.
+/// What counts system calls, and lets some fail.
 pub(crate) const STRACE: Need = Need {
     programs: &["strace"],
     packages: "strace",
+};
+
+/// What makes hosts of network namespaces, and drops packets between them.
+pub(crate) const NETWORKS: Need = Need {
+    programs: &["ip", "nft", "unshare", "nsenter"],
+    packages: "iproute2 nftables util-linux",
 };
 
 /// Where programs are looked for: `PATH`, and the folders of daemons, which are in root's `PATH` only.

@@ -18,10 +18,12 @@ mod flaky;
 mod fuzz;
 mod interop;
 mod lint;
+mod networks;
 mod no_std;
 mod project;
 mod py;
 mod release;
+mod resources;
 mod simulate;
 mod soak;
 mod statements;
@@ -98,6 +100,16 @@ const TASKS: &[Task] = &[
         name: "soak",
         about: "soak --minutes M | --seconds S [--rate N] [--seed X]: QoS 1 through a Mosquitto that is restarted",
         run: soak::run,
+    },
+    Task {
+        name: "networks",
+        about: "networks [--only NAME] [--seed X]: packets dropped, bytes in pieces, resets, silence; root on Linux",
+        run: networks::run,
+    },
+    Task {
+        name: "resources",
+        about: "resources [--only NAME] [--calls N] [--packets N]: calls of stores fail, disks fill, hostile packets; root on Linux",
+        run: resources::run,
     },
     Task {
         name: "cancel",

@@ -1,4 +1,5 @@
-//! The parts that this program plays in processes of its own: publisher, subscriber and the broker of ours.
+//! The parts that this program plays in processes of its own: publisher, subscriber and the broker of ours, for `network` both
+//! clients in one, and for `resource` a publisher that has no connection.
 //!
 //! Each says what happens on its standard output, a line each, at once, and ends when its standard input does.
 
@@ -21,6 +22,11 @@ use crate::line::StoreKind;
 /// Where everything is published.
 const TOPIC: &str = "crash";
 
+/// The names of parts that are played for `network` and `resource`.
+pub(crate) const CLIENTS: &str = "clients";
+pub(crate) const OUTBOX: &str = "outbox";
+pub(crate) const DELIVER: &str = "deliver";
+
 /// How long a broker keeps a session for an absent client.
 const SESSION: std::time::Duration = std::time::Duration::from_secs(86_400);
 
@@ -36,6 +42,9 @@ pub(crate) fn named(name: &str) -> Option<fn(&mut Parser) -> Result> {
         "publisher" => publisher::play,
         "subscriber" => subscriber::play,
         "broker" => broker::play,
+        CLIENTS => crate::network::play,
+        OUTBOX => crate::resource::play,
+        DELIVER => crate::resource::deliver,
         _ => return None,
     };
     leash();
@@ -50,7 +59,7 @@ pub(crate) fn command(name: &str) -> Result<Command> {
 }
 
 /// Ends the process with the rig's, which holds the other end of standard input.
-fn leash() {
+pub(crate) fn leash() {
     std::thread::spawn(|| {
         let mut nothing = [0];
         // Nothing is ever said there: it is the end, or an error.
@@ -60,7 +69,7 @@ fn leash() {
 }
 
 /// Says something to the rig, at once: what was said stays said when the process is killed.
-fn say(lines: &str) {
+pub(crate) fn say(lines: &str) {
     let mut out = std::io::stdout().lock();
     if out
         .write_all(lines.as_bytes())
@@ -72,7 +81,7 @@ fn say(lines: &str) {
     }
 }
 
-fn open(kind: StoreKind, path: &Path) -> Result<Box<dyn Store>> {
+pub(crate) fn open(kind: StoreKind, path: &Path) -> Result<Box<dyn Store>> {
     Ok(match kind {
         StoreKind::Sqlite => Box::new(SqliteStore::open(path)?),
         StoreKind::Redb => Box::new(RedbStore::open(path)?),

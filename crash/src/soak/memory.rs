@@ -68,7 +68,7 @@ impl Measured {
 }
 
 /// What this process occupies now, in KiB, as Linux says.
-fn resident() -> Result<u64> {
+pub(crate) fn resident() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status").map_err(|error| {
         format!("memory is read from /proc/self/status, as Linux has it: {error}")
     })?;

@@ -8,7 +8,6 @@
 //! warm-up (a fifth of the time, at most 30 seconds), less what was seen at its end. What an outbox holds while the broker is away is
 //! part of it.
 
-mod books;
 mod memory;
 mod restarts;
 mod verdict;
@@ -22,11 +21,12 @@ use lexopt::{Arg, Parser, ValueExt};
 use ohmqtt_client::{Client, ClientBuilder, Qos, Subscription};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use self::books::Books;
 use self::memory::Memory;
+pub(crate) use self::memory::resident;
 use self::restarts::restarts;
 use self::verdict::Verdict;
 use crate::Result;
+use crate::books::Books;
 use crate::broker::Broker;
 use crate::line::{BrokerKind, StoreKind};
 use crate::trace::Trace;

@@ -61,6 +61,56 @@ fn a_soak_through_a_broker_that_forgets_finds_losses() {
     fs::remove_dir_all(folder.lines().next().unwrap()).unwrap();
 }
 
+/// What networks did to messages, and its last line is that of one scenario where nothing went wrong.
+#[cfg(target_os = "linux")]
+fn passes(scenario: &str) -> String {
+    let output = crash(&format!("networks --seed 1 --only {scenario}"));
+    let (said, told) = (
+        str::from_utf8(&output.stdout).unwrap(),
+        str::from_utf8(&output.stderr).unwrap(),
+    );
+    assert!(output.status.success(), "{said}{told}");
+    let outcome = said.lines().last().unwrap();
+    assert!(outcome.starts_with("networks: 1 scenarios, "), "{said}");
+    assert!(
+        outcome.ends_with(" messages, 0 lost, 0 twice, 0 leaks"),
+        "{said}"
+    );
+    said.to_owned()
+}
+
+/// [MQTT-4.3.3-10] A reset after each byte, in each direction, of who publishes and of who receives.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_qos_2_message_arrives_once_wherever_its_connection_is_reset() {
+    let said = passes("reset");
+    let (before, _) = said.split_once(" connections reset").unwrap();
+    let resets: u64 = before.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(resets > 200, "{said}");
+}
+
+/// [MQTT-4.2.0-1] No packet comes as it was sent.
+#[cfg(target_os = "linux")]
+#[test]
+fn messages_arrive_once_whose_bytes_come_in_pieces_and_late() {
+    passes("chopped");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn messages_that_come_again_over_resets_are_found() {
+    let output = crash("networks --seed 1 --only reset --planted");
+    let told = str::from_utf8(&output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains(" messages came again\n"), "{told}");
+    assert!(
+        told.contains("again with: cargo xtask networks --seed 1 --only reset --planted"),
+        "{told}"
+    );
+    let (_, folder) = told.split_once("what happened is in ").unwrap();
+    fs::remove_dir_all(folder.lines().next().unwrap()).unwrap();
+}
+
 #[test]
 fn methods_that_are_not_cancel_safe_are_found_out() {
     let output = Command::new(env!("CARGO_BIN_EXE_ohmqtt-cancel"))
@@ -106,6 +156,8 @@ fn a_wrong_command_line_is_told() {
         ("soak", "for how long?"),
         ("soak --minutes 1 --rate 0", "a rate of 0 sends nothing"),
         ("soak --seconds 4", "shorter than 5 seconds"),
+        ("networks --only sunshine", "no scenario has \"sunshine\""),
+        ("resources --only money", "no scenario has \"money\""),
     ] {
         let output = crash(args);
         assert_eq!(output.status.code(), Some(2), "{args}");
