@@ -94,10 +94,14 @@ fn run(asked: &Asked) -> Result<bool, Box<dyn Error>> {
         }
         let passed = own.iter().filter(|outcome| outcome.has_passed()).count();
         let version = own.first().map_or("", |outcome| &outcome.version);
+        let unable = own
+            .iter()
+            .filter(|outcome| outcome.unable.is_some())
+            .count();
+        let asked = own.len() - unable;
         println!(
-            "kit: {} ({version}): {passed} of {} passed",
-            client.name,
-            own.len()
+            "kit: {} ({version}): {passed} of {asked} passed, {unable} could not be asked for",
+            client.name
         );
     }
     if let Some(path) = &asked.card {

@@ -8,12 +8,16 @@ use tokio::time::{sleep, timeout};
 
 use crate::adapter::{Adapter, Client};
 use crate::scenario::{Scenario, Step};
+use crate::table;
 use crate::wire::{Came, Conn, Listener};
 use crate::words::{Names, Words};
 use crate::written;
 
 /// What is waited for comes within this time, or never: nothing here is measured by it.
-const PATIENCE: Duration = Duration::from_secs(12);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The same for clients of others, for which waiting for what never comes is no rare thing.
+const LITTLE_PATIENCE: Duration = Duration::from_secs(8);
 
 /// What an adapter may take to start, interpreter and all, on a machine that is busy.
 const START: Duration = Duration::from_secs(60);
@@ -70,7 +74,12 @@ pub async fn play(scenario: &Scenario, client: &Client) -> Outcome {
             return outcome;
         }
     };
-    let fault = stage.act(scenario).await.err();
+    let patience = if client.is_ours {
+        PATIENCE
+    } else {
+        LITTLE_PATIENCE
+    };
+    let fault = stage.act(scenario, patience).await.err();
     outcome.unable = stage.unable;
     outcome.fault = fault.filter(|_| outcome.unable.is_none());
     outcome.version = stage.version;
@@ -101,6 +110,8 @@ struct Stage {
     all: Vec<Words>,
     names: Names,
     has_session: bool,
+    /// The properties of the last CONNACK that the scenario sent: the server keeps to them when it is left to itself.
+    offers: Vec<(String, String)>,
     is_mute: bool,
     is_closing: bool,
     unable: Option<String>,
@@ -139,6 +150,7 @@ impl Stage {
             all: Vec::new(),
             names,
             has_session: false,
+            offers: Vec::new(),
             is_mute: false,
             is_closing: false,
             unable: None,
@@ -150,7 +162,7 @@ impl Stage {
         })
     }
 
-    async fn act(&mut self, scenario: &Scenario) -> Played {
+    async fn act(&mut self, scenario: &Scenario, patience: Duration) -> Played {
         let ready = timeout(START, self.told(&Words::new("ready"))).await;
         let ready = ready.map_err(|_| "the adapter does not start".to_owned())??;
         self.version = [ready.text("name"), ready.text("version")]
@@ -158,13 +170,13 @@ impl Stage {
             .join(" ");
         for line in &scenario.steps {
             let place = |why: &str| format!("line {}: {}: {why}", line.number, line.text);
-            match timeout(PATIENCE, self.step(&line.step)).await {
+            match timeout(patience, self.step(&line.step)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(why)) => return Err(place(&why)),
-                Err(_) => return Err(place(&format!("nothing of it within {PATIENCE:?}"))),
+                Err(_) => return Err(place(&format!("nothing of it within {patience:?}"))),
             }
         }
-        let closed = timeout(PATIENCE, self.close()).await;
+        let closed = timeout(patience, self.close()).await;
         closed.map_err(|_| "the client does not close when it is told to".to_owned())??;
         for line in &scenario.steps {
             if let Step::Finally { times, of } = &line.step {
@@ -186,7 +198,13 @@ impl Stage {
                 self.adapter.tell(&command).await
             }
             Step::Expect(pattern) => self.expect(pattern).await,
-            Step::Send(packet) => self.send(packet).await,
+            Step::Send(packet) => {
+                if packet.head == "CONNACK" {
+                    let is_property = |(name, _): &&(String, String)| table::named(name).is_some();
+                    self.offers = packet.fields.iter().filter(is_property).cloned().collect();
+                }
+                self.send(packet).await
+            }
             Step::Raw(line) => {
                 let bytes = written::raw(line, &self.names)?;
                 self.note("sent", &line);
@@ -400,7 +418,9 @@ impl Stage {
         let answer = match (packet.head.as_str(), answer_to(packet)) {
             ("CONNECT", _) => {
                 let resumes = packet.number("clean_start") == Some(0) && self.has_session;
-                Words::new("CONNACK").with("session", u8::from(resumes))
+                let mut connack = Words::new("CONNACK").with("session", u8::from(resumes));
+                connack.fields.extend(self.offers.iter().cloned());
+                connack
             }
             ("PUBREC", _) if packet.number("reason").unwrap_or(0) < 0x80 => Words::new("PUBREL"),
             ("SUBSCRIBE" | "UNSUBSCRIBE", Some(head)) => {

@@ -55,13 +55,21 @@ pub fn scorecard(scenarios: &[Scenario], clients: &[Client], outcomes: &[Outcome
         let own = of(client);
         let version = own.first().map_or("", |outcome| &outcome.version);
         let count = |problem| own.iter().filter(|own| Problem::of(own) == problem).count();
+        let is_must = |outcome: &&&Outcome| {
+            let mut scenarios = scenarios.iter();
+            Problem::of(outcome) == Problem::Fault
+                && scenarios.any(|it| it.name == outcome.scenario && it.level == "must")
+        };
         let _ = writeln!(
             text,
-            "- {} ({version}): {} passed, {} passed with a note, {} differ",
+            "- {} ({version}): {} passed, {} passed with a note, {} differ, of which {} where the specification says must, \
+             {} could not be asked for",
             client.name,
             count(Problem::None),
             count(Problem::Note),
-            count(Problem::Fault)
+            count(Problem::Fault),
+            own.iter().filter(is_must).count(),
+            count(Problem::Unable)
         );
     }
     let mut header = String::from("\n| scenario | level | settled by |");
@@ -130,7 +138,7 @@ mod tests {
         ];
         let card = scorecard(&scenarios, &[client], &outcomes);
         for line in [
-            "- theirs (theirs 1.0): 0 passed, 1 passed with a note, 1 differ",
+            "- theirs (theirs 1.0): 0 passed, 1 passed with a note, 1 differ, of which 1 where the specification says must, 0 could not be asked for",
             "| one | must | 4.13 | differs |",
             "| two | must | 4.13 | passed, with a note |",
             "- one: line 4: cut: no",

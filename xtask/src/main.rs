@@ -17,6 +17,7 @@ mod features;
 mod flaky;
 mod fuzz;
 mod interop;
+mod kit;
 mod lint;
 mod networks;
 mod no_std;
@@ -80,6 +81,11 @@ const TASKS: &[Task] = &[
         name: "conformance",
         about: "conformance [--only NAME] [--broker ours|mosquitto]: statements tried on brokers as raw bytes",
         run: conformance::run,
+    },
+    Task {
+        name: "kit",
+        about: "kit [--only SCENARIO] [--client NAME]: clients and a server that misbehaves on purpose",
+        run: kit::run,
     },
     Task {
         name: "simulate",
