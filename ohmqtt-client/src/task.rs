@@ -172,7 +172,7 @@ fn handle_events(shared: &Shared, events: Events<'_, ClientEvent>) {
     let hear = || shared.core.publications.hear();
     // So are messages that came, and these are routed.
     let mut routing: Option<MutexGuard<'_, Routes>> = None;
-    let routed = |routing: &mut Option<MutexGuard<'_, Routes>>| {
+    let settle = |routing: &mut Option<MutexGuard<'_, Routes>>| {
         if let Some(routes) = routing.take() {
             shared.look_if_stuck(&routes);
         }
@@ -184,7 +184,7 @@ fn handle_events(shared: &Shared, events: Events<'_, ClientEvent>) {
             routes.dispatch(message, receipt);
             continue;
         }
-        routed(&mut routing);
+        settle(&mut routing);
         match event {
             ClientEvent::Accepted { ticket } => hearing.get_or_insert_with(hear).accepted(ticket),
             ClientEvent::Sent { ticket } => hearing.get_or_insert_with(hear).sent(ticket),
@@ -217,7 +217,7 @@ fn handle_events(shared: &Shared, events: Events<'_, ClientEvent>) {
         made_room = true;
     }
     drop(hearing);
-    routed(&mut routing);
+    settle(&mut routing);
     if made_room {
         shared.made_room();
     }
