@@ -280,3 +280,57 @@ fn a_disk_that_fails_for_a_while_loses_nothing_that_was_accepted() {
         "{failed} batches failed, {passed} passed"
     );
 }
+
+/// Each write and each sync, from the first of a new file on.
+#[test]
+fn each_of_the_first_500_writes_and_syncs_may_fail_once() {
+    const CALLS: usize = 500;
+    let mut untold = 0;
+    for call in 1..=CALLS {
+        let mut rng = fastrand::Rng::with_seed(call as u64);
+        let mut platter = Platter::default();
+        platter.lock().fails = call..call + 1;
+        let mut errors = Vec::new();
+        let mut store = platter.open().unwrap_or_else(|error| {
+            errors.push(error);
+            // A file that could not be made is taken away: see `file::make`.
+            platter = Platter::default();
+            platter.open().unwrap()
+        });
+        let mut records = Records::new();
+        // It fails, and goes on for a while.
+        while platter.lock().calls < call + 30 {
+            let before = records.clone();
+            let batch = any_batch(&mut rng, &mut records);
+            let durability = any_durability(&mut rng);
+            let calls = platter.lock().calls;
+            if let Err(error) = store.apply(&batch, durability) {
+                errors.push(error);
+                records = before;
+            } else if (calls..platter.lock().calls).contains(&(call - 1)) {
+                // The batch was safe by then: it was redb's work behind the commit.
+                assert_eq!(durability, Durability::Safe, "call {call}");
+                let after = platter.lock().clone().after_power_cut(&mut rng);
+                let kept = records_of(&after.open().unwrap()).unwrap();
+                assert!(kept == records, "call {call}: not safe");
+                untold += 1;
+            }
+            assert!(
+                records_of(&store).unwrap() == records,
+                "call {call}: other records"
+            );
+        }
+        let is_clear = |error: &StoreError| matches!(error, StoreError::DiskFull { .. });
+        assert!(
+            errors.len() <= 1 && errors.iter().all(is_clear),
+            "call {call}: {errors:?}"
+        );
+        store.apply(&Batch::new(), Durability::Safe).unwrap();
+        drop(store);
+        assert!(
+            records_of(&platter.open().unwrap()).unwrap() == records,
+            "call {call}: reopened"
+        );
+    }
+    assert!(untold < 10, "{untold} of {CALLS} were not told");
+}

@@ -8,6 +8,8 @@ mod half_open;
 mod limits;
 #[cfg(target_os = "linux")]
 mod memory;
+#[cfg(target_os = "linux")]
+mod open_files;
 mod packets;
 #[cfg(target_os = "linux")]
 mod process;
