@@ -7,7 +7,7 @@ use lexopt::Parser;
 
 use crate::debian::{self, NETWORKS};
 use crate::error::Result;
-use crate::project::{self, cargo};
+use crate::project;
 
 /// Runs the rig; its exit code is the task's.
 pub(crate) fn run(args: &mut Parser) -> Result {
@@ -17,8 +17,7 @@ pub(crate) fn run(args: &mut Parser) -> Result {
     if needs_hosts && cfg!(target_os = "linux") {
         debian::provide(&NETWORKS)?;
     }
-    let mut networks =
-        cargo("run --quiet --profile ci --package ohmqtt-crash --bin ohmqtt-crash -- networks");
-    networks.args(args);
+    let mut networks = project::tool("ohmqtt-crash")?;
+    networks.arg("networks").args(args);
     project::run(networks.env("PATH", debian::search_path()))
 }

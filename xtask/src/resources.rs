@@ -6,7 +6,7 @@ use lexopt::Parser;
 
 use crate::debian::{self, STRACE};
 use crate::error::Result;
-use crate::project::{self, cargo};
+use crate::project;
 
 /// Runs the rig; its exit code is the task's.
 pub(crate) fn run(args: &mut Parser) -> Result {
@@ -14,8 +14,7 @@ pub(crate) fn run(args: &mut Parser) -> Result {
     if cfg!(target_os = "linux") {
         debian::provide(&STRACE)?;
     }
-    let mut resources =
-        cargo("run --quiet --profile ci --package ohmqtt-crash --bin ohmqtt-crash -- resources");
-    resources.args(args.raw_args()?);
+    let mut resources = project::tool("ohmqtt-crash")?;
+    resources.arg("resources").args(args.raw_args()?);
     project::run(resources.env("PATH", debian::search_path()))
 }

@@ -122,10 +122,14 @@ async fn outbox(store: StoreKind, folder: &Path, call: Option<&Call>) -> Result<
     let path = folder.join("store");
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o"]).arg(folder.join("trace"));
-    for end in ["", "-wal", "-shm", "-journal"] {
-        let mut path = path.clone().into_os_string();
-        path.push(end);
-        command.arg("-P").arg(path);
+    // A file gets its name when it has been made.
+    for made in ["", ".new"] {
+        for end in ["", "-wal", "-shm", "-journal"] {
+            let mut path = path.clone().into_os_string();
+            path.push(made);
+            path.push(end);
+            command.arg("-P").arg(path);
+        }
     }
     command.arg("-e").arg(format!("trace={CALLS}"));
     if let Some(Call { name, number }) = call {
