@@ -161,6 +161,34 @@ fn a_shared_filter_has_a_name_and_a_filter() {
 }
 
 /// [MQTT-4.7.2-1], [MQTT-4.7.3-4]
+/// Two of a type that are equal, and one behind them, as any key of a map needs them.
+fn is_a_key<T: Ord + std::hash::Hash + std::fmt::Debug>(small: &T, same: &T, large: &T) {
+    use std::collections::{BTreeSet, HashSet};
+    assert_eq!(small, same);
+    assert_ne!(small, large);
+    assert!(small < large && large > same);
+    assert_eq!(BTreeSet::from([large, same, small]).first(), Some(&small));
+    assert_eq!(HashSet::from([small, same, large]).len(), 2);
+}
+
+#[test]
+fn topics_and_filters_are_keys_by_their_text() {
+    is_a_key(&name("a/b"), &name("a/b"), &name("a/c"));
+    is_a_key(&filter("a/+"), &filter("a/+"), &filter("a/b"));
+    let text = MqttString::try_from("a/b").unwrap();
+    assert_eq!(TopicName::try_from(text.clone()).unwrap(), name("a/b"));
+    let same = TopicFilter::try_from(text).unwrap();
+    assert_eq!(same, filter("a/b"));
+    assert_eq!(same, *"a/b");
+    assert_eq!(same, "a/b");
+    assert_eq!(same.to_string(), "a/b");
+    assert_eq!(same.as_ref(), b"a/b");
+    assert_eq!(same.to_bytes(), "a/b");
+    let wrong = MqttString::try_from("a/#/b").unwrap();
+    assert!(TopicFilter::try_from(wrong.clone()).is_err());
+    assert!(TopicName::try_from(wrong).is_err());
+}
+
 #[test]
 fn filters_match_as_section_4_7_says() {
     for (pattern, topic, want) in [

@@ -11,12 +11,14 @@ macro_rules! both_roles {
 
 mod abandon;
 mod accept;
+mod alias;
 mod backlog;
 mod connect;
 mod crash;
 mod deliver;
 mod disconnect;
 mod doubts;
+mod driven;
 mod durable;
 mod excess;
 mod facts;
