@@ -160,7 +160,6 @@ fn a_shared_filter_has_a_name_and_a_filter() {
     }
 }
 
-/// [MQTT-4.7.2-1], [MQTT-4.7.3-4]
 /// Two of a type that are equal, and one behind them, as any key of a map needs them.
 fn is_a_key<T: Ord + std::hash::Hash + std::fmt::Debug>(small: &T, same: &T, large: &T) {
     use std::collections::{BTreeSet, HashSet};
@@ -189,6 +188,7 @@ fn topics_and_filters_are_keys_by_their_text() {
     assert!(TopicName::try_from(wrong).is_err());
 }
 
+/// [MQTT-4.7.2-1], [MQTT-4.7.3-4]
 #[test]
 fn filters_match_as_section_4_7_says() {
     for (pattern, topic, want) in [
