@@ -581,3 +581,12 @@ fn what_is_published_before_the_session_is_read_back_goes_behind_it() {
         ["PUBLISH 0 kept", "PUBLISH 1 #1 old", "PUBLISH 1 #2 new"]
     );
 }
+
+/// [MQTT-3.1.2-4]
+#[test]
+fn a_client_whose_store_is_empty_begins_anew_where_it_was_told_to() {
+    let mut script = Script::client(|config| config.durable = true);
+    assert!(script.dial().clean_start);
+    script.receive(Packet::ConnAck(connack(false).into()));
+    assert_eq!(script.events(), ["connected"]);
+}
