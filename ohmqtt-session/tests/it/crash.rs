@@ -134,6 +134,41 @@ fn of_two_messages_with_one_identifier_the_earlier_one_has_it_and_of_two_release
     both_roles!(check);
 }
 
+/// That it was sent shows that what came before it was done.
+#[test]
+fn of_a_message_and_a_release_with_one_identifier_the_release_has_it() {
+    fn check<S: Side>(identifiers: &[Option<u16>], want: &[&str]) {
+        let mut script = S::durable();
+        for (seq, identifier) in (0..).zip(identifiers) {
+            let record = Record::Message {
+                seq,
+                packet_id: identifier.map(id),
+                accepted: START,
+                deadline: None,
+                via: None,
+                message: message(QOS1, &seq.to_string()),
+            };
+            script.store.kept.insert(record.key(), record);
+        }
+        let released = Record::Released {
+            seq: 9,
+            packet_id: id(5),
+        };
+        script.store.kept.insert(released.key(), released);
+        assert_eq!(S::restart(&mut script), want);
+        script.exchange([puback(1), puback(2), pubcomp(5)]);
+        assert!(script.store.kept.is_empty());
+        assert_eq!(script.session.queued(), (0, 0));
+    }
+    fn both<S: Side>() {
+        check::<S>(&[Some(5)], &["PUBREL #5"]);
+        // What stands behind a message without an identifier was not sent, and goes with another.
+        let want = ["PUBREL #5", "PUBLISH 1 #1 0", "PUBLISH 1 #2 1"];
+        check::<S>(&[None, Some(5)], &want);
+    }
+    both_roles!(both);
+}
+
 #[test]
 fn records_that_no_session_writes_harm_nothing() {
     fn check<S: Side>() {

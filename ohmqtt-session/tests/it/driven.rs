@@ -142,6 +142,15 @@ fn a_detached_message_is_the_same_in_memory_of_its_own() {
 }
 
 #[test]
+fn what_is_shown_of_a_message_is_not_its_payload() {
+    let mut message = Message::new(topic("a/b"), "a secret");
+    message.properties.set_content_type(&text("text"));
+    let shown = format!("{message:?}");
+    assert!(shown.contains("a/b") && shown.contains("payload_len: 8"));
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[test]
 fn a_server_sends_what_is_ready_before_it_says_goodbye() {
     let mut script = Script::accepted();
     script.receive(publish(QOS1, 1, "a"));
