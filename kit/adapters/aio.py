@@ -49,8 +49,18 @@ def client_of(command: dict[str, Any]) -> Client:
 
 
 async def events(client: Client) -> None:
-    async for event in client.events():
+    """Events begin when they are asked for. What had happened by then the client's state tells."""
+    source, state = client.events(), client.state
+    is_told = state.name == "connected"
+    if is_told:
+        report("connected", session=int(state.session_present))
+    elif state.error is not None:
+        report("closed" if state.name == "closed" else "failed", why=str(state.error))
+    async for event in source:
         match event:
+            case Connected() if is_told and client.metrics().connections == 1:
+                # The state was told before.
+                is_told = False
             case Connected():
                 report("connected", session=int(event.session_present))
             case Disconnected():

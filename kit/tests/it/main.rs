@@ -18,7 +18,7 @@ fn ours(form: &str) -> Client {
 
 async fn passes_all(form: &str) {
     let scenarios = Scenario::all(&scenarios()).unwrap();
-    assert!(scenarios.len() >= 60, "{} scenarios", scenarios.len());
+    assert!(scenarios.len() >= 90, "{} scenarios", scenarios.len());
     let outcomes = play_all(&scenarios, &[ours(form)], AT_ONCE).await;
     assert_eq!(outcomes.len(), scenarios.len());
     let told: Vec<_> = outcomes
