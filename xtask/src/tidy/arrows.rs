@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ohmqtt-client", BELOW_FACADES),
     ("ohmqtt-broker", BELOW_FACADES),
     ("ohmqtt-cli", BELOW_PROGRAMS),
-    ("ohmqtt-py", BELOW_PROGRAMS),
+    ("ohmqtt-py", BELOW_PACKAGE),
     ("ohmqtt-session/sim", &["ohmqtt-codec", "ohmqtt-session"]),
     ("benches", BELOW_PROGRAMS),
     // It tests the broker from outside, with a codec of its own.
@@ -53,6 +53,19 @@ const BELOW_PROGRAMS: &[&str] = &[
     "ohmqtt-driver",
     "ohmqtt-client",
     "ohmqtt-broker",
+];
+
+/// The Python package has the command too.
+const BELOW_PACKAGE: &[&str] = &[
+    "ohmqtt-codec",
+    "ohmqtt-session",
+    "ohmqtt-store",
+    "ohmqtt-topics",
+    "ohmqtt-transport",
+    "ohmqtt-driver",
+    "ohmqtt-client",
+    "ohmqtt-broker",
+    "ohmqtt-cli",
 ];
 
 /// They hold unsafe code, so they cannot take the workspace's `forbid` and have lints of their own.

@@ -6,6 +6,7 @@
 mod arrows;
 pub(crate) mod manifest;
 mod named;
+mod purposes;
 mod rust;
 mod text;
 mod tree;
@@ -100,6 +101,7 @@ pub(crate) fn run(args: &mut Parser) -> Result {
         arrows::check(file, &mut findings);
     }
     named::check(&files, &mut findings);
+    purposes::check(&files, &mut findings);
     findings.sort();
     for finding in &findings {
         println!("{finding}");
