@@ -61,6 +61,9 @@ impl ConnectionArgs {
             .keep_alive(Duration::from_secs(self.keepalive.into()))
             .connect_timeout(self.connect_timeout)
             .tls(self.tls.options()?);
+        if let Some(address) = self.bind {
+            builder = builder.bind(address);
+        }
         if let Some(proxy) = &self.proxy {
             let proxy: Proxy = proxy
                 .parse()

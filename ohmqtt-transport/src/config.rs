@@ -86,6 +86,14 @@ pub enum ConfigError {
          rustls that has its own"
     )]
     NoCryptoProvider,
+    /// No cipher suite that was compiled in has this name.
+    #[error("unknown cipher `{name}`; use one of {known}")]
+    UnknownCipher {
+        /// The name as it was given.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
     /// rustls refused the settings.
     #[error("bad TLS settings: {reason}")]
     BadTls {

@@ -24,6 +24,8 @@ pub trait Connect: Send + Sync + 'static {
 #[non_exhaustive]
 pub struct Connector {
     #[cfg(feature = "tcp")]
+    pub(crate) from: Option<std::net::IpAddr>,
+    #[cfg(feature = "tcp")]
     pub(crate) proxy: Option<crate::proxy::Proxy>,
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls: std::sync::Arc<crate::tls::ClientTls>,

@@ -55,6 +55,8 @@ mod error;
 #[cfg(any(feature = "tls-no-provider", feature = "ws"))]
 mod linger;
 mod listen;
+#[cfg(feature = "tcp")]
+mod local;
 #[cfg(any(feature = "tcp", all(unix, feature = "unix")))]
 mod patience;
 #[cfg(feature = "tcp")]

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use crate::backend::Backend;
+use crate::local::bound;
 use crate::patience::accept_patiently;
 use crate::proxy::dial;
 use crate::race::{in_turn, race};
@@ -42,18 +43,31 @@ impl Backend for Tcp {
 }
 
 // [MQTT-4.2.0-1] Ordered, lossless, in both directions.
-/// A TCP stream to whichever address of the endpoint's host answers first.
-pub(crate) async fn connect(to: &Endpoint) -> Result<TcpStream, TransportError> {
+/// A TCP stream to whichever address of the endpoint's host answers first, from an address of this machine's if it is given.
+pub(crate) async fn connect(
+    to: &Endpoint,
+    from: Option<IpAddr>,
+) -> Result<TcpStream, TransportError> {
     let addresses = in_turn(resolve(to).await?);
-    let stream = race(addresses, connect_one)
+    let stream = race(addresses, |address| connect_one(address, from))
         .await
         .map_err(|error| TransportError::from_io(Phase::Connect, to, error))?;
     send_at_once(&stream);
     Ok(stream)
 }
 
-async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
+async fn connect_one(address: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
+    let stream = match bound(from, address)? {
+        None => TcpStream::connect(address).await?,
+        Some(from) => {
+            let socket = match from {
+                SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            };
+            socket.bind(from)?;
+            socket.connect(address).await?
+        }
+    };
     if is_joined_to_itself(&stream)? {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
@@ -146,8 +160,6 @@ impl Listen for TcpListen {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpSocket;
-
     use super::*;
 
     #[tokio::test]
@@ -170,7 +182,7 @@ mod tests {
         let listener = TcpListen::bind(&"127.0.0.1:0".parse().unwrap(), Box::new(plain))
             .await
             .unwrap();
-        let stream = connect(&listener.local()).await.unwrap();
+        let stream = connect(&listener.local(), None).await.unwrap();
         assert!(stream.nodelay().unwrap());
     }
 }

@@ -32,6 +32,9 @@ pub(crate) struct ConnectionArgs {
     /// Whether host, port or socket count, and not the URL.
     #[arg(skip)]
     pub(crate) by_host: bool,
+    /// Connect from this address of this machine
+    #[arg(short = 'A', long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<std::net::IpAddr>,
     /// The proxy on the way there: http://, socks5:// or socks5h://
     #[arg(long, value_name = "URL", env = "OHMQTT_PROXY", hide_env_values = true)]
     pub(crate) proxy: Option<String>,

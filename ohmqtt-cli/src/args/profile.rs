@@ -24,9 +24,11 @@ use crate::failure::{FAILED, Failure, USAGE};
 
 /// The options that a profile may set: those that say which broker, and as whom.
 const KEYS: &[&str] = &[
+    "bind",
     "cafile",
     "capath",
     "cert",
+    "ciphers",
     "connect-timeout",
     "disable-clean-session",
     "host",
@@ -45,6 +47,7 @@ const KEYS: &[&str] = &[
     "store",
     "tls-alpn",
     "tls-use-os-certs",
+    "tls-version",
     "unix",
     "url",
     "username",

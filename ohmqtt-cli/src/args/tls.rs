@@ -32,9 +32,36 @@ pub(crate) struct TlsArgs {
     /// The application protocol to agree on
     #[arg(long, value_name = "PROTOCOL")]
     pub(crate) tls_alpn: Option<String>,
+    /// The oldest version of TLS to speak: tlsv1.2 or tlsv1.3 [default: tlsv1.2]
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    pub(crate) tls_version: Option<Version>,
+    /// The cipher suites to offer, by their names in OpenSSL or IANA's registry, with colons between them. Those of TLS 1.2 are chosen
+    /// among those of TLS 1.2, and so are those of TLS 1.3
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) ciphers: Option<String>,
     /// Do not look at the broker's certificate at all: anybody may be it. For tests
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Keys that both sides share, which rustls does not do. They are options, so that it can be said.
+    #[arg(long, value_name = "KEY", hide = true)]
+    psk: Option<String>,
+    #[arg(long, value_name = "NAME", hide = true)]
+    psk_identity: Option<String>,
+}
+
+/// The oldest version of TLS to speak.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Version {
+    Tls1_2,
+    Tls1_3,
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    match text {
+        "tlsv1.2" => Ok(Version::Tls1_2),
+        "tlsv1.3" => Ok(Version::Tls1_3),
+        _ => Err("tlsv1.2 or tlsv1.3: older ones are not safe, and not spoken here".to_owned()),
+    }
 }
 
 impl TlsArgs {
@@ -44,6 +71,12 @@ impl TlsArgs {
     }
 
     pub(crate) fn options(&self) -> Result<TlsOptions, Failure> {
+        if self.psk.is_some() || self.psk_identity.is_some() {
+            return Err(Failure::usage(
+                "--psk: keys that both sides share are not supported; have the broker show a certificate (--cafile FILE), and show it \
+                 one (--cert FILE --key FILE) or a password",
+            ));
+        }
         let mut options = TlsOptions::new();
         let mut authorities: Option<Certificates> = None;
         for file in self.files()? {
@@ -68,6 +101,13 @@ impl TlsArgs {
         }
         if let Some(protocol) = &self.tls_alpn {
             options = options.alpn([protocol.as_bytes()]);
+        }
+        if self.tls_version == Some(Version::Tls1_3) {
+            options = options.only_tls_1_3();
+        }
+        if let Some(names) = &self.ciphers {
+            let names = names.split([':', ',', ' ']);
+            options = options.ciphers(names.filter(|name| !name.is_empty()));
         }
         if self.insecure {
             options = options.dangerously_disable_verification();

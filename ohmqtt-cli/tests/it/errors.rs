@@ -319,6 +319,16 @@ const COMMAND_LINES: &[(&str, &str)] = &[
         "sub -t a --proxy ftp://me:secret@host",
     ),
     ("an old version", "sub -t a -V mqttv311"),
+    ("an old version of TLS", "sub -t a --tls-version tlsv1.1"),
+    (
+        "a cipher that is none",
+        "sub -t a --tls-use-os-certs --ciphers HIGH",
+    ),
+    (
+        "keys that both sides share",
+        "sub -t a --psk c0ffee --psk-identity me",
+    ),
+    ("an address that is none", "sub -t a -A eth0"),
     ("a QoS that is none", "sub -t a -q 3"),
     (
         "a property that is none",

@@ -5,6 +5,7 @@ mod beside;
 mod brokering;
 mod checking;
 mod configuring;
+mod connecting;
 mod errors;
 mod publishing;
 mod requesting;

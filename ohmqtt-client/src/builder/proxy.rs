@@ -1,5 +1,7 @@
 //! The way to the server.
 
+use std::net::IpAddr;
+
 use ohmqtt_transport::Proxy;
 
 use super::ClientBuilder;
@@ -16,6 +18,13 @@ impl ClientBuilder {
     /// ```
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.connector = self.connector.proxy(proxy);
+        self
+    }
+
+    /// Connects from this address of this machine, by TCP and QUIC: to a server, or to the proxy. Only addresses of its family are
+    /// connected to.
+    pub fn bind(mut self, address: IpAddr) -> Self {
+        self.connector = self.connector.bind(address);
         self
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn words(kind: TransportErrorKind, phase: Phase) -> (&'static str, &'
         ),
         Kind::AddressNotAvailable => (
             "no local address or port left",
-            "too many connections from this host? try later",
+            "too many connections from this host, or from an address that is not one of its own? try later, or from another",
         ),
         Kind::PermissionDenied if phase == Phase::Listen => (
             "permission denied",

@@ -9,6 +9,7 @@ mod socks5;
 mod tell;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use tokio::net::TcpStream;
@@ -93,8 +94,8 @@ pub(crate) async fn dial(
     to: &Endpoint,
 ) -> Result<TcpStream, TransportError> {
     match &connector.proxy {
-        None => tcp::connect(to).await,
-        Some(proxy) => proxy.connect(to).await,
+        None => tcp::connect(to, connector.from).await,
+        Some(proxy) => proxy.connect(to, connector.from).await,
     }
 }
 
@@ -120,13 +121,17 @@ impl Connector {
 }
 
 impl Proxy {
-    async fn connect(&self, to: &Endpoint) -> Result<TcpStream, TransportError> {
+    async fn connect(
+        &self,
+        to: &Endpoint,
+        from: Option<IpAddr>,
+    ) -> Result<TcpStream, TransportError> {
         let Some((_, tunnel)) = TUNNELS.iter().find(|(kind, _)| *kind == self.kind) else {
             let features = self.kind.feature;
             let kind = TransportErrorKind::NotCompiledIn { features };
             return Err(TransportError::new(kind, Phase::Proxy, self, features));
         };
-        let stream = tcp::connect(&self.at)
+        let stream = tcp::connect(&self.at, from)
             .await
             .map_err(|error| TransportError::new(error.kind(), Phase::Proxy, self, error))?;
         tunnel.open(stream, self, to).await

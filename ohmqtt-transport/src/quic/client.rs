@@ -1,7 +1,7 @@
 //! The connecting end.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use quinn::crypto::rustls::QuicClientConfig;
@@ -11,6 +11,7 @@ use super::fault::{has_answered, told};
 use super::stream::QuicStream;
 use super::verdict::Verdict;
 use super::{add_alpn, bad_tls, transport_config};
+use crate::local::bound;
 use crate::race::{in_turn, race};
 use crate::tcp::resolve;
 use crate::tls::client::Settings;
@@ -29,7 +30,7 @@ pub(super) async fn connect(
     connector.tls.warn_if_unverified(to);
     let name = name.to_str();
     let first = race(addresses, |address| {
-        attempt(config.clone(), &verdict, address, &name)
+        attempt(config.clone(), &verdict, connector.from, address, &name)
     });
     match first.await {
         Ok(Ok((stream, _))) => Ok(stream),
@@ -45,6 +46,7 @@ type Answer = Result<(QuicStream, Socket), io::Error>;
 async fn attempt(
     config: ClientConfig,
     verdict: &Verdict,
+    from: Option<IpAddr>,
     address: SocketAddr,
     name: &str,
 ) -> io::Result<Answer> {
@@ -52,7 +54,7 @@ async fn attempt(
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
-    let socket = Socket::client(any)?;
+    let socket = Socket::client(bound(from, address)?.unwrap_or(any))?;
     let connecting = socket
         .connect_with(config, address, name)
         .map_err(io::Error::other)?;
@@ -108,7 +110,7 @@ mod tests {
         let trusted = Certificates::parse(cert.pem()).unwrap();
         let connector = Connector::new().tls(TlsOptions::new().authorities(trusted));
         let (config, verdict) = config(connector.tls.settings().unwrap()).unwrap();
-        let answer = attempt(config, &verdict, address, "localhost").await;
+        let answer = attempt(config, &verdict, None, address, "localhost").await;
         let (mut stream, socket) = answer.unwrap().unwrap();
         let mut homes = vec![socket.local_addr().unwrap()];
         for number in 0..5 {

@@ -7,12 +7,13 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, DEFAULT_VERSIONS, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
 use super::certificates::bad;
 use super::verify::{Exact, Nobody};
-use super::{Certificates, Identity, RustlsClientConfig, crypto};
+use super::{Certificates, Identity, RustlsClientConfig, ciphers, crypto};
 use crate::{ConfigError, Connector, Endpoint};
 
 /// How a client does TLS, for `mqtts`, `wss` and `quic` alike.
@@ -32,6 +33,8 @@ pub struct TlsOptions {
     identity: Option<Identity>,
     alpn: Vec<Vec<u8>>,
     server_name: Option<String>,
+    only_tls_1_3: bool,
+    ciphers: Vec<String>,
     ready: Option<RustlsClientConfig>,
 }
 
@@ -77,6 +80,28 @@ impl TlsOptions {
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
+        self
+    }
+
+    /// Speaks TLS 1.3 alone, not 1.2.
+    #[must_use]
+    pub fn only_tls_1_3(mut self) -> Self {
+        self.only_tls_1_3 = true;
+        self
+    }
+
+    /// Offers these cipher suites, the favourite first, by their names in the registry of IANA or in OpenSSL. Suites of TLS 1.2 are
+    /// chosen among those of TLS 1.2, and so are those of TLS 1.3: of a version that none of them is of, all are offered, as with OpenSSL.
+    /// QUIC needs `TLS_AES_128_GCM_SHA256`.
+    ///
+    /// ```
+    /// use ohmqtt_transport::TlsOptions;
+    ///
+    /// let tls = TlsOptions::new().ciphers(["TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"]);
+    /// ```
+    #[must_use]
+    pub fn ciphers(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.ciphers = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -176,13 +201,23 @@ impl TlsOptions {
                 verifier: None,
             });
         }
-        let provider = crypto::provider()?;
+        let mut provider = crypto::provider()?;
+        if !self.ciphers.is_empty() {
+            provider = ciphers::only(&self.ciphers, provider)?;
+        }
+        let provider = Arc::new(provider);
+        let newest = [&TLS13];
+        let versions = if self.only_tls_1_3 {
+            &newest[..]
+        } else {
+            DEFAULT_VERSIONS
+        };
         let verifier = Arc::new(Exact {
             verifier: self.trust.verifier(&provider)?,
             trusted: self.trust.named(),
         });
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .map_err(bad_tls)?
             .dangerous()
             .with_custom_certificate_verifier(verifier.clone());

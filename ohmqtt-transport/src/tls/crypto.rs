@@ -1,8 +1,6 @@
 //! The cryptography that was compiled in. rustls's notion of a process-wide default is not used, so that programs with
 //! several providers among their dependencies work.
 
-use std::sync::Arc;
-
 use rustls::crypto::CryptoProvider;
 
 use crate::ConfigError;
@@ -15,9 +13,9 @@ const PROVIDERS: &[fn() -> CryptoProvider] = &[
     rustls::crypto::aws_lc_rs::default_provider,
 ];
 
-pub(super) fn provider() -> Result<Arc<CryptoProvider>, ConfigError> {
+pub(super) fn provider() -> Result<CryptoProvider, ConfigError> {
     match PROVIDERS.first() {
-        Some(provider) => Ok(Arc::new(provider())),
+        Some(provider) => Ok(provider()),
         None => Err(ConfigError::NoCryptoProvider),
     }
 }

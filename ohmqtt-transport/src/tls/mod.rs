@@ -2,6 +2,7 @@
 //! handshakes are done.
 
 mod certificates;
+mod ciphers;
 pub(crate) mod client;
 mod crypto;
 pub(crate) mod fault;

@@ -84,7 +84,7 @@ impl ServerTls {
         let Some(identity) = &self.identity else {
             return Err(ConfigError::MissingIdentity { scheme });
         };
-        let provider = crypto::provider()?;
+        let provider = Arc::new(crypto::provider()?);
         let verifier = |authorities| -> Result<_, ConfigError> {
             let roots = Arc::new(roots(authorities)?);
             let provider = provider.clone();
