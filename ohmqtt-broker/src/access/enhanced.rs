@@ -1,5 +1,7 @@
 //! Enhanced authentication (section 4.12): a method that a client names in CONNECT, and exchanges of AUTH packets.
 
+use std::fmt;
+
 use bytes::Bytes;
 use ohmqtt_codec::ReasonCode;
 use ohmqtt_transport::BoxFuture;
@@ -70,8 +72,8 @@ pub trait Exchange: Send {
     fn step<'a>(&'a mut self, login: &'a Login, data: Option<Bytes>) -> BoxFuture<'a, AuthStep>;
 }
 
-/// What a method answers. Data of more than 65,535 bytes refuses the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a method answers. Data of more than 65,535 bytes refuses the client. `Debug` shows none of it.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthStep {
     /// The client is asked for more: AUTH with Continue authentication (0x18).
@@ -94,4 +96,20 @@ pub enum AuthStep {
         /// What the method says of it in CONNACK.
         data: Option<Bytes>,
     },
+}
+
+impl fmt::Debug for AuthStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::More { .. } => f.debug_struct("More").finish_non_exhaustive(),
+            Self::Accept { user, .. } => f
+                .debug_struct("Accept")
+                .field("user", user)
+                .finish_non_exhaustive(),
+            Self::Refuse { reason, .. } => f
+                .debug_struct("Refuse")
+                .field("reason", reason)
+                .finish_non_exhaustive(),
+        }
+    }
 }

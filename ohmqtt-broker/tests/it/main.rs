@@ -18,6 +18,13 @@ mod operation;
 mod persistence;
 mod qos;
 mod retained;
+#[cfg(all(
+    feature = "faults",
+    feature = "passwords",
+    feature = "tls",
+    feature = "ws"
+))]
+mod secrets;
 mod sessions;
 mod shared;
 mod shared_redelivery;
@@ -35,3 +42,11 @@ mod wills;
 mod certs;
 #[path = "../../../ohmqtt-client/tests/it/support/log.rs"]
 mod log;
+#[cfg(all(
+    feature = "faults",
+    feature = "passwords",
+    feature = "tls",
+    feature = "ws"
+))]
+#[path = "../../../ohmqtt-client/tests/it/support/shown.rs"]
+mod shown;

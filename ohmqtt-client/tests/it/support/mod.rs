@@ -8,6 +8,7 @@ pub(crate) mod mosquitto;
 #[cfg(all(feature = "http-proxy", feature = "socks5"))]
 pub(crate) mod proxy;
 pub(crate) mod script;
+pub(crate) mod shown;
 
 use std::future::IntoFuture;
 use std::time::Duration;
