@@ -2,6 +2,7 @@
 //! store is the real one, and SQLite too.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -20,12 +21,11 @@ const MESSAGES: u64 = 150;
 const SIZE: usize = 200;
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
-    /// Calls that failed, and those of them of which an error was told. What fails as the store is closed, when all is written, is
-    /// nobody's any more.
     failed: usize,
-    told: usize,
+    /// The calls whose failure was told to nobody. Nothing may be lost by them either.
+    untold: Vec<Call>,
     accepted: u64,
 }
 
@@ -33,10 +33,17 @@ impl Tally {
     pub(super) fn shown(&self) -> String {
         let Self {
             failed,
-            told,
+            untold,
             accepted,
         } = self;
-        format!("{failed} calls failed once, {told} told of, {accepted} messages accepted, 0 lost")
+        let told = failed - untold.len();
+        let mut shown = format!(
+            "{failed} calls failed once, {told} told of, {accepted} messages accepted, 0 lost"
+        );
+        for Call { name, number } in untold {
+            let _ = write!(shown, ", {name} {number} untold");
+        }
+        shown
     }
 }
 
@@ -75,7 +82,7 @@ pub(super) async fn run(store: StoreKind, calls: usize) -> Result<Tally> {
         let (call, one) = joined?;
         let one = one.map_err(|error| format!("{} {}: {error}", call.name, call.number))?;
         tally.failed += one.failed;
-        tally.told += one.told;
+        tally.untold.extend(one.untold);
         tally.accepted += one.accepted;
     }
 }
@@ -112,7 +119,11 @@ async fn fail(store: StoreKind, call: &Call) -> Result<Tally> {
     }
     Ok(Tally {
         failed: 1,
-        told: usize::from(!books.errors.is_empty()),
+        untold: if books.errors.is_empty() {
+            vec![call.clone()]
+        } else {
+            Vec::new()
+        },
         accepted: books.accepted(),
     })
 }

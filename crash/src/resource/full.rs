@@ -6,10 +6,12 @@ use super::outbox::{Books, MORE};
 use crate::Result;
 use crate::line::{Choice, StoreKind};
 
-/// A disk that goes with the process, and on it an outbox that fills it. What is in it is delivered.
+/// A disk that goes with the process, and on it an outbox that fills it. What is in it is delivered, with room for that: redb writes
+/// anew what it changes, and with too little room waits for more.
 const SCRIPT: &str = r#"
     mount -t tmpfs -o size=2m tmpfs "$2" || exit 9
     "$0" outbox --store "$1" --path "$2/store" --filler "$2/filler" --messages 20000 --size 1000 || exit 8
+    mount -o remount,size=8m "$2" || exit 7
     "$0" deliver --store "$1" --path "$2/store"
 "#;
 
