@@ -451,7 +451,6 @@ impl Receiver {
     pub(crate) fn begun_anew(self) -> Self {
         Self {
             last_receipt: self.last_receipt,
-            refuses_unstored: self.refuses_unstored,
             ..Self::default()
         }
     }
