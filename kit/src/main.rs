@@ -121,7 +121,8 @@ fn run(asked: &Asked) -> Result<bool, Box<dyn Error>> {
         .filter(|outcome| !outcome.is_spotless())
         .count();
     let verdict = match failed {
-        0 => "ours all passed".to_owned(),
+        0 if clients.iter().any(|client| client.is_ours) => "ours all passed".to_owned(),
+        0 => "none of ours played".to_owned(),
         failed => format!("{failed} failures of ours"),
     };
     println!(

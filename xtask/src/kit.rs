@@ -38,11 +38,15 @@ pub(crate) fn run(args: &mut Parser) -> Result {
         let venv = Venv::provide_in("kit-py", &root().join("kit/adapters/requirements.txt"))?;
         kit.arg("--peers").arg(venv.path("python"));
     }
+    // The table is of all.
+    if only.is_none() && client.is_none() {
+        kit.arg("--card").arg(target().join("kit/scorecard.md"));
+    }
     if let Some(only) = only {
         kit.arg("--only").arg(only);
     }
     if let Some(client) = client {
         kit.arg("--client").arg(client);
     }
-    project::run(kit.arg("--card").arg(target().join("kit/scorecard.md")))
+    project::run(&mut kit)
 }
