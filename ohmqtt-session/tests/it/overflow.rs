@@ -199,6 +199,49 @@ fn keep_newest_keeps_the_newest_of_each_topic_wherever_the_others_stand() {
 }
 
 #[test]
+fn keep_newest_drops_one_that_has_a_newer_before_the_newest_of_another_topic() {
+    fn check<S: Side>() {
+        let mut script = offline::<S>(Overflow::KeepNewest, 10);
+        for (n, name) in (1..).zip(["a", "a", "b", "b"]) {
+            script.take(on(name, &n.to_string()), n);
+        }
+        let mut events = script.events();
+        events.retain(|event| event.starts_with("lost"));
+        assert_eq!(events, ["lost 1 Replaced"]);
+        assert_eq!(
+            S::resume(&mut script, 10),
+            ["PUBLISH 1 #1 2", "PUBLISH 1 #2 3", "PUBLISH 1 #3 4"]
+        );
+    }
+    both_roles!(check);
+}
+
+#[test]
+fn drop_oldest_makes_room_in_bytes_too_at_every_qos() {
+    for qos in [QOS0, QOS1] {
+        let large = message(qos, &"x".repeat(100));
+        let bytes = 2 * large.size();
+        let mut script = ClientSession::durable_with(|outbox| {
+            outbox.overflow = Overflow::DropOldest;
+            outbox.limits.bytes = bytes;
+        });
+        script.cut();
+        script.events();
+        for n in 1..=3 {
+            let options = PublishOptions {
+                keep_offline: true,
+                ..ticket(n)
+            };
+            script.offer(large.clone(), options).unwrap();
+        }
+        let mut events = script.events();
+        events.retain(|event| event.starts_with("lost"));
+        assert_eq!(events, ["lost 1 Dropped"]);
+        assert_eq!(script.session.queued(), (2, bytes));
+    }
+}
+
+#[test]
 fn keep_newest_knows_the_topics_of_its_backlog_after_a_restart() {
     let config = |config: &mut ClientConfig| {
         config.durable = true;
