@@ -9,7 +9,7 @@ use super::traffic::Traffic;
 use crate::Result;
 
 /// How often the clients' address changes.
-const ADDRESSES: u64 = 4;
+const ADDRESSES: u64 = 3;
 
 /// A packet of a hundred is dropped, or more.
 pub(super) async fn loss(stage: &mut Stage<'_>, percent: u8, messages: u64) -> Result<Sum> {
@@ -74,7 +74,8 @@ pub(super) async fn half_open(stage: &mut Stage<'_>) -> Result<Sum> {
 /// The clients' host gets another address: what they have sent from the one before is never answered.
 pub(super) async fn address(stage: &mut Stage<'_>) -> Result<Sum> {
     let site = Site::start(stage, |_| {}).await?;
-    let mut traffic = stage.traffic(&site, 500);
+    let mut traffic = stage.traffic(&site, 700);
+    // It takes longer than all the changes do.
     traffic.pace = Duration::from_millis(50);
     let mut clients = Clients::start(stage, &traffic)?;
     for change in 1..=ADDRESSES {
