@@ -7,6 +7,7 @@
 mod aio;
 mod broker;
 mod codes;
+mod command;
 mod convert;
 mod engine;
 mod errors;
@@ -33,6 +34,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::broker::{Ask, Asks, Faults, RunningBroker, Switches};
+    #[pymodule_export]
+    use crate::command::run_command;
     #[pymodule_export]
     use crate::engine::{Engine, Received, Subscribed, Ticket};
     #[pymodule_export]

@@ -14,7 +14,14 @@ PACKAGE = Path(__file__).parent.parent
 # Long enough that only what hangs is cut off.
 PATIENCE = 60
 
-ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": "error", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONWARNINGS": "error",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONUTF8": "1",
+    # Nobody's own.
+    "OHMQTT_CONFIG": os.devnull,
+}
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:

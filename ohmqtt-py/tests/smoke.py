@@ -9,6 +9,7 @@ from queue import Queue
 import ohmqtt
 from ohmqtt.aio import Client
 from ohmqtt.broker import Broker
+from ohmqtt.cli import main as command
 from ohmqtt.codec import PublishPacket, QoS, read
 
 
@@ -32,6 +33,8 @@ def main() -> None:
         client.publish("a/b", "hello", qos=2).wait_for_ack(30)
         assert came.get(timeout=30) == b"hello"
         asyncio.run(exchange(broker.url))
+        assert command(["pub", "--url", broker.url, "-t", "a/c", "-m", "at a shell", "-q", "1"]) == 0
+        assert came.get(timeout=30) == b"at a shell"
     print(f"py: CPython {sys.version.split()[0]}: ok")
 
 

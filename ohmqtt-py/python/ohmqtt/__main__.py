@@ -1,4 +1,4 @@
-"""Run the commands: `python -m ohmqtt`."""
+"""Run the command: `python -m ohmqtt`."""
 
 from __future__ import annotations
 

@@ -1,43 +1,67 @@
-"""Publish and subscribe from a shell: `python -m ohmqtt publish TOPIC [MESSAGE]`, `python -m ohmqtt subscribe TOPIC`.
+"""The command `ohmqtt` at a shell, also as `python -m ohmqtt`: `pub`, `sub`, `rr`, `broker`, `check`, `bench` and more.
 
-The exit status is 0 when it was done, 1 when it was not, 2 when the command line was wrong, and 130 after Ctrl-C.
+They are those of the crate `ohmqtt-cli`, and `ohmqtt --help` tells them. Besides there are
+`ohmqtt publish TOPIC [MESSAGE]` and `ohmqtt subscribe TOPIC`: their exit status is 0 when it was done, 1 when it was
+not, 2 when the command line was wrong, and 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
+import os
+import signal
 import sys
-from collections.abc import Sequence
-
-from ohmqtt import __version__, set_log_level
-from ohmqtt.cli import publish, subscribe
-from ohmqtt.cli.common import BrokerConnectionError, CommandError
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 __all__ = ["main"]
+
+ALSO = """
+In the Python package also:
+  publish      Publish a message to a topic
+  subscribe    Print the messages of a topic
+"""
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command that `args` say, by default those of the process, and return the exit status."""
-    options = _parser().parse_args(args)
-    if options.verbose:
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        set_log_level(logging.DEBUG)
+    given = list(sys.argv[1:] if args is None else args)
+    if _is_native(given):
+        return _run_native(given)
+    # The client is not loaded for the commands that have their own.
+    from ohmqtt.cli._python import run
+
+    return run(given)
+
+
+def _is_native(given: Sequence[str]) -> bool:
+    """Return whether the command is one of the native half's."""
+    first = next((word for word in given if word not in {"-v", "--verbose"}), None)
+    return first not in {None, "publish", "subscribe", "--version"}
+
+
+def _run_native(given: Sequence[str]) -> int:
+    from ohmqtt._native import run_command
+
+    with _interrupts_left_alone():
+        status = run_command(["ohmqtt", *given])
+    if status == 0 and given[0] in {"-h", "--help"}:
+        # To where the help went. Nobody need read it to the end.
+        with suppress(OSError):
+            os.write(1, ALSO.encode())
+    return status
+
+
+@contextmanager
+def _interrupts_left_alone() -> Iterator[None]:
+    """Leave Ctrl-C to the command during the block: it ends in order, or at once where it has begun nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        options.execute(options)
-    except (BrokerConnectionError, CommandError) as error:
-        print(f"ohmqtt: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ohmqtt", description="Publish and subscribe over MQTT 5.0.")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens to standard error")
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    publish.register(commands)
-    subscribe.register(commands)
-    return parser
+        yield
+    finally:
+        # None is a handler that is not Python's, which it cannot put back.
+        if before is not None:
+            signal.signal(signal.SIGINT, before)

@@ -60,7 +60,7 @@ class Address:
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        """Show the address, without its password."""
+        """Show the address, without its password, and without a query, which may hold a token."""
         if not hasattr(self, "scheme"):
             return "Address()"
         user = self.username or ""
@@ -68,7 +68,10 @@ class Address:
             user += ":<hidden>"
         host = f"{user}@{self.host}" if user else self.host
         port = "" if self.scheme == "unix" else f":{self.port}"
-        return f"Address({self.scheme}://{host}{port}{self.path})"
+        # A socket's file may have one in its name.
+        path, has_query, _ = (self.path, "", "") if self.scheme == "unix" else self.path.partition("?")
+        query = "?<hidden>" if has_query else ""
+        return f"Address({self.scheme}://{host}{port}{path}{query})"
 
     @property
     def use_tls(self) -> bool:
