@@ -157,8 +157,10 @@ async fn what_the_store_has_of_a_member_goes_to_another_and_survives_a_crash() {
     let (mut leaving, present) = Client::resume(&broker, "leaving", 1000).await;
     assert!(present);
     leaving.expect_nothing().await;
-    let reason = leaving.publish("own", "0", Qos::AtLeastOnce).await;
+    let mut publisher = Client::connect(&broker, "publisher").await;
+    let reason = publisher.publish("own", "own", Qos::AtLeastOnce).await;
     assert_eq!(reason, ReasonCode::Success);
+    assert_eq!(leaving.receive_message().await.payload, "own");
     let (mut other, _) = Client::resume(&broker, "other", 1000).await;
     let mut last = None;
     while last != Some(MESSAGES + 4) {
