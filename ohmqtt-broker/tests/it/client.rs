@@ -149,12 +149,12 @@ impl Client {
         self.next().await.expect("the stream ended")
     }
 
-    /// Waits for this packet. Messages that come before it are set aside.
-    async fn expect(&mut self, packet: Packet) {
+    /// The next packet that is no message. Messages that come before it are set aside.
+    async fn answer(&mut self) -> Packet {
         loop {
             match self.read().await.expect("the stream ended") {
                 message @ Packet::Publish(_) => self.aside.push_back(message),
-                other => break assert_eq!(other, packet),
+                other => break other,
             }
         }
     }
@@ -177,7 +177,7 @@ impl Client {
             }
             Delivery::ExactlyOnce { packet_id, .. } => {
                 self.send(Packet::PubRec(Ack::new(packet_id))).await;
-                self.expect(Packet::PubRel(Ack::new(packet_id))).await;
+                assert_eq!(self.answer().await, Packet::PubRel(Ack::new(packet_id)));
                 self.send(Packet::PubComp(Ack::new(packet_id))).await;
             }
         }
@@ -242,15 +242,15 @@ impl Client {
         self.send(Packet::Publish(publish)).await;
         match qos {
             Qos::AtMostOnce => ReasonCode::Success,
-            Qos::AtLeastOnce => match self.receive().await {
+            Qos::AtLeastOnce => match self.answer().await {
                 Packet::PubAck(ack) if ack.packet_id == packet_id => ack.reason,
                 other => panic!("{other:?}"),
             },
-            Qos::ExactlyOnce => match self.receive().await {
+            Qos::ExactlyOnce => match self.answer().await {
                 Packet::PubRec(ack) if ack.packet_id == packet_id => {
                     if !ack.reason.is_error() {
                         self.send(Packet::PubRel(Ack::new(packet_id))).await;
-                        assert_eq!(self.receive().await, Packet::PubComp(Ack::new(packet_id)));
+                        assert_eq!(self.answer().await, Packet::PubComp(Ack::new(packet_id)));
                     }
                     ack.reason
                 }
