@@ -146,9 +146,12 @@ impl Venv {
         command
     }
 
-    /// Builds the package into the environment, as cargo's own steps do: what one of them has built is not built again.
+    /// Builds the package into the environment, on what the tests of the other crates are built on: nothing of it is built again.
     fn develop(&self) -> Result {
-        self.run("maturin", "develop --profile ci --locked --quiet")
+        self.run(
+            "maturin",
+            "develop --profile ci --features as-tests --locked --quiet",
+        )
     }
 
     /// Runs a program with `args`, which are separated by spaces.

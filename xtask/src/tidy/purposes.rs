@@ -67,8 +67,13 @@ fn used(files: &[File]) -> BTreeMap<String, Used<'_>> {
         });
         // It is shipped, and not by crates.io.
         let is_shipped = !is_private || file.top() == "ohmqtt-py";
+        let as_tests = entries
+            .iter()
+            .find(|entry| entry.table == "features" && entry.key == "as-tests");
         for dependency in dependencies(&entries) {
-            let is_product = is_shipped && dependency.kind != Kind::Dev;
+            let dep = format!("\"dep:{}\"", dependency.name);
+            let is_for_tests = as_tests.is_some_and(|feature| feature.value.contains(&dep));
+            let is_product = is_shipped && dependency.kind != Kind::Dev && !is_for_tests;
             if dependency.name.starts_with("ohmqtt-") {
                 continue;
             }
@@ -147,11 +152,13 @@ mod tests {
         let other = ["docs/dependencies.md:2: `bytes`: it belongs into the other table"];
         let private = format!("[package]\npublish = false\n{USE}");
         let dev = USE.replace("[dependencies]", "[dev-dependencies]");
+        let as_tests = format!("[features]\nas-tests = [\"dep:bytes\"]\n{USE}");
         for (path, text, is_product) in [
             ("ohmqtt-store/Cargo.toml", USE, true),
             ("ohmqtt-py/Cargo.toml", &private, true),
             ("crash/Cargo.toml", &private, false),
             ("ohmqtt-store/Cargo.toml", &dev, false),
+            ("ohmqtt-py/Cargo.toml", &as_tests, false),
         ] {
             let (right, wrong) = if is_product {
                 (ROW, TEST_ROW)
