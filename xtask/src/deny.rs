@@ -1,19 +1,17 @@
 //! `cargo xtask deny`: licences, duplicate versions and sources of what we depend on, by `deny.toml`.
 //!
-//! It wants cargo-deny, which is not installed by anything here, and is therefore no step of `ci` but a job of its own in the workflow.
+//! It runs cargo-deny, and builds it where it is missing, for some minutes; so it is no step of `ci` but a job of its own in the workflow.
 
 use lexopt::Parser;
 
-use crate::error::{Result, failed, no_more};
-use crate::project::{self, cargo, succeeds};
+use crate::crates_io::{self, DENY};
+use crate::error::{Result, no_more};
+use crate::project::{self, program};
 
 /// Checks the product's lock file.
 pub(crate) fn run(args: &mut Parser) -> Result {
     no_more(args)?;
-    if !succeeds(&mut cargo("deny --version")) {
-        return failed("cargo-deny is not here: see https://embarkstudios.github.io/cargo-deny");
-    }
-    project::run(&mut cargo(
-        "deny --all-features --locked check bans licenses sources",
-    ))
+    let mut deny = program(crates_io::provide(&DENY)?);
+    deny.args(["--all-features", "--locked", "check"]);
+    project::run(deny.args(["bans", "licenses", "sources"]))
 }

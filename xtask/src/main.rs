@@ -8,6 +8,7 @@ mod cancel;
 mod ci;
 mod conformance;
 mod crash;
+mod crates_io;
 mod debian;
 mod deny;
 mod differ;
@@ -164,7 +165,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "deny",
-        about: "licences, duplicates and sources of dependencies, where cargo-deny is installed",
+        about: "licences, duplicates and sources of dependencies, by cargo-deny",
         run: deny::run,
     },
     Task {

@@ -4,19 +4,16 @@
 //! compile is none, and one that runs for ever is caught. `.cargo/mutants.toml` names those that change nothing, with a reason each.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::sample::Sample;
-use crate::debian::first;
+use crate::crates_io::{self, MUTANTS};
 use crate::error::{Error, Result, failed};
 use crate::project::{output, program, target};
 
 /// Where mutants are made.
 const SOURCES: [&str; 2] = ["ohmqtt-codec/src/**", "ohmqtt-session/src/flows/**"];
-
-/// The release that the figures were made with.
-const RELEASE: &str = "26.2.0";
 
 /// What came of the sample.
 #[derive(Debug, PartialEq)]
@@ -27,7 +24,7 @@ pub(super) struct Caught {
 
 /// Tries the sample; prints each mutant that no test noticed.
 pub(super) fn run(sample: &Sample) -> Result<Caught> {
-    let tool = find()?;
+    let tool = crates_io::provide(&MUTANTS)?;
     let (list, _) = output(mutants(&tool).args(["--list", "--colors", "never"]))?;
     let all: Vec<_> = list.lines().filter(|line| !line.is_empty()).collect();
     let chosen = sample.choose(&all);
@@ -76,18 +73,6 @@ pub(super) fn run(sample: &Sample) -> Result<Caught> {
     let all = caught + missed.len();
     println!("worth: {} do not compile", unviable.len());
     Ok(Caught { caught, all })
-}
-
-/// Where cargo-mutants is: beside what cargo builds, or where programs are.
-fn find() -> Result<PathBuf> {
-    let tools = target().join("tools");
-    let own = tools.join(format!("bin/cargo-mutants{}", std::env::consts::EXE_SUFFIX));
-    let found = Some(own).filter(|path| path.is_file());
-    found.or_else(|| first(&["cargo-mutants"])).ok_or_else(|| {
-        let root = tools.display();
-        let install = format!("cargo install --locked cargo-mutants@{RELEASE} --root {root}");
-        Error::Failed(format!("cargo-mutants is not here: {install}"))
-    })
 }
 
 fn mutants(tool: &Path) -> Command {
