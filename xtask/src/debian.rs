@@ -28,6 +28,12 @@ pub(crate) const VALGRIND: Need = Need {
     packages: "valgrind",
 };
 
+/// What builds libFuzzer, which is C++.
+pub(crate) const CXX: Need = Need {
+    programs: &["c++"],
+    packages: "g++",
+};
+
 /// What counts system calls, and lets some fail.
 pub(crate) const STRACE: Need = Need {
     programs: &["strace"],

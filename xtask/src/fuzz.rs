@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
+use crate::debian::{self, CXX};
 use crate::error::{Error, Result, failed};
 use crate::project::{self, cargo, output, program, root, target};
 
@@ -45,6 +46,9 @@ struct Outcome {
 /// Runs the targets.
 pub(crate) fn run(args: &mut Parser) -> Result {
     let asked = asked(args)?;
+    if cfg!(unix) {
+        debian::provide(&CXX)?;
+    }
     let folder = build(&asked)?;
     let names = names(&asked)?;
     let outcomes = in_turn(&names, |name| fuzz(&folder, name, &asked))?;
