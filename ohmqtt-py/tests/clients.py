@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import socket
 import subprocess
 import time
@@ -10,12 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
 
+import ports
 from ohmqtt import Client, MQTTConnAckPacket, MQTTConnectPacket, MQTTPacket, MQTTPublishPacket
 from ohmqtt.codec import IncompleteError, read
 from ohmqtt.packet import decode_packet
 
-SOON = 30.0
+SOON = 60.0
 """So long, in seconds, may take what is to happen at once."""
+
+MOSQUITTO = shutil.which("mosquitto", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 
 
 class Inbox:
@@ -42,27 +47,24 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def mosquitto(folder: Path) -> Iterator[str]:
     """Run a Mosquitto in this block, at this URL."""
-    port = free_port()
-    config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    with subprocess.Popen(["mosquitto", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            until(lambda: _listens(port))
-            yield f"mqtt://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    with ports.reserved() as port:
+        config = folder / "mosquitto.conf"
+        # As root it would become a user that may not read what is in the folder.
+        config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n", encoding="utf-8")
+        command = [MOSQUITTO or "mosquitto", "-c", str(config)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                until(lambda: _listens(port, process))
+                yield f"mqtt://127.0.0.1:{port}"
+            finally:
+                process.terminate()
 
 
-def _listens(port: int) -> bool:
+def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "mosquitto has ended"
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=SOON):
         return True
     return False

@@ -97,13 +97,12 @@ async def test_a_broker_that_forgets_is_told_of_subscriptions_again() -> None:
 @pytest.mark.parametrize("name", ["outbox.redb", "outbox.sqlite"])
 @pytest.mark.parametrize("durability", ["safe", "fast"])
 @bounded
-async def test_what_is_in_a_store_survives_the_client(tmp_path: Path, name: str, durability: str) -> None:
+async def test_what_is_in_a_store_survives_the_client(
+    tmp_path: Path, closed_url: str, name: str, durability: str
+) -> None:
     store = tmp_path / name
     options = {"client_id": "gateway", "store": store, "durability": durability, "backoff": QUICK}
-    with Broker() as broker:
-        url = broker.url
-    # There is no broker.
-    async with Client(url, wait=False, close_timeout=0, **options) as client:  # type: ignore[arg-type]
+    async with Client(closed_url, wait=False, close_timeout=0, **options) as client:  # type: ignore[arg-type]
         for number in range(19):
             await client.publish("a", b"%d" % number, qos=1)
         await client.publish_nowait("a", b"19", qos=1).accepted()
@@ -112,7 +111,7 @@ async def test_what_is_in_a_store_survives_the_client(tmp_path: Path, name: str,
     # The file is free again when the client is closed, and when it could not connect.
     for _ in range(2):
         with pytest.raises(ConnectionRefusedError):
-            async with Client(url, **options):  # type: ignore[arg-type]
+            async with Client(closed_url, **options):  # type: ignore[arg-type]
                 pass
     with Broker() as broker:
         receiver = Client(broker.url)

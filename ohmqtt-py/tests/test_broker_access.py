@@ -9,7 +9,7 @@ import pytest
 
 from ohmqtt.broker import Access, Broker, Limits, Login
 from ohmqtt.codec import ConnAckReasonCode, PublishPacket, QoS, SubAckReasonCode
-from rawclient import RawClient
+from rawclient import PATIENCE, RawClient
 
 REFUSED = ConnAckReasonCode.BAD_USER_NAME_OR_PASSWORD
 
@@ -71,9 +71,21 @@ def test_the_broker_goes_on_while_an_authenticator_thinks() -> None:
 def test_a_client_is_refused_when_the_authenticator_takes_too_long() -> None:
     done = threading.Event()
     limits = Limits(connect_timeout=0.2)
-    with Broker(authenticator=lambda _: done.wait(), limits=limits) as broker, RawClient(broker.url) as client:
-        assert client.connect("c").reason_code == ConnAckReasonCode.SERVER_UNAVAILABLE
+    with Broker(authenticator=lambda _: done.wait(), limits=limits) as broker:
+        # Of a CONNECT that is late itself there is nobody to refuse.
+        assert answer_to_connect(broker.url) == ConnAckReasonCode.SERVER_UNAVAILABLE
         done.set()
+
+
+def answer_to_connect(url: str) -> ConnAckReasonCode:
+    """Connect as often as it takes to be answered."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        with RawClient(url) as client:
+            try:
+                return client.connect("c").reason_code
+            except ConnectionError:
+                assert time.monotonic() < until
 
 
 def fails(_: object) -> bool:
@@ -140,16 +152,27 @@ def test_an_authorizer_that_hangs_refuses_until_it_returns(caplog: pytest.LogCap
     def authorizer(access: Access) -> bool:
         return access.topic != "hang" or done.wait()
 
-    with Broker(authorizer=authorizer, authorizer_timeout=0.2) as broker, RawClient(broker.url) as client:
-        client.connect("c")
-        assert client.publish("hang").reason_code == 0x87
-        assert client.publish("a").reason_code == 0x87
-        until = time.monotonic() + 60
-        while "has not answered within 200ms" not in caplog.text:
-            assert time.monotonic() < until
-        done.set()
-        while client.publish("a").reason_code == 0x87:
-            assert time.monotonic() < until
+    with Broker(authorizer=authorizer, authorizer_timeout=0.2) as broker:
+        until = time.monotonic() + PATIENCE
+        with admitted(broker.url, until) as client:
+            assert client.publish("hang").reason_code == 0x87
+            assert client.publish("a").reason_code == 0x87
+            while "has not answered within 200ms" not in caplog.text:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            done.set()
+            while client.publish("a").reason_code == 0x87:
+                assert time.monotonic() < until
+
+
+def admitted(url: str, until: float) -> RawClient:
+    """Connect as often as it takes to be let in: on a busy machine that answer may be late as well."""
+    while True:
+        client = RawClient(url)
+        if client.connect("c").reason_code == ConnAckReasonCode.SUCCESS:
+            return client
+        client.socket.close()
+        assert time.monotonic() < until
 
 
 def test_an_authorizer_cannot_wait_for_its_broker(caplog: pytest.LogCaptureFixture) -> None:

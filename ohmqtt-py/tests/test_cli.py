@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +21,6 @@ from processes import PATIENCE, line, run, running, succeed
 def address() -> Iterator[str]:
     with Broker() as broker:
         yield broker.url.removeprefix("mqtt://")
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def test_the_version_is_that_of_the_package() -> None:
@@ -99,9 +92,9 @@ def test_all_options_about_the_broker_are_taken(address: str) -> None:
     assert succeed("ohmqtt", "publish", "cli/a", "x", "--address", address, *options) == ["Published message to cli/a"]
 
 
-def test_a_broker_that_is_not_there_is_told() -> None:
+def test_a_broker_that_is_not_there_is_told(closed_url: str) -> None:
     for command in (["publish", "a", "b"], ["subscribe", "a"]):
-        done = run("ohmqtt", *command, "--address", f"127.0.0.1:{closed_port()}")
+        done = run("ohmqtt", *command, "--address", closed_url.removeprefix("mqtt://"))
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("ohmqtt: no connection to 127.0.0.1:")
         assert "refused" in done.stderr
@@ -145,7 +138,7 @@ def test_a_subscriber_ends_with_ctrl_c(address: str) -> None:
     with running("ohmqtt", "subscribe", "cli/+", "--address", address) as subscriber:
         wait_until_subscribed(address, "cli/probe", subscriber)
         subscriber.send_signal(signal.SIGINT)
-        assert subscriber.wait(timeout=30) == 130
+        assert subscriber.wait(timeout=PATIENCE) == 130
         assert subscriber.stderr is not None
         assert subscriber.stderr.read() == ""
 
@@ -156,7 +149,7 @@ def test_a_subscriber_ends_when_nobody_reads(address: str) -> None:
         assert subscriber.stdout is not None
         subscriber.stdout.close()
         succeed("ohmqtt", "publish", "cli/a", "x", "--address", address)
-        assert subscriber.wait(timeout=30) == 0
+        assert subscriber.wait(timeout=PATIENCE) == 0
 
 
 def test_a_payload_that_is_no_text_is_counted() -> None:

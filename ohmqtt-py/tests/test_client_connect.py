@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
 
 import pytest
 
-from clients import SOON, Inbox, Server, free_port, until
+from clients import SOON, Inbox, Server, until
 from ohmqtt import (
     AliasPolicy,
     Client,
@@ -227,22 +227,20 @@ def test_the_servers_limits_are_errors_before_anything_is_sent(server: Server, c
         assert shown == [("a", 1), ("", 1), ("b", None)]
 
 
-def refused() -> str:
-    return f"127.0.0.1:{free_port()}"
-
-
 @pytest.mark.parametrize(
     ("address", "error"),
     [
-        (refused, ConnectionRefusedError),
-        (lambda: "no-such-host.invalid", socket.gaierror),
-        (lambda: "unix:/no/such/socket", FileNotFoundError),
+        ("", ConnectionRefusedError),
+        # Its first sign says that it is none: nobody else is asked.
+        ("-no-such-host.invalid", socket.gaierror),
+        ("unix:/no/such/socket", FileNotFoundError),
     ],
+    ids=["refused", "host", "socket"],
 )
 def test_the_cause_of_a_failed_attempt_is_raised(
-    client: Client, address: Callable[[], str], error: type[Exception]
+    client: Client, closed_url: str, address: str, error: type[Exception]
 ) -> None:
-    client.connect(address())
+    client.connect(address or closed_url.removeprefix("mqtt://"))
     with pytest.raises(error):
         client.wait_for_connect(SOON)
     assert not client.is_connected()
@@ -379,7 +377,7 @@ def test_a_connection_that_stood_is_made_again(broker: Broker, client: Client) -
     assert list(heard.queue) == ["connected", "disconnected", "connected"]
 
 
-def test_a_connection_is_not_made_again_unless_it_is_to_be(server: Server, client: Client) -> None:
+def test_a_connection_is_not_made_again_unless_it_is_to_be(server: Server, client: Client, closed_url: str) -> None:
     client.connect(server.url)
     peer, _ = server.accept(MQTTConnAckPacket())
     client.wait_for_connect(SOON)
@@ -388,7 +386,7 @@ def test_a_connection_is_not_made_again_unless_it_is_to_be(server: Server, clien
     with pytest.raises(ConnectionError):
         client.wait_for_connect(SOON)
     # Nor is one that never stood.
-    client.connect(refused(), reconnect_delay=1)
+    client.connect(closed_url, reconnect_delay=1)
     with pytest.raises(ConnectionRefusedError):
         client.wait_for_connect(SOON)
 

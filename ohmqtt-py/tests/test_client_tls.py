@@ -40,7 +40,7 @@ def test_messages_go_both_ways_by_a_context(broker: Broker, context: ssl.SSLCont
             client.publish("a", payload + bytes([number]), qos=1)
         assert [packet[-1] for packet in inbox.payloads(20)] == list(range(20))
         client.publish("a", b"last", qos=2).wait_for_ack(SOON)
-    assert inbox.next().payload == b"last"
+        assert inbox.next().payload == b"last"
 
 
 def test_the_last_words_are_sent_by_a_context(broker: Broker, context: ssl.SSLContext) -> None:

@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from clients import mosquitto
 from ohmqtt.broker import Broker
 from processes import PACKAGE, PATIENCE, line, run, running, succeed
-
-
-@contextmanager
-def mosquitto(folder: Path) -> Iterator[str]:
-    """Run Mosquitto for as long as the block, and give its address."""
-    program = shutil.which("mosquitto", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
-    assert program is not None, "install mosquitto"
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n", encoding="utf-8")
-    with subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_until_listening(port)
-            yield f"127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def wait_until_listening(port: int) -> None:
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        else:
-            return
 
 
 @pytest.fixture(params=["embedded", "mosquitto"])
@@ -53,8 +19,8 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         with Broker() as broker:
             yield broker.url.removeprefix("mqtt://")
     else:
-        with mosquitto(tmp_path) as address:
-            yield address
+        with mosquitto(tmp_path) as url:
+            yield url.removeprefix("mqtt://")
 
 
 def test_publish(address: str) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import ohmqtt.sansio
+from clients import mosquitto
 from ohmqtt.codec import ConnectPacket, DisconnectPacket, DisconnectReasonCode
 from ohmqtt.sansio import ClientSession, ConnectRequest, Disconnected, ServerSession
 
@@ -23,37 +24,10 @@ ROOT = Path(__file__).parent.parent
 PATIENCE = 60
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return port
-
-
-def wait_for(port: int, broker: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        assert broker.poll() is None, "mosquitto has ended"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("mosquitto does not listen")
-
-
 @pytest.fixture(scope="module")
-def mosquitto() -> Iterator[str]:
-    port = free_port()
-    with subprocess.Popen(
-        ["mosquitto", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as broker:
-        try:
-            wait_for(port, broker)
-            yield f"localhost:{port}"
-        finally:
-            broker.terminate()
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with mosquitto(tmp_path_factory.mktemp("mosquitto")) as url:
+        yield url.removeprefix("mqtt://")
 
 
 def run(*args: str) -> str:
@@ -68,8 +42,8 @@ def run(*args: str) -> str:
     [("sockets", []), ("anyio", []), ("anyio", ["--backend", "trio"])],
     ids=["sockets", "asyncio", "trio"],
 )
-def test_an_example_hears_what_it_says(mosquitto: str, name: str, options: list[str]) -> None:
-    out = run(f"examples.sansio_{name}", "--address", mosquitto, *options)
+def test_an_example_hears_what_it_says(address: str, name: str, options: list[str]) -> None:
+    out = run(f"examples.sansio_{name}", "--address", address, *options)
     heard = [f"ohmqtt/examples/sansio_{name}: hello at QoS {qos}" for qos in range(3)]
     assert out.splitlines() == [*heard, "disconnected on request"]
 

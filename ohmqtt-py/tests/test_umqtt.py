@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import ports
+from clients import SOON
 from ohmqtt import default, robust, simple
 from ohmqtt.broker import Broker
+from ohmqtt.codec import PingReqPacket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +86,7 @@ def test_check_msg_does_not_wait_and_a_socket_can_be_polled(broker: Broker) -> N
         publisher.publish("t", str(n))
     assert subscriber.sock is not None
     while len(inbox) < 3:
-        ready, _, _ = select.select([subscriber.sock], [], [], 10)
+        ready, _, _ = select.select([subscriber.sock], [], [], SOON)
         assert ready
         subscriber.check_msg()
     assert subscriber.check_msg() is None
@@ -178,15 +181,25 @@ def test_ping_is_answered(broker: Broker) -> None:
 
 
 def test_the_connection_is_kept_alive_while_wait_msg_waits(broker: Broker) -> None:
-    client, inbox = made(broker, keepalive=1), Inbox()
+    faults = broker.faults()
+    client, inbox = made(broker, keepalive=2), Inbox()
     client.set_callback(inbox)
     client.connect()
     client.subscribe("t")
-    late = threading.Timer(2.5, lambda: publish_once(broker, "t", "late"))
+
+    def publish_late() -> None:
+        # Without the first of these pings the broker would have ended the connection before the second.
+        faults.wait_for("c", lambda packet: isinstance(packet, PingReqPacket), SOON)
+        faults.clear_sent("c")
+        faults.wait_for("c", lambda packet: isinstance(packet, PingReqPacket), SOON)
+        publish_once(broker, "t", "late")
+
+    late = threading.Thread(target=publish_late)
     late.start()
     while not inbox:
         client.wait_msg()
     late.join()
+    assert client.sock is not None
     client.disconnect()
 
 
@@ -229,21 +242,21 @@ def test_a_refusal_is_an_mqtt_exception_with_its_reason_code() -> None:
 
 
 def test_robust_goes_on_over_a_restart() -> None:
-    with Broker() as first:
-        port = port_of(first)
-        client, inbox = robust.MQTTClient("c", "127.0.0.1", port), Inbox()
-        client.DELAY = 0.1  # type: ignore[misc]
-        client.set_callback(inbox)
-        client.connect(clean_session=False)
-        client.subscribe("t", 1)
-    with Broker(f"mqtt://127.0.0.1:{port}") as second:
-        # The new broker knows nothing of the session; the message is acknowledged all the same.
-        client.publish("elsewhere", "x", qos=1)
-        client.subscribe("t", 1)
-        publish_once(second, "t", "after", qos=1)
-        client.wait_msg()
-        assert inbox == [(b"t", b"after")]
-        client.disconnect()
+    with ports.reserved() as port:
+        with Broker(f"mqtt://127.0.0.1:{port}"):
+            client, inbox = robust.MQTTClient("c", "127.0.0.1", port), Inbox()
+            client.DELAY = 0.1  # type: ignore[misc]
+            client.set_callback(inbox)
+            client.connect(clean_session=False)
+            client.subscribe("t", 1)
+        with Broker(f"mqtt://127.0.0.1:{port}") as second:
+            # The new broker knows nothing of the session; the message is acknowledged all the same.
+            client.publish("elsewhere", "x", qos=1)
+            client.subscribe("t", 1)
+            publish_once(second, "t", "after", qos=1)
+            client.wait_msg()
+            assert inbox == [(b"t", b"after")]
+            client.disconnect()
 
 
 def test_robust_publishes_once_what_was_under_way(broker: Broker) -> None:
@@ -294,7 +307,7 @@ def test_default_gives_each_topic_its_handler(broker: Broker) -> None:
     assert client.isconnected()
     for topic in ("lamps/1", "doors/front/lock", "rest"):
         client.publish(topic, topic, qos=1)
-    end = time.monotonic() + 10
+    end = time.monotonic() + SOON
     while len(lamps) + len(doors) + len(rest) < 3 and time.monotonic() < end:
         client.check_msg()
     assert (lamps, doors, rest) == (
@@ -315,15 +328,15 @@ def test_default_gives_each_topic_its_handler(broker: Broker) -> None:
 
 def test_default_subscribes_again_where_the_session_is_gone() -> None:
     got: list[tuple[bytes, bytes]] = []
-    with Broker() as first:
-        port = port_of(first)
-        client = default.MQTTClient("c", "127.0.0.1", port)
-        client.DELAY = 0.1  # type: ignore[misc]
-        client.connect(clean_session=False)
-        client.subscribe("t", got.append, qos=1)
-    with Broker(f"mqtt://127.0.0.1:{port}") as second:
-        client.reconnect()
-        publish_once(second, "t", "x", qos=1)
-        client.wait_msg()
-        assert got == [(b"t", b"x")]
-        client.disconnect()
+    with ports.reserved() as port:
+        with Broker(f"mqtt://127.0.0.1:{port}"):
+            client = default.MQTTClient("c", "127.0.0.1", port)
+            client.DELAY = 0.1  # type: ignore[misc]
+            client.connect(clean_session=False)
+            client.subscribe("t", got.append, qos=1)
+        with Broker(f"mqtt://127.0.0.1:{port}") as second:
+            client.reconnect()
+            publish_once(second, "t", "x", qos=1)
+            client.wait_msg()
+            assert got == [(b"t", b"x")]
+            client.disconnect()
