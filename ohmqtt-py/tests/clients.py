@@ -94,7 +94,7 @@ class Peer:
     def __init__(self, stream: socket.socket) -> None:
         stream.settimeout(SOON)
         self.stream = stream
-        self.buffer = b""
+        self.buffer = bytearray()
 
     def send(self, packet: MQTTPacket) -> None:
         self.stream.sendall(packet.encode())
@@ -104,9 +104,10 @@ class Peer:
         while True:
             with contextlib.suppress(IncompleteError):
                 _, length = read(self.buffer)
-                packet, self.buffer = self.buffer[:length], self.buffer[length:]
+                packet = bytes(self.buffer[:length])
+                del self.buffer[:length]
                 return decode_packet(packet)
-            more = self.stream.recv(65536)
+            more = self.stream.recv(1 << 20)
             if not more:
                 return None
             self.buffer += more

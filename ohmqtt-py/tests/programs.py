@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 
 from clients import SOON
 
@@ -32,6 +34,24 @@ def resident() -> int:
     """Measure the memory of this process, in bytes."""
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+def check_growth(use: Callable[[], object], growth: int) -> None:
+    """Use something until using it twice more takes less than so many bytes.
+
+    What is kept for later grows to the most that was ever needed at once, which is a matter of what else the machine
+    is doing. What is lost grows each time.
+    """
+    use()
+    grown: list[int] = []
+    while not grown or grown[-1] >= growth:
+        assert len(grown) < 5, grown
+        gc.collect()
+        before = resident()
+        use()
+        use()
+        gc.collect()
+        grown.append(resident() - before)
 
 
 def held() -> tuple[int, int]:

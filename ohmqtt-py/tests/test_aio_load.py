@@ -158,10 +158,13 @@ async def test_memory_is_flat(url: str) -> None:
                     await publication
 
         await exchange(10_000)
-        gc.collect()
-        before, objects = memory(), len(gc.get_objects())
-        await exchange(40_000)
-        gc.collect()
-        assert len(gc.get_objects()) - objects < 500
-        # 40,000 of anything that stays would be more.
-        assert memory() - before < 3 * 1024 * 1024
+        grown: list[int] = []
+        # 40,000 of anything that stays would be more, each time. What was never needed at once before may stay once.
+        while not grown or grown[-1] >= 3 * 1024 * 1024:
+            assert len(grown) < 4, grown
+            gc.collect()
+            before, objects = memory(), len(gc.get_objects())
+            await exchange(40_000)
+            gc.collect()
+            assert len(gc.get_objects()) - objects < 500
+            grown.append(memory() - before)
