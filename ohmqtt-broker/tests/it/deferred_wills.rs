@@ -9,6 +9,7 @@ use ohmqtt_codec::{Ack, Connect, MqttString, Packet, Publish, Qos, ReasonCode};
 
 use crate::client::{Client, connect, resuming, topic, will};
 use crate::disk::Disk;
+use crate::persistence::come_and_end;
 
 const GONE: ReasonCode = ReasonCode::NORMAL_DISCONNECTION;
 
@@ -65,7 +66,7 @@ async fn wills_of_connected_clients_are_published_after_a_crash() {
     for (id, interval, delay) in [
         ("at-once", 1000, 0),
         ("delayed", 1000, 1),
-        ("returns", 1000, 2),
+        ("returns", 1000, 1000),
         ("session-ends", 1, 1000),
         ("session-not-kept", 0, 1000),
     ] {
@@ -91,8 +92,7 @@ async fn wills_of_connected_clients_are_published_after_a_crash() {
 
     let after = disk.after_crash();
     let again = after.broker().await;
-    let (_back, present) = Client::resume(&again, "returns", 1000).await;
-    assert!(present);
+    come_and_end(&again, "returns").await;
     let mut watcher = back(&again).await;
     let want = ["at-once", "delayed", "session-ends", "session-not-kept"];
     expect_wills(&mut watcher, &want).await;

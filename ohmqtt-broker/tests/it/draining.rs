@@ -1,7 +1,7 @@
 //! What is under way when a broker is told to stop.
 
 use std::num::NonZeroU16;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ohmqtt_broker::Broker;
 use ohmqtt_codec::{Packet, Qos, ReasonCode};
@@ -44,20 +44,30 @@ async fn a_client_that_acknowledges_nothing_keeps_no_other_one() {
     let broker = broker().await;
     let mut slow = owed(&broker).await;
     let mut quick = Client::connect(&broker, "quick").await;
-    let stopping = tokio::spawn(broker.shutdown(Duration::from_secs(2)));
+    tokio::spawn(broker.shutdown(Duration::from_secs(3600)));
     quick
         .expect_disconnect(ReasonCode::ServerShuttingDown)
         .await;
     // This one is still there: what it asks is answered, behind the message that it leaves unacknowledged.
     assert_eq!(slow.receive_publish().await.payload, "0");
     slow.expect_nothing().await;
-    // In the end it is told as well.
+}
+
+/// In the end it is told as well.
+#[tokio::test]
+async fn a_client_that_acknowledges_nothing_is_told_when_half_of_the_time_is_over() {
+    let broker = broker().await;
+    let mut slow = owed(&broker).await;
+    assert_eq!(slow.receive_publish().await.payload, "0");
+    let start = Instant::now();
+    let stopping = tokio::spawn(broker.shutdown(Duration::from_secs(2)));
     match slow.receive().await {
         Packet::Disconnect(disconnect) => {
             assert_eq!(disconnect.reason, ReasonCode::ServerShuttingDown);
         }
         other => panic!("{other:?}"),
     }
+    assert!(start.elapsed() >= Duration::from_secs(1));
     drop(slow);
     stopping.await.unwrap();
 }

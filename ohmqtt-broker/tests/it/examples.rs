@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::client::{Client, broker, connect};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[allow(dead_code, reason = "the example's own main")]
 #[path = "../../../ohmqtt-session/examples/sans_io.rs"]

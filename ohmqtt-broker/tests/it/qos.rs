@@ -126,7 +126,7 @@ async fn an_expired_qos_2_message_is_acknowledged_to_the_end() {
     let broker = broker().await;
     let (mut absent, _) = Client::resume(&broker, "absent", 100).await;
     absent.subscribe("t", Qos::ExactlyOnce).await;
-    drop(absent);
+    absent.disconnect(ReasonCode::NORMAL_DISCONNECTION).await;
     let mut client = Client::connect(&broker, "c").await;
     let mut message = publish("t", "x");
     message.properties.set_message_expiry_interval(0);
@@ -142,13 +142,7 @@ async fn a_message_of_a_megabyte_arrives_whole() {
     let mut client = Client::connect(&broker, "c").await;
     client.subscribe("t", Qos::ExactlyOnce).await;
     let payload = "x".repeat(1 << 20);
-    let mut message = publish("t", &payload);
-    let packet_id = client.next_id();
-    message.delivery = Delivery::AtLeastOnce {
-        packet_id,
-        dup: false,
-    };
-    client.send(Packet::Publish(message)).await;
-    assert_eq!(client.receive().await, Packet::PubAck(Ack::new(packet_id)));
+    let reason = client.publish("t", &payload, Qos::AtLeastOnce).await;
+    assert_eq!(reason, ReasonCode::Success);
     assert_eq!(client.receive_message().await.payload, payload);
 }

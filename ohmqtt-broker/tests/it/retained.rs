@@ -127,8 +127,14 @@ async fn a_retained_message_expires() {
     let mut message = publish("t", "x");
     message.retain = true;
     message.properties.set_message_expiry_interval(1);
-    client.publish_packet(message, Qos::AtLeastOnce).await;
-    assert_eq!(retained(&broker, "t").await, [pair("t", "x")]);
+    // On a busy machine its second may be over before anybody has looked.
+    loop {
+        let message = message.clone();
+        client.publish_packet(message, Qos::AtLeastOnce).await;
+        if retained(&broker, "t").await == [pair("t", "x")] {
+            break;
+        }
+    }
     tokio::time::sleep(Duration::from_millis(1050)).await;
     assert_eq!(retained(&broker, "t").await, []);
 }

@@ -243,7 +243,7 @@ async fn no_secret_of_an_address_and_no_private_key_is_shown() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(20), told).await.unwrap();
+    timeout(Duration::from_secs(60), told).await.unwrap();
     broker.shutdown(Duration::ZERO).await;
     let torn = issued.key.replace("-----END", "-----ENDE");
     shown.error(&Identity::pem(&issued.certificate, &torn).unwrap_err());

@@ -98,15 +98,19 @@ async fn a_will_waits_for_its_delay() {
 async fn a_client_that_comes_back_before_the_delay_leaves_no_will() {
     let broker = broker().await;
     let mut watcher = watcher(&broker).await;
-    drop(Client::connect_with(&broker, delayed("broken", 1)).await);
-    let (mut replaced, _) = Client::connect_with(&broker, delayed("replaced", 1)).await;
+    drop(Client::connect_with(&broker, delayed("broken", 100)).await);
+    let (mut replaced, _) = Client::connect_with(&broker, delayed("replaced", 100)).await;
     let _back = Client::resume(&broker, "broken", 100).await;
     let _instead = Client::resume(&broker, "replaced", 100).await;
     replaced
         .expect_disconnect(ReasonCode::SessionTakenOver)
         .await;
     drop(replaced);
-    // One that went after them and does not come back shows that their time has passed.
+    // Their sessions end before the delay: a will that still waited for it would be published here.
+    for id in ["broken", "replaced"] {
+        Client::connect(&broker, id).await;
+    }
+    // One that does not come back leaves its own, behind what they would have left.
     let (last, _) = Client::connect_with(&broker, delayed("last", 1)).await;
     drop(last);
     assert_eq!(topic(&watcher.receive_message().await), "will/last");

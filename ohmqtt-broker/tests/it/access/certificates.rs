@@ -21,7 +21,7 @@ impl Authorize for Names {
 }
 
 async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
-    timeout(Duration::from_secs(30), future.into_future())
+    timeout(Duration::from_secs(60), future.into_future())
         .await
         .expect("nothing came")
 }

@@ -1,8 +1,9 @@
 //! Files of passwords and of rules.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use ohmqtt_broker::{Broker, FileError, PasswordFile, StartError};
+use ohmqtt_broker::{Broker, FileError, Limits, PasswordFile, StartError};
 use ohmqtt_client::{Client as Ours, ReasonCode as Reason};
 use ohmqtt_codec::{MqttString, Qos, ReasonCode};
 use tempfile::TempDir;
@@ -37,8 +38,12 @@ impl Files {
     }
 
     async fn broker(&self) -> Result<Broker, StartError> {
+        // A hash that costs much takes long on a busy machine, and nobody is refused for that.
+        let mut limits = Limits::default();
+        limits.connect_timeout = Duration::from_secs(3600);
         let builder = builder().passwords(self.path("passwords"));
-        builder.acl(self.path("acl")).start().await
+        let builder = builder.acl(self.path("acl")).limits(limits);
+        builder.start().await
     }
 }
 

@@ -25,7 +25,7 @@ fn client(broker: &Broker, user: &str, password: &str) -> Client {
 }
 
 async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
-    timeout(Duration::from_secs(30), future.into_future())
+    timeout(Duration::from_secs(60), future.into_future())
         .await
         .expect("nothing came")
 }

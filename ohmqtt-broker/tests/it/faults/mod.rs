@@ -17,7 +17,7 @@ use ohmqtt_client::{Client, ClientBuilder, ConnectionState, Event, Events, Publi
 use crate::client::broker;
 
 /// What is awaited comes within this time, or never.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 async fn soon<F: IntoFuture>(awaited: F) -> F::Output {
     let output = tokio::time::timeout(SOON, awaited.into_future()).await;

@@ -78,8 +78,9 @@ async fn a_silent_broker_is_left_and_found_again() {
         ),
         "{kind:?}"
     );
-    // It has sent its CONNECT all the same.
-    assert!(matches!(faults.sent_by("c")[0], Packet::Connect(_)));
+    // It sends its CONNECT all the same, if not the first time, when the machine is busy.
+    let is_connect = |packet: &Packet| matches!(packet, Packet::Connect(_));
+    soon(faults.wait_for("c", is_connect)).await;
     faults.all().speak();
     connected(&client).await;
 }
