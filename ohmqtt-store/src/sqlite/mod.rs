@@ -1,9 +1,10 @@
 //! A store in an SQLite file: one table, in WAL mode, for one process at a time.
 //!
-//! `identity` says whose file it is, `legacy` takes over what ohmqtt 1.x has left in one.
+//! `identity` says whose file it is, `legacy` takes over what ohmqtt 1.x has left in one, `room` looks after the disk's.
 
 mod identity;
 mod legacy;
+mod room;
 
 use std::fmt;
 use std::io;
@@ -15,6 +16,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 
 use self::identity::{FORMAT, Owner, Taken, Welcome};
 pub use self::legacy::Imported;
+use self::room::Room;
 use crate::file;
 use crate::{Batch, Durability, Op, Store, StoreError, Visit};
 
@@ -34,7 +36,9 @@ const LOG_LIMIT: u32 = 16 * 1024 * 1024;
 /// - [`Durability::Fast`]: `synchronous=NORMAL`. A crash of the process loses nothing; a power cut loses what was written since the
 ///   last sync, which a [`Writer`](crate::Writer) does some 30 times a second.
 ///
-/// The file does not shrink when records are deleted; what comes next uses the room.
+/// The file does not shrink when records are deleted; what comes next uses the room. The log goes over into it when it has some 4 MiB, and
+/// earlier on a disk that has less to spare. Of such a disk new records leave 128 KiB free where they make the file longer, so that
+/// records can be deleted that nobody could delete otherwise. (Elsewhere than on Unix the log goes over once a batch has found no room.)
 ///
 /// ```
 /// use ohmqtt_store::{Durability, SqliteStore, StoreError, Writer};
@@ -58,6 +62,7 @@ pub struct SqliteStore {
     synchronous: Durability,
     /// Something was written that a power cut may take.
     unsafe_yet: bool,
+    room: Room,
     /// Behind the connection, which closes first.
     _taken: Taken,
 }
@@ -137,12 +142,14 @@ impl SqliteStore {
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
             .map_err(fault)?;
+        let room = Room::of(&connection, path).map_err(fault)?;
         let store = Self {
             connection,
             path: path.to_owned(),
             limit,
             synchronous: Durability::Safe,
             unsafe_yet: false,
+            room,
             _taken: taken,
         };
         Ok((store, imported))
@@ -156,6 +163,12 @@ impl SqliteStore {
             };
             self.connection.pragma_update(None, "synchronous", level)?;
             self.synchronous = durability;
+        }
+        let mut little = None;
+        if self.room.is_little(&self.connection, batch) {
+            // As long as that can be done. Whether it could is seen by what is left.
+            let _ = self.shorten_log();
+            little = self.room.little(&self.connection, batch);
         }
         let transaction = self
             .connection
@@ -174,6 +187,11 @@ impl SqliteStore {
                     Op::Delete { key } => delete.execute((key,))?,
                 };
             }
+        }
+        if let Some(little) = little
+            && !little.suffices(&transaction)?
+        {
+            return Err(room::full());
         }
         transaction.commit()
     }
@@ -195,23 +213,13 @@ impl SqliteStore {
             return error;
         };
         // SQLite does not say which of the two it was: the limit, or the disk before it was reached.
-        let needed = self.used() + 2 * batch.bytes() as u64 + NEAR;
+        let used = room::length(&self.connection).unwrap_or_default();
+        let needed = used + 2 * batch.bytes() as u64 + NEAR;
         if needed > limit {
             StoreError::Full { needed, limit }
         } else {
             error
         }
-    }
-
-    /// The length of the database, in bytes.
-    fn used(&self) -> u64 {
-        let number = |pragma| {
-            let number = self
-                .connection
-                .pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
-            u64::from(number.unwrap_or_default())
-        };
-        number("page_count") * number("page_size")
     }
 }
 
@@ -240,6 +248,7 @@ impl Store for SqliteStore {
         }
         let mut written = self.try_write(batch, durability);
         if matches!(written, Err(StoreError::DiskFull { .. })) && self.shorten_log().is_ok() {
+            self.room.ask_again();
             written = self.try_write(batch, durability);
         }
         written?;

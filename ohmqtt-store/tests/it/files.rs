@@ -335,6 +335,8 @@ pub(crate) fn play(role: &str, path: &Path) {
         #[cfg(all(unix, feature = "sqlite"))]
         "fill sqlite" => crate::full::play::<crate::sqlite::Sqlite>(path),
         #[cfg(all(unix, feature = "sqlite"))]
+        "fill and empty sqlite" => crate::sqlite_room::play(path),
+        #[cfg(all(unix, feature = "sqlite"))]
         "write sqlite" => crate::sqlite_power::play(path),
         #[cfg(all(unix, feature = "sqlite"))]
         "import sqlite" => crate::legacy::crash::play(path),

@@ -20,6 +20,8 @@ mod rights;
 mod sqlite;
 #[cfg(all(unix, feature = "sqlite"))]
 mod sqlite_power;
+#[cfg(all(unix, feature = "sqlite"))]
+mod sqlite_room;
 mod writer;
 mod writer_bodies;
 mod writer_faults;
