@@ -31,10 +31,11 @@ use crate::{Batch, Durability, Prefix, Store, StoreError};
 ///
 /// # Errors
 ///
-/// When a commit fails, every submission in it gets the error and nothing of it is stored. Only [`StoreError::Full`] is looked
-/// at more closely, since it is the fault of some submission: the group is halved and tried again, some 16 times, until what fits is
-/// stored and what does not has the error. A message that cannot be encoded fails its own submission. A panic in the store is caught: what
-/// was submitted fails with [`StoreError::Panicked`], and so does all that follows.
+/// When a commit fails, every submission in it gets the error and nothing of it is stored. [`StoreError::Full`] and
+/// [`StoreError::DiskFull`] are looked at more closely, since a part may fit: the group is halved and tried again, some 16 times, or 4 on a
+/// full disk, until what fits is stored and what does not has the error. A submission is never divided. A message that cannot be encoded
+/// fails its own submission. A panic in the store is caught: what was submitted fails with [`StoreError::Panicked`], and so does all that
+/// follows.
 ///
 /// A submission may succeed although one before it failed. Who depends on an earlier one waits for its answer first.
 ///

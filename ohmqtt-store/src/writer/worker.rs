@@ -24,6 +24,8 @@ const FAST_LIMIT: Duration = Duration::from_millis(30);
 
 /// How often in a turn a group may turn out to be too large and be halved: on a disk each of these takes its time.
 const REFUSALS: usize = 16;
+/// And where it is the disk that is full: a store may have to look through all that it has after that.
+const DISK_REFUSALS: usize = 4;
 
 pub(super) struct Worker<S> {
     store: S,
@@ -130,8 +132,8 @@ impl<S: Store> Worker<S> {
         self.store_at_once(group, outcomes);
     }
 
-    /// Stores a group in one commit and says what became of each. Where the store is full, what fits is stored, in halves,
-    /// as far as that can be found out with a few tries.
+    /// Stores a group in one commit and says what became of each. Where the store or its disk is full, what fits is stored, in
+    /// halves, as far as that can be found out with a few tries.
     fn store_at_once(
         &mut self,
         group: &mut [Submission],
@@ -141,7 +143,7 @@ impl<S: Store> Worker<S> {
             return;
         }
         match self.guarded(|worker| worker.commit(group)) {
-            Err(StoreError::Full { .. }) if group.len() > 1 && self.refusals < REFUSALS => {
+            Err(ref error) if group.len() > 1 && self.refusals < refusals(error) => {
                 self.refusals += 1;
                 let (first, second) = group.split_at_mut(group.len() / 2);
                 self.store_at_once(first, outcomes);
@@ -435,6 +437,15 @@ impl Room {
 
     fn is_used_up(&self) -> bool {
         self.records == 0 || self.bytes == 0
+    }
+}
+
+/// How often this error halves a group.
+fn refusals(error: &StoreError) -> usize {
+    match error {
+        StoreError::Full { .. } => REFUSALS,
+        StoreError::DiskFull { .. } => DISK_REFUSALS,
+        _ => 0,
     }
 }
 

@@ -76,6 +76,50 @@ fn a_store_that_is_full_for_everyone_is_not_tried_for_each() {
 }
 
 #[test]
+fn where_the_disk_is_full_what_fits_is_stored() {
+    let (writer, gate) = gated(MemoryStore::default());
+    submit(&writer, "a", put(0));
+    gate.next();
+    let answers: Vec<_> = (1..9).map(|seq| submit(&writer, "a", put(seq))).collect();
+    gate.decide(Verdict::Pass);
+    // All eight; the first four; the last four; of these the first two and the last two.
+    for fits in [false, true, false, true, false, false, false] {
+        gate.decide(if fits { Verdict::Pass } else { full_disk() });
+    }
+    for (at, answer) in answers.iter().enumerate() {
+        match soon(answer) {
+            Ok(()) => assert!(at < 6, "message {}", at + 1),
+            Err(StoreError::DiskFull { .. }) => assert!(at >= 6, "message {}", at + 1),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    let commits: Vec<_> = gate.seen().iter().map(|commit| commit.ops).collect();
+    assert_eq!(commits, [8, 4, 4, 2, 2, 1, 1]);
+    drop(gate);
+    assert_eq!(stored(&writer, "a"), [0, 1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_disk_that_is_full_for_everyone_is_tried_a_few_times() {
+    let (writer, gate) = gated(MemoryStore::default());
+    submit(&writer, "a", put(0));
+    gate.next();
+    let refused: Vec<_> = (1..1_000)
+        .map(|seq| submit(&writer, "a", put(seq)))
+        .collect();
+    gate.decide(Verdict::Pass);
+    for _ in 0..100 {
+        gate.decide(full_disk());
+    }
+    for answer in &refused {
+        assert!(matches!(soon(answer), Err(StoreError::DiskFull { .. })));
+    }
+    let tries = gate.seen().len();
+    assert!((5..=10).contains(&tries), "{tries} tries");
+    drop((writer, gate));
+}
+
+#[test]
 fn a_full_store_takes_deletes_and_then_messages_again() {
     let writer = Writer::spawn(MemoryStore::with_limit(2_000), Durability::Safe).unwrap();
     soon(&submit(&writer, "a", put_bytes(1, 1_500))).unwrap();
@@ -256,6 +300,12 @@ fn flush(writer: &Writer) -> Receiver<Result<(), StoreError>> {
 fn gated(memory: MemoryStore) -> (Writer, Gate) {
     let (store, gate) = Gated::new(memory);
     (Writer::spawn(store, Durability::Safe).unwrap(), gate)
+}
+
+fn full_disk() -> Verdict {
+    Verdict::Fail(StoreError::DiskFull {
+        path: "outbox.db".into(),
+    })
 }
 
 fn damaged() -> StoreError {
