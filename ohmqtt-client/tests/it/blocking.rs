@@ -14,7 +14,7 @@ use ohmqtt_client::{
 };
 use tokio::runtime::Runtime;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An embedded broker and the runtime it runs on.
 fn broker() -> (Runtime, Broker) {

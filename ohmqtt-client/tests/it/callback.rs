@@ -38,7 +38,7 @@ fn waiter() -> (impl FnMut(Message) + Send + 'static, Given, Sender<()>) {
 }
 
 fn wait(gone: &Receiver<()>) {
-    gone.recv_timeout(Duration::from_secs(30)).unwrap();
+    gone.recv_timeout(Duration::from_secs(60)).unwrap();
 }
 
 async fn takes(given: &mut Given, wanted: &str) {
@@ -68,9 +68,11 @@ async fn messages_that_waited_come_first_and_in_order() {
     for n in ["1", "2", "3", "4"] {
         takes(&mut given, n).await;
     }
-    assert_eq!(conn.puback(1).await, ReasonCode::Success);
+    // PUBACK and PUBREC each have an order of their own.
+    let answers = [conn.recv().await, conn.recv().await];
     let received = Ack::new(PacketId::new(2).unwrap());
-    assert_eq!(conn.recv().await, Packet::PubRec(received));
+    assert!(answers.contains(&puback(1)), "{answers:?}");
+    assert!(answers.contains(&Packet::PubRec(received)), "{answers:?}");
 }
 
 #[tokio::test]
@@ -286,8 +288,10 @@ async fn a_closed_client_gives_its_callbacks_what_still_waits() {
 #[tokio::test]
 async fn a_slow_callback_holds_up_other_callbacks_and_nothing_else() {
     let script = Script::start().await;
-    let builder = script.client().keep_alive(Duration::from_secs(1));
+    let builder = script.client().keep_alive(Duration::from_secs(3));
     let (client, mut conn) = script.pair_of(builder).await;
+    // On a busy machine some come sooner.
+    conn.answers_pings = true;
     let mut inboxes = Vec::new();
     for filter in ["slow", "quick", "stream"] {
         inboxes.push(client.subscribe(filter).send().unwrap());
@@ -311,6 +315,7 @@ async fn a_slow_callback_holds_up_other_callbacks_and_nothing_else() {
     conn.ack(&published).await;
     soon(publication.acked()).await.unwrap();
     // The server is asked whether it is there, and told that the client is.
+    conn.answers_pings = false;
     assert_eq!(conn.recv().await, Packet::PingReq);
     conn.send(Packet::PingResp).await;
     assert_eq!(conn.recv().await, Packet::PingReq);
@@ -406,7 +411,7 @@ async fn the_thread_of_callbacks_ends_with_the_last_and_comes_back_with_the_next
         conn.puback(id).await;
         assert!(last.try_recv().is_err());
         drop(callback);
-        let end = move || last.recv_timeout(Duration::from_secs(20));
+        let end = move || last.recv_timeout(Duration::from_secs(60));
         let ended = tokio::task::spawn_blocking(end).await.unwrap();
         ended.expect("the thread ends");
         let unsubscribe = conn.unsubscribe().await;

@@ -70,7 +70,7 @@ async fn check_whole(client: &Client) {
     })
     .await;
     drop(inbox);
-    let closed = soon(client.close(Duration::from_secs(10))).await;
+    let closed = soon(client.close(Duration::from_secs(30))).await;
     assert_eq!(closed.unacknowledged, 0);
 }
 
@@ -281,7 +281,7 @@ async fn close_may_be_dropped_and_the_client_closes_all_the_same() {
             .qos(Qos::ExactlyOnce)
             .send()
             .unwrap();
-        cancelled(client.close(Duration::from_secs(10)), polls).await;
+        cancelled(client.close(Duration::from_secs(30)), polls).await;
         if polls == 0 {
             // It was never polled, so nothing was asked for.
             return check_whole(&client).await;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::support::script::{Conn, Script, Wire};
 use crate::support::{broker, client, next, soon, text};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn close_delivers_what_was_accepted_and_says_goodbye() {

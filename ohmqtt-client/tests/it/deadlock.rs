@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::support::text;
 
 /// What is done in less than a second has hung after this time.
-const HUNG: Duration = Duration::from_secs(30);
+const HUNG: Duration = Duration::from_secs(60);
 
 /// How many messages a test publishes where the outbox has room for two.
 const MANY: usize = 20;

@@ -11,7 +11,7 @@ use ohmqtt_codec::{ConnAckProperties, Disconnect, Packet};
 use crate::support::script::{Conn, Script};
 use crate::support::{next, soon, text};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn event(events: &mut Events) -> Event {
     soon(events.recv()).await.expect("an open client")

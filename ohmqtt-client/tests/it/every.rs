@@ -337,7 +337,7 @@ async fn a_change_waits_for_the_acknowledgement_and_for_room() {
 #[test]
 fn the_blocking_client_publishes_by_itself_until_the_guard_is_dropped() {
     use ohmqtt_client::blocking::Client;
-    let patience = Duration::from_secs(20);
+    let patience = Duration::from_secs(60);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let broker = runtime.block_on(crate::support::broker());
     let mut inbox = {

@@ -9,7 +9,7 @@ use ohmqtt_client::{Client, Qos, Subscription};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::support::{broker, client, next, soon, text};
+use crate::support::{broker, client, free_port, next, soon, text};
 
 /// An example that runs. It is killed when it is dropped.
 struct Example {
@@ -407,6 +407,11 @@ async fn lasting(url: &str, store: &MemoryStore) -> Broker {
     .await
 }
 
+/// Where such a broker listens: at a port that nobody gets meanwhile.
+fn lasting_url() -> String {
+    format!("mqtt://127.0.0.1:{}", free_port())
+}
+
 /// As [`listen`], for longer than the broker.
 async fn listen_on(url: &str, filter: &str) -> (Client, Subscription) {
     let backoff = Duration::from_millis(10);
@@ -424,7 +429,7 @@ async fn telemetry_gateway_keeps_the_newest_of_each_topic_until_there_is_a_broke
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.redb");
     let store = MemoryStore::default();
-    let broker = lasting("mqtt://127.0.0.1:0", &store).await;
+    let broker = lasting(&lasting_url(), &store).await;
     let url = broker.url().to_owned();
     let (client, mut inbox) = listen_on(&url, "gateway/#").await;
     broker.shutdown(Duration::ZERO).await;
@@ -455,7 +460,7 @@ async fn telemetry_gateway_keeps_the_newest_of_each_topic_until_there_is_a_broke
 #[tokio::test]
 async fn failover_goes_on_at_the_second_broker_and_loses_no_tick() {
     let (store, two) = (MemoryStore::default(), broker().await);
-    let one = lasting("mqtt://127.0.0.1:0", &store).await;
+    let one = lasting(&lasting_url(), &store).await;
     let url = one.url().to_owned();
     let (first, mut at_one) = listen_on(&url, "failover/ticks").await;
     let (second, mut at_two) = listen_on(two.url(), "failover/ticks").await;

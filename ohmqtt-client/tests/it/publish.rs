@@ -316,9 +316,9 @@ async fn threads_wait_on_a_handle_as_tasks_do() {
         .map(|_| {
             let publication = publication.clone();
             std::thread::spawn(move || {
-                publication.wait_accepted(Duration::from_secs(20))?;
-                publication.wait_sent(Duration::from_secs(20))?;
-                publication.wait_acked(Duration::from_secs(20))
+                publication.wait_accepted(Duration::from_secs(60))?;
+                publication.wait_sent(Duration::from_secs(60))?;
+                publication.wait_acked(Duration::from_secs(60))
             })
         })
         .collect();

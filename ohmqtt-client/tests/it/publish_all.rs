@@ -209,7 +209,7 @@ fn the_blocking_client_publishes_many_at_once() {
         || (0..10).map(|n: u32| client.publish("t", n.to_string()).qos(Qos::AtLeastOnce));
     assert_eq!(client.publish_all(messages()).send().unwrap().len(), 10);
     for publication in client.publish_all(messages()).try_send().unwrap() {
-        publication.wait_acked(Duration::from_secs(20)).unwrap();
+        publication.wait_acked(Duration::from_secs(60)).unwrap();
     }
     client.close(Duration::from_secs(5));
     assert!(client.publish_all(messages()).try_send().is_err());

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::support::script::{Conn, Script};
 use crate::support::{broker, client, eventually, next, soon, text};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 type Answer = Result<ohmqtt_client::Message, RequestError>;
 
@@ -173,14 +173,15 @@ async fn a_message_with_other_correlation_data_is_no_answer() {
 async fn time_runs_out_and_the_request_is_forgotten() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair().await;
-    let timeout = Duration::from_millis(50);
+    // The request is to be sent by then, on a busy machine too.
+    let timeout = Duration::from_secs(3);
     let asking = client.clone();
     let waiting = tokio::spawn(async move { asking.request("service", "x", timeout).await });
     grant(&mut conn).await;
     let request = asked(&mut conn).await;
     let error = soon(waiting).await.unwrap().unwrap_err();
     assert!(matches!(&error, RequestError::TimedOut { topic, .. } if topic == "service"));
-    assert!(error.to_string().contains("50ms"), "{error}");
+    assert!(error.to_string().contains("3s"), "{error}");
     conn.send(answer(&request, "late")).await;
     eventually(|| client.metrics().late_replies == 1).await;
 }

@@ -20,7 +20,7 @@ use crate::support::script::{Conn, Script};
 use crate::support::shown::{SECRET, Shown};
 use crate::support::{eventually, next, soon};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn what_looks_for_secrets_finds_them() {

@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::support::script::Script;
 use crate::support::{broker, eventually, next, soon, text};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A runtime that can be ended as a process is.
 fn runtime() -> Runtime {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::support::script::{Conn, Script, Wire};
 use crate::support::soon;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The next connection, and its CONNECT.
 async fn next(ends: &mut UnboundedReceiver<DuplexStream>) -> Conn {

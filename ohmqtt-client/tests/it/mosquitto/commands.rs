@@ -36,7 +36,7 @@ struct Sub {
 impl Sub {
     fn start(broker: &mut Mosquitto, args: &[&str]) -> Self {
         let mut process = command("mosquitto_sub", broker, args)
-            .args(["-i", "the-sub", "-W", "20"])
+            .args(["-i", "the-sub", "-W", "60"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

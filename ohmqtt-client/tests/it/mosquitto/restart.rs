@@ -51,7 +51,7 @@ async fn stream_over_restarts(qos: Qos) -> (Vec<usize>, Mosquitto) {
         for publication in sent {
             assert!(!publication.acked().await.unwrap().reason.is_error());
         }
-        publisher.close(Duration::from_secs(10)).await
+        publisher.close(Duration::from_secs(30)).await
     });
     let mut arrived: Vec<usize> = Vec::new();
     let mut restarts = 0;
@@ -109,7 +109,7 @@ async fn what_waits_in_the_broker_for_an_absent_client_outlives_a_restart() {
     let publisher = connect(&broker, "publisher").await;
     let subscriber = connect(&broker, "subscriber").await;
     let inbox = subscribe(&subscriber, "news").await;
-    soon(subscriber.close(Duration::from_secs(10))).await;
+    soon(subscriber.close(Duration::from_secs(30))).await;
     drop((subscriber, inbox));
     let qos = |n: usize| [Qos::AtLeastOnce, Qos::ExactlyOnce][n % 2];
     for n in 0..50 {

@@ -9,8 +9,8 @@ use ohmqtt_client::{
 
 use super::{ALL_QOS, next, publish, subscribe, text};
 use crate::support::certs::Authority;
-use crate::support::mosquitto::{Mosquitto, free_port};
-use crate::support::soon;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::{free_port, soon};
 
 /// A client sends and receives at each QoS, a large message among them, and comes back to its session.
 async fn check(client: impl Fn() -> ClientBuilder) {
@@ -25,7 +25,7 @@ async fn check(client: impl Fn() -> ClientBuilder) {
         publish(&writer, "t/large", large.clone(), qos).await;
         assert!(next(&mut inbox).await.payload == large, "{qos:?}");
     }
-    soon(first.close(Duration::from_secs(5))).await;
+    soon(first.close(Duration::from_secs(30))).await;
     publish(&writer, "t/kept", "kept", Qos::ExactlyOnce).await;
     let second = soon(reader().clean_start(false).connect()).await.unwrap();
     let mut inbox = subscribe(&second, "t/#").await;

@@ -11,13 +11,15 @@ pub(crate) mod script;
 pub(crate) mod shown;
 
 use std::future::IntoFuture;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use ohmqtt_broker::Broker;
 use ohmqtt_client::{Client, Message, Subscription};
 
 /// What is awaited in a test comes within this time, or never.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// Waits for something that comes soon.
 pub(crate) async fn soon<F: IntoFuture>(awaited: F) -> F::Output {
@@ -29,6 +31,19 @@ pub(crate) async fn soon<F: IntoFuture>(awaited: F) -> F::Output {
 pub(crate) async fn broker() -> Broker {
     let broker = Broker::builder().listen("mqtt://127.0.0.1:0");
     broker.start().await.unwrap()
+}
+
+/// A port nobody listens on. It is below those the system gives to outgoing connections and to who asks for any: one of these would keep
+/// a broker that is started again from its port.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 600).unwrap() * 20;
+    loop {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A connected client of it.

@@ -3,10 +3,8 @@
 //! Its log is what tests wait on: Mosquitto says there when it listens and what it does for whom.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -14,8 +12,10 @@ use std::{env, fs, thread};
 use ohmqtt_client::{Client, ClientBuilder};
 use tempfile::TempDir;
 
+use super::free_port;
+
 /// How long Mosquitto may take for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running Mosquitto. Dropping it kills it; a test that fails shows its log.
 pub(crate) struct Mosquitto {
@@ -221,17 +221,4 @@ pub(crate) fn program(name: &str) -> PathBuf {
                 "{name} not found: install it (Debian: apt-get install mosquitto mosquitto-clients)"
             )
         })
-}
-
-/// A port nobody listens on. It is below those the system gives to outgoing connections: one of these would keep a broker that is
-/// started again from its port.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 600).unwrap() * 20;
-    loop {
-        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
