@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _lock = threading.Lock()
@@ -26,6 +26,25 @@ def commands() -> Iterator[dict[str, Any]]:
         if command["do"] == "close":
             return
         yield command
+
+
+def follow(client: Any, **acts: Callable[[Any, dict[str, Any]], None]) -> None:
+    """Do what each command says."""
+    for command in commands():
+        acts[command["do"]](client, command)
+
+
+def with_options(properties: Any, command: dict[str, Any]) -> Any:
+    """The properties of CONNECT, by the names that both packages have for them, with what a `connect` asks for."""
+    properties.SessionExpiryInterval = command.get("session_expiry", 300)
+    for name, field in (
+        ("receive_maximum", "ReceiveMaximum"),
+        ("maximum_packet_size", "MaximumPacketSize"),
+        ("topic_alias_maximum", "TopicAliasMaximum"),
+    ):
+        if name in command:
+            setattr(properties, field, command[name])
+    return properties
 
 
 def payload(command: dict[str, Any]) -> bytes:

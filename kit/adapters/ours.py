@@ -6,7 +6,7 @@ import threading
 from importlib.metadata import version
 from typing import Any
 
-from common import commands, payload, report, told
+from common import follow, payload, report, told, with_options
 from ohmqtt import Client, MQTTPublishPacket
 from ohmqtt.error import MQTTError
 from ohmqtt.property import MQTTConnectProps
@@ -22,14 +22,6 @@ def in_background(work: Any, *args: Any) -> None:
 
 
 def connect(client: Client, command: dict[str, Any]) -> None:
-    properties = MQTTConnectProps(SessionExpiryInterval=command.get("session_expiry", 300))
-    for name, field in (
-        ("receive_maximum", "ReceiveMaximum"),
-        ("maximum_packet_size", "MaximumPacketSize"),
-        ("topic_alias_maximum", "TopicAliasMaximum"),
-    ):
-        if name in command:
-            setattr(properties, field, command[name])
     client.connect(
         command["url"],
         client_id=command.get("client_id", "kit"),
@@ -37,7 +29,7 @@ def connect(client: Client, command: dict[str, Any]) -> None:
         connect_timeout=command.get("connect_timeout"),
         reconnect_delay=0.01,
         keepalive_interval=command.get("keep_alive", 60),
-        connect_properties=properties,
+        connect_properties=with_options(MQTTConnectProps(), command),
     )
     in_background(first_attempt, client)
 
@@ -96,8 +88,7 @@ def main() -> None:
     with Client() as client:
         client.on_connect = lambda _client, packet: report("connected", session=int(packet.session_present))
         client.on_disconnect = lambda _client, error: report("disconnected", why=str(error))
-        for command in commands():
-            {"connect": connect, "publish": publish, "subscribe": subscribe}[command["do"]](client, command)
+        follow(client, connect=connect, publish=publish, subscribe=subscribe)
         client.disconnect()
         client.wait_for_disconnect(timeout=5)
     for thread in LATER:

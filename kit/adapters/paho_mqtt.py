@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import paho.mqtt
-from common import commands, payload, report, told
+from common import follow, payload, report, told, with_options
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, MQTT_ERR_QUEUE_SIZE, CallbackAPIVersion, Client, MQTTv5
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -53,15 +53,7 @@ def came(_client: Client, _user: Any, message: Any) -> None:
 
 
 def connect(client: Client, command: dict[str, Any]) -> None:
-    properties = Properties(PacketTypes.CONNECT)
-    properties.SessionExpiryInterval = command.get("session_expiry", 300)
-    for name, field in (
-        ("receive_maximum", "ReceiveMaximum"),
-        ("maximum_packet_size", "MaximumPacketSize"),
-        ("topic_alias_maximum", "TopicAliasMaximum"),
-    ):
-        if command.get(name):
-            setattr(properties, field, command[name])
+    properties = with_options(Properties(PacketTypes.CONNECT), command)
     if "connect_timeout" in command:
         # It has one for the network's part alone.
         report("unable", what="connect_timeout")
@@ -109,8 +101,7 @@ def main() -> None:
     client.on_subscribe = granted
     client.on_message = came
     threading.Thread(target=answers, daemon=True).start()
-    for command in commands():
-        {"connect": connect, "publish": publish, "subscribe": subscribe}[command["do"]](client, command)
+    follow(client, connect=connect, publish=publish, subscribe=subscribe)
     client.disconnect()
     client.loop_stop()
 

@@ -10,6 +10,7 @@ mod read;
 mod scenario;
 mod score;
 mod table;
+mod vocabulary;
 mod wire;
 mod words;
 mod written;
@@ -23,7 +24,7 @@ use tokio::task::JoinSet;
 pub use adapter::Client;
 pub use play::{Outcome, play};
 pub use scenario::{Line, Scenario, Step};
-pub use score::{Problem, scorecard};
+pub use score::scorecard;
 pub use words::{Names, Words};
 
 /// The folder with the scenarios of this checkout.

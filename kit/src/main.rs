@@ -74,11 +74,11 @@ fn run(asked: &Asked) -> Result<bool, Box<dyn Error>> {
     }
     let mut clients = clients(asked)?;
     if let Some(name) = &asked.client {
+        let all: Vec<_> = clients.iter().map(|client| client.name.clone()).collect();
         clients.retain(|client| client.name == *name);
-    }
-    if clients.is_empty() {
-        let name = asked.client.as_deref().unwrap_or_default();
-        return Err(format!("there is no client {name}").into());
+        if clients.is_empty() {
+            return Err(format!("there is no client {name}: {}", all.join(", ")).into());
+        }
     }
     let runtime = tokio::runtime::Runtime::new()?;
     let outcomes = runtime.block_on(play_all(&plays, &clients, AT_ONCE));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::adapter::{Adapter, Client};
 use crate::scenario::{Scenario, Step};
@@ -224,10 +224,6 @@ impl Stage {
             Step::Leaves { reasons, silently } => self.leaves(reasons, *silently).await,
             Step::Stays => self.stays().await,
             Step::Cut => self.cut().await,
-            Step::Wait(milliseconds) => {
-                sleep(Duration::from_millis(*milliseconds)).await;
-                Ok(())
-            }
             Step::Quiet(milliseconds) => {
                 let time = Duration::from_millis(*milliseconds);
                 match timeout(time, self.disturbed()).await {
@@ -476,7 +472,11 @@ impl Stage {
                 if !(is_right || reasons.is_empty() && reason >= 0x80) {
                     let wanted: Vec<_> =
                         reasons.iter().map(|code| format!("{code:#04X}")).collect();
-                    let wanted = wanted.join(" or ");
+                    let wanted = if wanted.is_empty() {
+                        "an error".to_owned()
+                    } else {
+                        wanted.join(" or ")
+                    };
                     self.notes
                         .push(format!("it left with {reason:#04X}, not {wanted}"));
                 }

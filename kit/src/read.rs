@@ -56,7 +56,7 @@ fn parse(first: u8, body: &mut Cursor<'_>) -> Result<Words, String> {
 }
 
 fn ack(name: &str, body: &mut Cursor<'_>) -> Result<Words, String> {
-    let words = Words::new(name).with("id", body.two()?);
+    let words = Words::new(name).with("id", body.id()?);
     coded(words, body)
 }
 
@@ -97,7 +97,9 @@ fn publish(flags: u8, body: &mut Cursor<'_>) -> Result<Words, String> {
         .with("dup", flags >> 3)
         .with("retain", flags & 1);
     if qos > 0 {
-        words = words.with("id", body.two()?);
+        words = words.with("id", body.id()?);
+    } else if flags & 8 != 0 {
+        return Err("DUP at QoS 0".to_owned());
     }
     let words = body.properties(words)?;
     let payload = std::mem::take(&mut body.0);
@@ -111,12 +113,18 @@ fn filters(subscribes: bool, body: &mut Cursor<'_>) -> Result<Words, String> {
     } else {
         "UNSUBSCRIBE"
     };
-    let words = Words::new(name).with("id", body.two()?);
+    let words = Words::new(name).with("id", body.id()?);
     let words = body.properties(words)?;
+    if body.0.is_empty() {
+        return Err("no filters".to_owned());
+    }
     let (mut filters, mut codes) = (Vec::new(), Vec::new());
     while !body.0.is_empty() {
         filters.push(String::from_utf8_lossy(body.text()?).into_owned());
         let options = if subscribes { body.byte()? } else { 0 };
+        if options & 0xC0 != 0 || options & 3 == 3 || options & 0x30 == 0x30 {
+            return Err(format!("the options {options:08b}"));
+        }
         codes.push((options & 3).to_string());
     }
     let words = words.with("filters", filters.join(","));
@@ -150,6 +158,14 @@ impl<'a> Cursor<'a> {
 
     fn two(&mut self) -> Result<u16, String> {
         Ok(u16::from(self.byte()?) << 8 | u16::from(self.byte()?))
+    }
+
+    /// A Packet Identifier.
+    fn id(&mut self) -> Result<u16, String> {
+        match self.two()? {
+            0 => Err("the identifier 0".to_owned()),
+            id => Ok(id),
+        }
     }
 
     fn four(&mut self) -> Result<u32, String> {
@@ -242,6 +258,10 @@ mod tests {
             b"\xC0\x01\0",
             b"\xC0\xFF\xFF\xFF\xFF\x01",
             b"\xE0\x04\0\x02\xFF\0",
+            b"\x40\x02\0\0",
+            b"\x38\x04\0\x01a\0",
+            b"\x82\x03\0\x01\0",
+            b"\x82\x07\0\x01\0\0\x01a\x03",
         ] {
             assert!(take(&mut bytes.to_vec()).is_err(), "{bytes:02x?}");
         }

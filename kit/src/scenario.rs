@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::vocabulary::{COMMANDS, PACKETS, REPORTS, known};
 use crate::words::{Words, number};
 
 /// A scenario, as its file tells it.
@@ -70,8 +71,6 @@ pub enum Step {
     Stays,
     /// The server ends the connection.
     Cut,
-    /// So many milliseconds pass.
-    Wait(u64),
     /// Nothing comes of the client for so many milliseconds.
     Quiet(u64),
     /// The server answers no PINGREQ from now on.
@@ -149,29 +148,24 @@ impl Step {
         let words = || Words::parse(rest);
         let count = || number(rest).ok_or_else(|| format!("{rest:?} is no number"));
         Ok(match verb {
-            "client" => Self::Client(words()?),
-            "expect" => Self::Expect(words()?),
+            "client" => Self::Client(known(words()?, &[COMMANDS])?),
+            "expect" => Self::Expect(known(words()?, &[PACKETS])?),
             "send" => match rest.strip_prefix("raw ") {
                 Some(bytes) => Self::Raw(bytes.to_owned()),
                 None => Self::Send(words()?),
             },
             "chop" => Self::Chop(usize::try_from(count()?).unwrap_or(0)),
-            "told" => Self::Told(words()?),
-            "serve" => Self::Serve(words()?),
+            "told" => Self::Told(known(words()?, &[REPORTS])?),
+            "serve" => Self::Serve(known(words()?, &[REPORTS])?),
             "refer" => refer(rest)?,
             "leaves" => leaves(rest)?,
             "stays" => Self::Stays,
             "cut" => Self::Cut,
-            "wait" => Self::Wait(count()?),
             "quiet" => Self::Quiet(count()?),
             "mute" => Self::Mute,
-            "never" => Self::Finally {
-                times: 0,
-                of: words()?,
-            },
-            "once" => Self::Finally {
-                times: 1,
-                of: words()?,
+            "never" | "once" => Self::Finally {
+                times: usize::from(verb == "once"),
+                of: known(words()?, &[PACKETS, REPORTS])?,
             },
             other => return Err(format!("there is no step {other:?}")),
         })
@@ -186,7 +180,7 @@ fn refer(rest: &str) -> Result<Step, String> {
     Ok(Step::Refer {
         most: most.parse().map_err(|_| form())?,
         answer: Words::parse(answer)?,
-        until: Words::parse(until)?,
+        until: known(Words::parse(until)?, &[REPORTS])?,
     })
 }
 
@@ -231,8 +225,12 @@ mod tests {
             "it:4: there is no step \"dance\""
         );
         assert_eq!(
-            error(&format!("{HEAD}wait long")),
+            error(&format!("{HEAD}quiet long")),
             "it:4: \"long\" is no number"
+        );
+        assert_eq!(
+            error(&format!("{HEAD}never message tpic=a")),
+            "it:4: message has no field tpic"
         );
         assert!(error("about: It.").contains("level"));
         assert!(error("level: must").contains("what settles it"));

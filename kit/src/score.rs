@@ -8,7 +8,7 @@ use crate::scenario::Scenario;
 
 /// How one scenario went with one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Problem {
+enum Problem {
     /// All as it must be and should be.
     None,
     /// The client has no way to be asked for what the scenario wants.

@@ -50,6 +50,22 @@ async fn the_blocking_client_passes_every_scenario() {
     passes_all("blocking").await;
 }
 
+#[test]
+fn what_settles_a_scenario_is_in_the_specification() {
+    let statements = include_str!("../../../spec/normative-statements.tsv");
+    let is_known = |id: &str| {
+        statements
+            .lines()
+            .any(|row| row.split('\t').next() == Some(id))
+    };
+    let is_section = |text: &str| text.split('.').all(|part| part.parse::<u8>().is_ok());
+    for Scenario { name, settled, .. } in Scenario::all(&scenarios()).unwrap() {
+        for part in settled.split(", ") {
+            assert!(is_known(part) || is_section(part), "{name}: {part}");
+        }
+    }
+}
+
 /// Plays these steps after a connection was accepted, and gives how it went.
 async fn after_connecting(steps: &str) -> Outcome {
     let text = format!(
@@ -113,7 +129,11 @@ async fn what_is_told_too_often_or_never_is_found_out() {
 
 #[tokio::test]
 async fn an_adapter_that_ends_is_found_out() {
-    is_found("client dance\ntold happy", "the client's process has ended").await;
+    is_found(
+        "client close\ntold message",
+        "the client's process has ended",
+    )
+    .await;
     let missing = Client {
         program: Path::new("no-such-adapter").into(),
         ..ours("async")
