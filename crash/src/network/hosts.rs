@@ -120,7 +120,11 @@ impl Hosts {
         let mut dropped = 0;
         for at in at {
             let rules = self.run(*at, "nft list table inet weather").await?;
-            dropped += counted(&rules).ok_or("nft does not tell how many packets were dropped")?;
+            match counted(&rules) {
+                Some(0) => return Err(format!("no packet was dropped: {rules}").into()),
+                Some(count) => dropped += count,
+                None => return Err("nft does not tell how many packets were dropped".into()),
+            }
             self.run(*at, "nft delete table inet weather").await?;
         }
         Ok(dropped)

@@ -184,14 +184,16 @@ impl Networks {
 
     #[tokio::main]
     async fn run(&self) -> Result<bool> {
-        if self.inside {
-            crate::role::leash();
-        }
         let folder = tempfile::Builder::new()
             .prefix("ohmqtt-networks-")
             .tempdir()?;
         let trace = Trace::new(folder.path())?;
-        let outcome = self.run_in_folder(folder.path(), &trace).await;
+        let outcome = tokio::select! {
+            outcome = self.run_in_folder(folder.path(), &trace) => outcome,
+            // Hosts, processes and the folder go as what holds them is dropped.
+            () = crate::stopped() => return Err("stopped before its time".into()),
+            () = crate::role::unleashed(), if self.inside => return Err("left alone".into()),
+        };
         trace.flush();
         if !outcome.as_ref().is_ok_and(|is_good| *is_good) {
             let folder = folder.keep();

@@ -19,7 +19,6 @@ const SCRIPT: &str = r#"
 ///
 /// # Errors
 /// When something accepted is lost, or nothing is accepted when there is room again.
-#[tokio::main]
 pub(super) async fn run(store: StoreKind) -> Result<String> {
     let folder = tempfile::tempdir()?;
     let mut command = tokio::process::Command::new("unshare");
@@ -30,7 +29,10 @@ pub(super) async fn run(store: StoreKind) -> Result<String> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(format!("it ended with {}: {told}", output.status).into());
+        let status = output.status;
+        return Err(
+            format!("it ended with {status}: {told}(a disk is mounted by root on Linux)").into(),
+        );
     }
     let books = Books::of(&said);
     if let Some(fault) = books.fault() {

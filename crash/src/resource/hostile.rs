@@ -8,6 +8,8 @@ use ohmqtt_codec::{Packet, decode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
 
+use self::End::{Closed, Left};
+use self::Way::{Each, First, One};
 use super::pipes::{Pipes, pipes};
 use crate::Result;
 use crate::soak::resident;
@@ -29,69 +31,60 @@ const PINGREQ: &[u8] = b"\xC0\x00";
 enum Way {
     /// All on one connection, which the broker keeps.
     One,
-    /// Each on a connection of its own, behind a CONNECT that is accepted, and the broker ends it.
-    Each,
-    /// Each on a connection of its own, as the first thing that is said there. The broker ends it, or the peer goes.
-    First,
+    /// Each on a connection of its own, behind a CONNECT that is accepted.
+    Each(End),
+    /// Each on a connection of its own, as the first thing that is said there.
+    First(End),
 }
 
-struct Kind {
-    name: &'static str,
-    way: Way,
-    bytes: &'static [u8],
+/// How a connection ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// By the broker.
+    Closed,
+    /// The broker waits for the rest of a packet, and the peer goes.
+    Left,
 }
+
+/// What comes a million times.
+type Kind = (Way, &'static str, &'static [u8]);
 
 const KINDS: &[Kind] = &[
     // PUBLISH of QoS 2 with one identifier, again and again; PUBREC is never answered.
-    one("identifiers of QoS 2 that come again", b"\x3C\x0B\x00\x01t\x00\x01\x00hello"),
-    one("PUBACK for nothing", b"\x40\x02\x00\x09"),
-    one("PUBREL for nothing", b"\x62\x02\x00\x09"),
-    one("SUBSCRIBE to the same", b"\x82\x0B\x00\x01\x00\x00\x05a/+/#\x01"),
-    one("UNSUBSCRIBE from nothing", b"\xA2\x06\x00\x01\x00\x00\x01z"),
-    one("retained messages in each other's place", b"\x33\x0B\x00\x01r\x00\x01\x00hello"),
-    one("user properties", b"\x32\x15\x00\x01t\x00\x01\x0F\x26\x00\x00\x00\x00\x26\x00\x00\x00\x00\x26\x00\x00\x00\x00"),
-    each("a second CONNECT", CONNECT),
-    each("packets of a server", b"\xD0\x00"),
-    each("a topic with wildcards", b"\x30\x05\x00\x01#\x00x"),
-    each("an alias beyond the maximum", b"\x30\x06\x00\x00\x03\x23\xFF\xFF"),
-    each("ill-formed UTF-8", b"\x30\x05\x00\x01\xFF\x00x"),
-    each("a claim of 256 MiB", b"\x30\xFF\xFF\xFF\x7F\x00\x01t"),
-    first("garbage", b"GET / HTTP/1.1\r\n\r\n"),
-    first("a refused CONNECT with a will", b"\x10\x18\x00\x04MQTT\x05\x06\x00\x00\x00\x00\x01c\x00\x00\x04$SYS\x00\x01x"),
-    first("another version", b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01c"),
-    first("half a CONNECT", b"\x10\x10\x00\x04MQ"),
-    first("a packet before CONNECT", PINGREQ),
+    (One, "identifiers of QoS 2 that come again", b"\x3C\x0B\x00\x01t\x00\x01\x00hello"),
+    (One, "PUBACK for nothing", b"\x40\x02\x00\x09"),
+    (One, "PUBREL for nothing", b"\x62\x02\x00\x09"),
+    (One, "SUBSCRIBE to the same", b"\x82\x0B\x00\x01\x00\x00\x05a/+/#\x01"),
+    (One, "UNSUBSCRIBE from nothing", b"\xA2\x06\x00\x01\x00\x00\x01z"),
+    (One, "retained messages in each other's place", b"\x33\x0B\x00\x01r\x00\x01\x00hello"),
+    (One, "user properties", b"\x32\x15\x00\x01t\x00\x01\x0F\x26\x00\x00\x00\x00\x26\x00\x00\x00\x00\x26\x00\x00\x00\x00"),
+    (Each(Closed), "a second CONNECT", CONNECT),
+    (Each(Closed), "packets of a server", b"\xD0\x00"),
+    (Each(Closed), "a topic with wildcards", b"\x30\x05\x00\x01#\x00x"),
+    (Each(Closed), "an alias beyond the maximum", b"\x30\x06\x00\x00\x03\x23\xFF\xFF"),
+    (Each(Closed), "ill-formed UTF-8", b"\x30\x05\x00\x01\xFF\x00x"),
+    (Each(Left), "a claim of 256 MiB", b"\x30\xFF\xFF\xFF\x7F\x00\x01t"),
+    (First(Closed), "garbage", b"GET / HTTP/1.1\r\n\r\n"),
+    (First(Closed), "a refused CONNECT with a will", b"\x10\x18\x00\x04MQTT\x05\x06\x00\x00\x00\x00\x01c\x00\x00\x04$SYS\x00\x01x"),
+    (First(Closed), "another version", b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01c"),
+    (First(Left), "half a CONNECT", b"\x10\x10\x00\x04MQ"),
+    (First(Closed), "a packet before CONNECT", PINGREQ),
 ];
-
-const fn one(name: &'static str, bytes: &'static [u8]) -> Kind {
-    let way = Way::One;
-    Kind { name, way, bytes }
-}
-
-const fn each(name: &'static str, bytes: &'static [u8]) -> Kind {
-    let way = Way::Each;
-    Kind { name, way, bytes }
-}
-
-const fn first(name: &'static str, bytes: &'static [u8]) -> Kind {
-    let way = Way::First;
-    Kind { name, way, bytes }
-}
 
 /// Sends so many of each kind, and gives what is to be told.
 ///
 /// # Errors
 /// When memory grows, or the broker does not go on.
-#[tokio::main(flavor = "current_thread")]
 pub(super) async fn run(packets: u64) -> Result<String> {
     let (mut most, mut worst) = (0, "none");
-    for kind in KINDS {
-        let grown = flood(kind, packets).await?;
+    for (way, name, bytes) in KINDS {
+        let grown = flood(*way, bytes, packets).await;
+        let grown = grown.map_err(|error| format!("{name}: {error}"))?;
         if grown > MOST {
-            return Err(format!("{}: memory grew by {grown} KiB", kind.name).into());
+            return Err(format!("{name}: memory grew by {grown} KiB").into());
         }
         if grown > most {
-            (most, worst) = (grown, kind.name);
+            (most, worst) = (grown, name);
         }
     }
     let kinds = KINDS.len();
@@ -101,7 +94,7 @@ pub(super) async fn run(packets: u64) -> Result<String> {
 }
 
 /// How much memory grows from the first tenth to the end, in KiB.
-async fn flood(kind: &Kind, packets: u64) -> Result<u64> {
+async fn flood(way: Way, bytes: &[u8], packets: u64) -> Result<u64> {
     let (pipes, ends) = pipes()?;
     let mut limits = Limits::default();
     limits.packet_size = limits.packet_size.saturating_add(1 << 28);
@@ -114,26 +107,22 @@ async fn flood(kind: &Kind, packets: u64) -> Result<u64> {
     let (mut before, mut peer, mut sent) = (0, None, 0);
     while sent < packets {
         let many = AT_ONCE.min(packets - sent);
-        match kind.way {
-            Way::One => {
+        match way {
+            One => {
                 let peer = match &mut peer {
                     Some(peer) => peer,
                     none => none.insert(Peer::connect(&pipes).await?),
                 };
-                peer.send(kind.bytes, many).await?;
+                peer.send(bytes, many).await?;
             }
-            Way::Each => {
+            Each(end) => {
                 for _ in 0..many {
-                    let mut peer = Peer::connect(&pipes).await?;
-                    peer.stream.write_all(kind.bytes).await?;
-                    peer.end(kind).await?;
+                    Peer::connect(&pipes).await?.say(bytes, end).await?;
                 }
             }
-            Way::First => {
+            First(end) => {
                 for _ in 0..many {
-                    let mut peer = Peer::open(&pipes)?;
-                    peer.stream.write_all(kind.bytes).await?;
-                    peer.end(kind).await?;
+                    Peer::open(&pipes)?.say(bytes, end).await?;
                 }
             }
         }
@@ -188,18 +177,26 @@ impl Peer {
         }
     }
 
-    /// Waits until the broker has ended the connection. Half a packet it waits for, and then the peer goes.
-    async fn end(mut self, kind: &Kind) -> Result {
-        if kind.name.starts_with("half") || kind.name.starts_with("a claim") {
-            tokio::task::yield_now().await;
-            return Ok(());
+    /// Says this, and nothing after it.
+    async fn say(mut self, bytes: &[u8], end: End) -> Result {
+        self.stream.write_all(bytes).await?;
+        match end {
+            Closed => self.ended().await,
+            Left => {
+                tokio::task::yield_now().await;
+                Ok(())
+            }
         }
+    }
+
+    /// Waits until the broker has ended the connection, with a packet or without.
+    async fn ended(&mut self) -> Result {
         let mut answers = 0;
         while self.next().await?.is_some() {
             answers += 1;
         }
         if answers > 1 {
-            return Err(format!("{}: {answers} answers", kind.name).into());
+            return Err(format!("{answers} answers").into());
         }
         Ok(())
     }

@@ -85,18 +85,30 @@ impl Resources {
         SCENARIOS.iter().copied().filter(is_wanted)
     }
 
-    fn run(&self) -> ExitCode {
+    #[tokio::main(flavor = "current_thread")]
+    async fn run(&self) -> ExitCode {
+        tokio::select! {
+            code = self.run_scenarios() => code,
+            // Folders and processes go as what holds them is dropped.
+            () = crate::stopped() => {
+                eprintln!("resources: stopped before its time");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    async fn run_scenarios(&self) -> ExitCode {
         let mut good = 0;
         let mut count = 0;
         for (name, scenario) in self.scenarios() {
             let begin = Instant::now();
             let result = match scenario {
                 Scenario::Calls(store) => {
-                    let tally = calls::run(store, self.calls);
+                    let tally = calls::run(store, self.calls).await;
                     tally.map(|tally| tally.shown())
                 }
-                Scenario::Full(store) => full::run(store),
-                Scenario::Hostile => hostile::run(self.packets),
+                Scenario::Full(store) => full::run(store).await,
+                Scenario::Hostile => hostile::run(self.packets).await,
             };
             let seconds = begin.elapsed().as_secs_f64();
             count += 1;

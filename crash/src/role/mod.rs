@@ -59,13 +59,28 @@ pub(crate) fn command(name: &str) -> Result<Command> {
 }
 
 /// Ends the process with the rig's, which holds the other end of standard input.
-pub(crate) fn leash() {
+fn leash() {
     std::thread::spawn(|| {
-        let mut nothing = [0];
-        // Nothing is ever said there: it is the end, or an error.
-        let _ = std::io::stdin().read(&mut nothing);
+        until_left();
         std::process::exit(3);
     });
+}
+
+/// Waits for the end of the rig's process, for one that has to put something away then.
+pub(crate) async fn unleashed() {
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    // No task of the runtime's, which would wait for it.
+    std::thread::spawn(move || {
+        until_left();
+        drop(end);
+    });
+    let _ = ended.await;
+}
+
+fn until_left() {
+    let mut nothing = [0];
+    // Nothing is ever said there: it is the end, or an error.
+    let _ = std::io::stdin().read(&mut nothing);
 }
 
 /// Says something to the rig, at once: what was said stays said when the process is killed.
