@@ -28,6 +28,7 @@ const COUNTERS: &[&str] = &[
 ];
 
 /// What the command line asks for.
+#[derive(Debug)]
 struct Asked {
     seconds: u64,
     only: Option<String>,
@@ -46,11 +47,11 @@ struct Outcome {
 /// Runs the targets.
 pub(crate) fn run(args: &mut Parser) -> Result {
     let asked = asked(args)?;
+    let names = names(&asked)?;
     if cfg!(unix) {
         debian::provide(&CXX)?;
     }
     let folder = build(&asked)?;
-    let names = names(&asked)?;
     let outcomes = in_turn(&names, |name| fuzz(&folder, name, &asked))?;
     let mut executions = 0;
     let mut findings = 0;
@@ -95,6 +96,9 @@ fn asked(args: &mut Parser) -> Result<Asked> {
             _ => return Err(arg.unexpected().into()),
         }
     }
+    if asked.seconds == 0 {
+        return Err(Error::Usage("0 seconds are for ever to libFuzzer".into()));
+    }
     Ok(asked)
 }
 
@@ -114,6 +118,7 @@ fn build(asked: &Asked) -> Result<PathBuf> {
         flags.push_str(" -Zsanitizer=address");
         build.env("RUSTC_BOOTSTRAP", "1");
     }
+    build.env_remove("CARGO_ENCODED_RUSTFLAGS");
     project::run(build.env("RUSTFLAGS", flags))?;
     Ok(folder.join(host).join("release"))
 }
@@ -241,6 +246,12 @@ mod tests {
         let names: Vec<_> = (0..20).map(|n| n.to_string()).collect();
         let got = in_turn(&names, |name| Ok(name.to_owned()));
         assert_eq!(got, Ok(names));
+    }
+
+    #[test]
+    fn no_time_at_all_is_refused() {
+        let got = asked(&mut Parser::from_args(["--seconds", "0"]));
+        assert!(matches!(got, Err(Error::Usage(_))), "{got:?}");
     }
 
     #[test]

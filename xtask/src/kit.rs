@@ -20,16 +20,15 @@ pub(crate) fn run(args: &mut Parser) -> Result {
         }
     }
     let needs = |names: &[&str]| client.as_deref().is_none_or(|name| names.contains(&name));
-    project::run(&mut cargo(
-        "build --quiet --profile ci --package ohmqtt-kit --bins",
-    ))?;
-    let mut kit = cargo("run --quiet --profile ci --package ohmqtt-kit --bin ohmqtt-kit --");
+    // The adapter, which it finds beside itself.
+    project::tool("ohmqtt-kit-ours")?;
+    let mut kit = project::tool("ohmqtt-kit")?;
     if needs(&["python", "aio"]) {
         kit.arg("--python").arg(py::developed()?.path("python"));
     }
     if needs(&["rumqttc"]) {
         let folder = target().join("kit-peers");
-        let mut build = cargo("build --locked --manifest-path kit/peers/Cargo.toml");
+        let mut build = cargo("build --quiet --locked --manifest-path kit/peers/Cargo.toml");
         project::run(build.env("CARGO_TARGET_DIR", &folder))?;
         kit.arg("--rumqttc")
             .arg(folder.join("debug/ohmqtt-kit-peers"));

@@ -3,6 +3,8 @@
 //! `[--only PART_OF_A_NAME] [--seed X]`. Its hosts are network namespaces, which root makes on Linux; `--only chopped` and `--only reset`
 //! need neither.
 
+use std::ffi::OsString;
+
 use lexopt::Parser;
 
 use crate::debian::{self, NETWORKS};
@@ -12,7 +14,11 @@ use crate::project;
 /// Runs the rig; its exit code is the task's.
 pub(crate) fn run(args: &mut Parser) -> Result {
     let args: Vec<_> = args.raw_args()?.collect();
-    let needs_hosts = !args.iter().any(|arg| arg == "chopped" || arg == "reset");
+    let needs_none = |arg: &OsString| {
+        let arg = arg.to_string_lossy();
+        ["chopped", "reset"].contains(&arg.trim_start_matches("--only="))
+    };
+    let needs_hosts = !args.iter().any(needs_none);
     // Elsewhere the rig says what it needs.
     if needs_hosts && cfg!(target_os = "linux") {
         debian::provide(&NETWORKS)?;

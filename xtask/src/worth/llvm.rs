@@ -33,7 +33,9 @@ pub(super) fn provide() -> Result<Llvm> {
     let both = || Some((find("llvm-profdata")?, find("llvm-cov")?));
     provide_packages(&format!("llvm-{release}"), || match both() {
         Some(_) => Vec::new(),
-        None => vec!["llvm-profdata and llvm-cov of the compiler's LLVM"],
+        None => vec![
+            "llvm-profdata and llvm-cov of the compiler's LLVM (rustup component add llvm-tools)",
+        ],
     })?;
     match both() {
         Some((profdata, cov)) => Ok(Llvm {
