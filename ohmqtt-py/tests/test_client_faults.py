@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from clients import SOON, Inbox
+from clients import SOON, Inbox, until
 from ohmqtt import Client, LostMessageError, MQTTConnectProps, MQTTPublishPacket
 from ohmqtt.broker import Broker, Switches
 from ohmqtt.codec import PubAckPacket, PublishPacket
@@ -36,22 +35,28 @@ class Connections:
         assert self.made.acquire(timeout=SOON)
 
 
-CUTS = 20
+class Cuts:
+    """Cuts a connection behind some packets, and each that is made in its place, so often."""
 
+    MOST = 20
 
-def cut_at_random(switches: Switches, connections: Connections) -> None:
-    """Cut the connection of a client so often. However busy the machine is, something passes before each cut."""
-    seeded = random.Random(7)
-    for _ in range(CUTS):
-        switches.cut_after(seeded.choice(["from_client", "to_client"]), packets=seeded.randint(1, 90))
-        connections.next()
+    def __init__(self, switches: Switches) -> None:
+        self.switches = switches
+        self.begun = 0
+        self.random = random.Random(7)
+
+    def next(self, *_: object) -> None:
+        if self.begun < self.MOST:
+            self.begun += 1
+            packets = self.random.randint(1, 40)
+            self.switches.cut_after(self.random.choice(["from_client", "to_client"]), packets=packets)
 
 
 @pytest.mark.parametrize("victim", ["publisher", "subscriber"])
 def test_messages_of_qos_2_arrive_once_and_in_order_whatever_breaks(broker: Broker, victim: str) -> None:
     inbox = Inbox()
-    switches = broker.faults().client(victim)
-    with Client() as publisher, Client() as subscriber, ThreadPoolExecutor() as threads:
+    cuts = Cuts(broker.faults().client(victim))
+    with Client() as publisher, Client() as subscriber:
         clients = {"publisher": publisher, "subscriber": subscriber}
         connections = Connections(clients[victim])
         for client_id, client in clients.items():
@@ -59,15 +64,16 @@ def test_messages_of_qos_2_arrive_once_and_in_order_whatever_breaks(broker: Brok
             client.wait_for_connect(SOON)
         subscriber.subscribe("a", inbox).wait_for_ack(SOON)
         connections.next()
-        cutting = threads.submit(cut_at_random, switches, connections)
+        clients[victim].on_connect = cuts.next
+        cuts.next()
         for number in range(1000):
             handle = publisher.publish("a", str(number), qos=2)
             if number % 50 == 0:
                 handle.wait_for_ack(SOON)
         handle.wait_for_ack(SOON)
         arrived = inbox.payloads(1000)
-        # There was enough to pass: each cut came, and none was in vain.
-        cutting.result(SOON)
+        # The first came, and so did the connection after it.
+        until(lambda: cuts.begun > 1)
         assert arrived == [str(number).encode() for number in range(1000)]
         assert inbox.packets.empty()
 
