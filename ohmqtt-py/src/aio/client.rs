@@ -1,6 +1,6 @@
 //! The client itself: connecting, closing, and what is asked of it between.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ohmqtt_client::{
@@ -41,8 +41,7 @@ impl AioOptions {
 
     /// The client, or an operation that gives it: started, and with `wait` connected. It is used once.
     fn connect(&self, port: &Bound<'_, AioPort>, wait: bool) -> PyResult<Py<PyAny>> {
-        let mut options = self.options.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(options) = options.take() else {
+        let Some(options) = self.options().take() else {
             return Err(PyRuntimeError::new_err(
                 "a client is entered once: make another one",
             ));
@@ -52,6 +51,21 @@ impl AioOptions {
             let client = client.map_err(|error| errors::connect_failed(py, &error))?;
             Ok(Py::new(py, AioClient(client))?.into_any())
         })
+    }
+
+    /// What will happen to the client, from its beginning on. RuntimeError once it is used.
+    fn events(&self, port: &Bound<'_, AioPort>) -> PyResult<AioEvents> {
+        let events = self.options().as_ref().map(|own| own.builder.events());
+        let events = events.ok_or_else(|| {
+            PyRuntimeError::new_err("ask for events before the client is entered, or when it is")
+        })?;
+        Ok(AioEvents::new(port.get(), events))
+    }
+}
+
+impl AioOptions {
+    fn options(&self) -> MutexGuard<'_, Option<Options>> {
+        self.options.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

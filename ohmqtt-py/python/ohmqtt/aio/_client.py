@@ -181,7 +181,17 @@ class Client:
         return messages
 
     def events(self) -> Events:
-        """Give what happens to the client from now on: connections, their ends, what was lost or refused."""
+        """Give what happens to the client from now on: connections, their ends, what was lost or refused.
+
+        Before the client is entered they begin with it, so that the first connection is among them:
+
+            client = Client(url)
+            events = client.events()
+            async with client: ...
+        """
+        if self._native_ is None:
+            port = current()
+            return Events(port, self._options.events(port.native))
         port = self._port
         return Events(port, self._native.events(port.native))
 
