@@ -9,7 +9,7 @@ from typing import Any
 
 import common
 from common import payload, report, told
-from ohmqtt.aio import Client, Closed, Connected, ConnectFailed, Disconnected
+from ohmqtt.aio import Client, Closed, Connected, ConnectFailed, Disconnected, Events
 from ohmqtt.error import MQTTError
 
 
@@ -28,8 +28,6 @@ def commands() -> asyncio.Queue[dict[str, Any] | None]:
 
 
 def client_of(command: dict[str, Any]) -> Client:
-    if command.get("topic_alias_maximum"):
-        report("unable", what="topic_alias_maximum")
     connect: dict[str, Any] = {
         "client_id": "kit",
         "clean_start": command.get("clean_start", 1) == 1,
@@ -42,25 +40,16 @@ def client_of(command: dict[str, Any]) -> Client:
         ("keep_alive", "keep_alive"),
         ("receive_maximum", "receive_maximum"),
         ("maximum_packet_size", "max_packet_size"),
+        ("topic_alias_maximum", "topic_alias_maximum"),
     ):
         if name in command:
             connect[option] = command[name]
     return Client(command["url"], wait=False, close_timeout=2.0, **connect)
 
 
-async def events(client: Client) -> None:
-    """Events begin when they are asked for. What had happened by then the client's state tells."""
-    source, state = client.events(), client.state
-    is_told = state.name == "connected"
-    if is_told:
-        report("connected", session=int(state.session_present))
-    elif state.error is not None:
-        report("closed" if state.name == "closed" else "failed", why=str(state.error))
+async def events(source: Events) -> None:
     async for event in source:
         match event:
-            case Connected() if is_told and client.metrics().connections == 1:
-                # The state was told before.
-                is_told = False
             case Connected():
                 report("connected", session=int(event.session_present))
             case Disconnected():
@@ -112,8 +101,11 @@ async def main() -> None:
     first = await todo.get()
     if first is None:
         return
-    async with client_of(first) as client:
-        tasks = [asyncio.create_task(events(client)), asyncio.create_task(messages(client.unclaimed()))]
+    client = client_of(first)
+    # Asked for before the client is entered: from its beginning on.
+    happening = asyncio.create_task(events(client.events()))
+    async with client:
+        tasks = [happening, asyncio.create_task(messages(client.unclaimed()))]
         while command := await todo.get():
             act = {"publish": publish, "subscribe": subscribe}[command["do"]]
             tasks.append(asyncio.create_task(act(client, command)))

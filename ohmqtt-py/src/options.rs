@@ -73,6 +73,16 @@ pub(crate) fn apply(
         "connect_timeout" => builder.connect_timeout(seconds(name, value)?),
         "receive_maximum" => builder.receive_maximum(convert::whole16(name, int(name, value)?)?),
         "max_packet_size" => builder.max_packet_size(convert::whole32(name, int(name, value)?)?),
+        "topic_alias_maximum" => {
+            let maximum = convert::whole16(name, int(name, value)?)?;
+            builder.connect_properties(|properties| properties.set_topic_alias_maximum(maximum))
+        }
+        "request_problem_information" => {
+            let is_wanted = get(name, value)?;
+            builder.connect_properties(|properties| {
+                properties.set_request_problem_information(is_wanted);
+            })
+        }
         "will" => builder.will(get::<PyRef<'_, PyWill>>(name, value)?.0.clone()),
         "response_prefix" => builder.response_prefix(&get::<PyBackedStr>(name, value)?),
         "user_properties" => {
@@ -120,6 +130,7 @@ pub(crate) fn apply(
             let url = get::<PyBackedStr>(name, value)?;
             builder.proxy(url.parse::<Proxy>().map_err(|error| invalid(name, error))?)
         }
+        "bind" => builder.bind(get(name, value)?),
         "headers" => builder.websocket(headers(name, value)?),
         "scram" => {
             let (user, password) = get::<(PyBackedStr, PyBackedStr)>(name, value)?;
@@ -227,6 +238,8 @@ struct Files {
     server_name: Option<String>,
     alpn: Option<Vec<String>>,
     unverified: bool,
+    only_tls_1_3: bool,
+    ciphers: Option<Vec<String>>,
     store: Option<PathBuf>,
     durability: Durability,
 }
@@ -241,6 +254,8 @@ impl Files {
             "server_name" => self.server_name = Some(get(name, value)?),
             "alpn" => self.alpn = Some(get(name, value)?),
             "verify" => self.unverified = !get::<bool>(name, value)?,
+            "only_tls_1_3" => self.only_tls_1_3 = get(name, value)?,
+            "ciphers" => self.ciphers = Some(get(name, value)?),
             "store" => self.store = Some(get(name, value)?),
             "durability" => {
                 let words = [("safe", Durability::Safe), ("fast", Durability::Fast)];
@@ -280,6 +295,12 @@ impl Files {
         }
         if let Some(protocols) = self.alpn.take() {
             (tls, is_said) = (tls.alpn(protocols), true);
+        }
+        if self.only_tls_1_3 {
+            (tls, is_said) = (tls.only_tls_1_3(), true);
+        }
+        if let Some(names) = self.ciphers.take() {
+            (tls, is_said) = (tls.ciphers(names), true);
         }
         if self.unverified {
             (tls, is_said) = (tls.dangerously_disable_verification(), true);

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
+from anyio.streams.tls import TLSAttribute, TLSListener, TLSStream
 
 from aioclients import CERTIFICATE, IDENTITY, bounded, eventually
 from clients import mosquitto
 from ohmqtt import LostMessageError, MQTTError, MQTTReasonCode
 from ohmqtt.aio import Client, Reauthenticated
 from ohmqtt.broker import Broker, Limits, Login
-from ohmqtt.codec import QoS
+from ohmqtt.codec import ConnectPacket, QoS
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +47,69 @@ async def test_mosquitto(tmp_path: Path) -> None:
     with mosquitto(tmp_path) as url:
         async with Client(url, client_id="a", user_properties=[("b", "c")]) as client:
             await exchange(client)
+
+
+@bounded
+async def test_the_version_and_the_ciphers_of_tls() -> None:
+    with Broker("mqtts://127.0.0.1:0", identity=IDENTITY) as broker:
+        url = broker.url.replace("127.0.0.1", "localhost")
+        async with Client(url, ca_file=CERTIFICATE, only_tls_1_3=True, ciphers=["TLS_AES_128_GCM_SHA256"]) as client:
+            await exchange(client)
+        with pytest.raises(ValueError, match="no-such-suite"):
+            async with Client(url, ca_file=CERTIFICATE, ciphers=["no-such-suite"]):
+                pass
+
+
+def tls_of(version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Make a server's context that speaks this version alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*IDENTITY)
+    context.minimum_version = context.maximum_version = version
+    return context
+
+
+@pytest.mark.parametrize("only_tls_1_3", [False, True])
+@bounded
+async def test_only_tls_1_3_leaves_out_1_2(only_tls_1_3: bool) -> None:
+    spoken: list[str] = []
+
+    async def greet(stream: TLSStream) -> None:
+        async with stream:
+            spoken.append(stream.extra(TLSAttribute.tls_version))
+
+    plain = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    listener = TLSListener(plain, tls_of(ssl.TLSVersion.TLSv1_2), standard_compatible=False)
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, greet)
+        url = f"mqtts://127.0.0.1:{plain.extra(SocketAttribute.local_port)}"
+        with pytest.raises((OSError, MQTTError)):
+            async with Client(url, verify=False, only_tls_1_3=only_tls_1_3):
+                pass
+        tasks.cancel_scope.cancel()
+    assert spoken == ([] if only_tls_1_3 else ["TLSv1.2"])
+
+
+@pytest.mark.parametrize("form", [str, IPv4Address])
+@bounded
+async def test_the_address_to_connect_from(form: Callable[[str], str | IPv4Address]) -> None:
+    with Broker() as broker:
+        async with Client(broker.url, bind=form("127.0.0.1")) as client:
+            await exchange(client)
+        # It is for documentation, and no machine has it.
+        with pytest.raises(OSError, match="an address that is not one of its own"):
+            async with Client(broker.url, bind=form("192.0.2.1")):
+                pass
+
+
+@bounded
+async def test_problem_information_is_what_the_client_asks_for() -> None:
+    with Broker() as broker:
+        faults = broker.faults()
+        for client_id, wanted in [("a", None), ("b", True), ("c", False)]:
+            async with Client(broker.url, client_id=client_id, request_problem_information=wanted):
+                connect = faults.sent_by(client_id)[0]
+                assert isinstance(connect, ConnectPacket)
+                assert connect.request_problem_info is (wanted is not False)
 
 
 @asynccontextmanager

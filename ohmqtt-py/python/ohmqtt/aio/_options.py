@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
+    from ipaddress import IPv4Address, IPv6Address
 
     from typing_extensions import Buffer
 
@@ -35,6 +36,10 @@ class ClientOptions(TypedDict, total=False):
     """How many messages of QoS 1 and 2 may be under way to us, unacknowledged. Without this 1,000."""
     max_packet_size: int | None
     """The largest packet we accept, in bytes. Without this 16 MiB."""
+    topic_alias_maximum: int | None
+    """How many topic aliases the server may use in place of topics it sends. Without this none."""
+    request_problem_information: bool | None
+    """False: the server leaves reasons in words and user properties out of all but messages, CONNACK and DISCONNECT."""
     will: Will | None
     """What the server publishes when the connection ends other than in order."""
     user_properties: Sequence[tuple[str, str]] | None
@@ -68,6 +73,8 @@ class ClientOptions(TypedDict, total=False):
     """Whether what is accepted is on the disk, or on its way there. Without this it is there."""
     proxy: str | None
     """The URL of a proxy: http://host:port or socks5://host:port, with user and password if it wants them."""
+    bind: str | IPv4Address | IPv6Address | None
+    """The address of this machine's to connect from."""
     headers: Mapping[str, str] | Sequence[tuple[str, str]] | None
     """Headers of the WebSocket handshake."""
     ca_file: str | os.PathLike[str] | None
@@ -80,6 +87,10 @@ class ClientOptions(TypedDict, total=False):
     """The name in the server's certificate, if it is another than the URL's."""
     alpn: Sequence[str] | None
     """Application protocols to offer in TLS."""
+    only_tls_1_3: bool | None
+    """Speak TLS 1.3 alone, not 1.2."""
+    ciphers: Sequence[str] | None
+    """Cipher suites to offer, the favourite first, by their names in the registry of IANA or in OpenSSL."""
     verify: bool | None
     """False: take any certificate, which protects from nobody who can stand in the way."""
 
