@@ -74,8 +74,9 @@ const SUBSCRIBERS: &[&[&str]] = &[
         "-F", "%J", "-T", "x/1", "-T", "x/2", "-T", "x/4", "-T", "x/5", "-C", "1", "-N",
     ],
     &["-v", "-C", "7"],
-    &["-W", "1", "-C", "9", "-v"],
-    &["-W", "1", "-v"],
+    // Long enough for all to come on a busy machine.
+    &["-W", "3", "-C", "9", "-v"],
+    &["-W", "3", "-v"],
 ];
 
 /// Subscribes in a session, publishes, and gives what the subscriber prints when it comes back.
@@ -93,7 +94,7 @@ fn subscriber(command: impl Fn() -> Command, port: &str, flags: &[&str], id: &st
     let patience = if flags.contains(&"-W") {
         &[][..]
     } else {
-        &["-W", "10"]
+        &["-W", "60"]
     };
     let ran = command().args(session).args(flags).args(patience).output();
     let ran: Ran = ran.unwrap().into();

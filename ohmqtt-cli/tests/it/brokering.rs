@@ -75,7 +75,7 @@ fn the_lines_of_the_banner_work_as_they_are() {
         let (subscribe, publish) = (broker.line("ohmqtt sub"), broker.line("ohmqtt pub"));
         let published = paste(&publish, &["-r", "-q", "1"]);
         assert_eq!(published.code, Some(0), "{}", published.err);
-        let printed = paste(&subscribe, &["-C", "1", "-W", "20"]);
+        let printed = paste(&subscribe, &["-C", "1", "-W", "60"]);
         assert_eq!(printed.out, "hello world\n", "{}", printed.err);
         let ran = broker.stop();
         assert_eq!(ran.code, Some(0));
@@ -115,7 +115,7 @@ fn a_file_says_what_the_command_line_does_not() {
     // What was retained is in the store.
     let mut broker = Running::start(folder.path(), &args);
     let url = broker.line("mqtt");
-    let args = ["sub", "--url", &url, "-t", "mine/#", "-C", "1", "-W", "20"];
+    let args = ["sub", "--url", &url, "-t", "mine/#", "-C", "1", "-W", "60"];
     assert_eq!(done(&[&args[..], &login].concat()), "x\n");
 }
 

@@ -98,7 +98,7 @@ fn a_command_uses_the_profile() {
     let ran = with_config(
         &config,
         &environment,
-        &["sub", "-C", "1", "-W", "20", "-F", "%p"],
+        &["sub", "-C", "1", "-W", "60", "-F", "%p"],
     );
     assert_eq!(ran.out, "x\n", "{}", ran.err);
 }

@@ -121,7 +121,7 @@ fn unreachable(table: &mut Table, folder: &Path) {
             "-m",
             "x",
             "--connect-timeout",
-            "0.3",
+            "2",
         ],
     );
     let web = scripted(Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
@@ -267,13 +267,13 @@ fn messages(table: &mut Table, folder: &Path) {
     table.row(
         folder,
         "nothing comes in time",
-        &["sub", "-p", &port, "-t", "mine", "-C", "1", "-W", "0.3"],
+        &["sub", "-p", &port, "-t", "mine", "-C", "1", "-W", "2"],
     );
     table.row(
         folder,
         "nobody is asked",
         &[
-            "rr", "-p", &port, "-t", "write", "-e", "mine", "-m", "?", "-W", "0.3",
+            "rr", "-p", &port, "-t", "write", "-e", "mine", "-m", "?", "-W", "2",
         ],
     );
 }

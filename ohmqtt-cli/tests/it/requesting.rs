@@ -31,7 +31,7 @@ fn an_answer_is_printed() {
         "-m",
         "hello",
         "-W",
-        "20",
+        "60",
     ];
     assert_eq!(done(&args), "hello to you\n");
     let own = [&args[..], &["-e", "mine", "-v", "-q", "1"]].concat();

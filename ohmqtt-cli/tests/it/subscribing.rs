@@ -80,7 +80,7 @@ fn retained_messages_alone_are_printed_and_removed() {
             "pub", "-p", &port, "-t", topic, "-m", topic, "-r", "-q", "1",
         ]);
     }
-    let args = ["sub", "-p", &port, "-t", "+", "-W", "20"];
+    let args = ["sub", "-p", &port, "-t", "+", "-W", "60"];
     let removed = done(&[&args[..], &["-C", "2", "--remove-retained"]].concat());
     let mut removed: Vec<_> = removed.lines().collect();
     removed.sort_unstable();
@@ -116,7 +116,7 @@ fn every_transport_is_a_url() {
         done(&[&message[..], &trust].concat());
         let printed = done(
             &[
-                &["sub", "--url", url, "-t", "a", "-C", "1", "-W", "20"][..],
+                &["sub", "--url", url, "-t", "a", "-C", "1", "-W", "60"][..],
                 &trust,
             ]
             .concat(),

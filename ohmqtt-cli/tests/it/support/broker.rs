@@ -42,7 +42,7 @@ impl TestBroker {
         self.runtime.block_on(async {
             let disconnect = |packet: &Packet| matches!(packet, Packet::Disconnect(_));
             let sent = faults.wait_for(client, disconnect);
-            tokio::time::timeout(Duration::from_secs(30), sent)
+            tokio::time::timeout(Duration::from_secs(60), sent)
                 .await
                 .expect("its DISCONNECT");
         });
