@@ -18,3 +18,10 @@ def closed_url() -> Iterator[str]:
     """Give the URL of a place where nobody listens, nor will."""
     with ports.closed() as port:
         yield f"mqtt://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def own_url() -> Iterator[str]:
+    """Give a URL for a broker that goes and comes again: meanwhile the port is nobody else's."""
+    with ports.reserved() as port:
+        yield f"mqtt://127.0.0.1:{port}"

@@ -239,8 +239,8 @@ async def test_what_nobody_claims_can_be_had(url: str) -> None:
 
 
 @bounded
-async def test_events_and_state_tell_of_the_connection() -> None:
-    with Broker() as broker:
+async def test_events_and_state_tell_of_the_connection(own_url: str) -> None:
+    with Broker(own_url) as broker:
         async with Client(broker.url, backoff=(0.05, 0.1)) as client:
             assert tuple(client.state) == ("connected", 0, False, None)
             events = client.events()
@@ -308,8 +308,8 @@ async def test_leaving_delivers_what_is_there(url: str) -> None:
 
 
 @bounded
-async def test_a_client_may_begin_without_a_connection() -> None:
-    with Broker() as broker:
+async def test_a_client_may_begin_without_a_connection(own_url: str) -> None:
+    with Broker(own_url) as broker:
         url = broker.url
         broker.stop()
         async with Client(url, wait=False, backoff=(0.05, 0.1)) as client:

@@ -197,8 +197,8 @@ async def test_what_the_server_does_not_allow_is_told_before_it_is_sent() -> Non
 
 
 @bounded
-async def test_what_gives_way_when_the_outbox_is_full() -> None:
-    with Broker() as broker:
+async def test_what_gives_way_when_the_outbox_is_full(own_url: str) -> None:
+    with Broker(own_url) as broker:
         url = broker.url
         broker.stop()
         options = {"wait": False, "outbox": (3, 10_000), "backoff": (0.02, 0.1)}

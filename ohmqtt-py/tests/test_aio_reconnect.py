@@ -19,8 +19,8 @@ QUICK = (0.02, 0.1)
 
 
 @bounded
-async def test_what_is_published_while_the_broker_is_away_arrives() -> None:
-    with Broker() as broker:
+async def test_what_is_published_while_the_broker_is_away_arrives(own_url: str) -> None:
+    with Broker(own_url) as broker:
         sender, receiver = Client(broker.url, backoff=QUICK), Client(broker.url, backoff=QUICK)
         got: set[str] = set()
         async with sender, receiver, receiver.subscribe("a/+") as messages, anyio.create_task_group() as tasks:
@@ -49,8 +49,8 @@ async def test_what_is_published_while_the_broker_is_away_arrives() -> None:
 
 
 @bounded
-async def test_a_broker_that_remembers_is_gone_on_with(tmp_path: Path) -> None:
-    with Broker(store=tmp_path / "broker.redb") as broker:
+async def test_a_broker_that_remembers_is_gone_on_with(tmp_path: Path, own_url: str) -> None:
+    with Broker(own_url, store=tmp_path / "broker.redb") as broker:
         sender = Client(broker.url, backoff=QUICK, client_id="sender")
         receiver = Client(broker.url, backoff=QUICK, client_id="receiver")
         async with sender, receiver, receiver.subscribe("a") as messages:
@@ -73,8 +73,8 @@ async def test_a_broker_that_remembers_is_gone_on_with(tmp_path: Path) -> None:
 
 
 @bounded
-async def test_a_broker_that_forgets_is_told_of_subscriptions_again() -> None:
-    with Broker() as broker:
+async def test_a_broker_that_forgets_is_told_of_subscriptions_again(own_url: str) -> None:
+    with Broker(own_url) as broker:
         async with Client(broker.url, backoff=QUICK) as client, client.subscribe("a") as messages:
             events = client.events()
             for turn in range(3):

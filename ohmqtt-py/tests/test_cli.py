@@ -76,8 +76,8 @@ def publishing_again_and_again(address: str, topic: str) -> Iterator[None]:
             thread.join()
 
 
-def test_a_subscriber_outlives_its_broker() -> None:
-    with Broker() as broker:
+def test_a_subscriber_outlives_its_broker(own_url: str) -> None:
+    with Broker(own_url) as broker:
         address = broker.url.removeprefix("mqtt://")
         with running("ohmqtt", "subscribe", "cli/+", "--address", address) as subscriber:
             wait_until_subscribed(address, "cli/probe", subscriber)

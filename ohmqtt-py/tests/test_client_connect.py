@@ -52,8 +52,8 @@ def client() -> Iterator[Client]:
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
-    with Broker() as broker:
+def broker(own_url: str) -> Iterator[Broker]:
+    with Broker(own_url) as broker:
         yield broker
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import ports
 from clients import SOON
 from ohmqtt import default, robust, simple
 from ohmqtt.broker import Broker
@@ -241,22 +240,21 @@ def test_a_refusal_is_an_mqtt_exception_with_its_reason_code() -> None:
         assert client.sock is None
 
 
-def test_robust_goes_on_over_a_restart() -> None:
-    with ports.reserved() as port:
-        with Broker(f"mqtt://127.0.0.1:{port}"):
-            client, inbox = robust.MQTTClient("c", "127.0.0.1", port), Inbox()
-            client.DELAY = 0.1  # type: ignore[misc]
-            client.set_callback(inbox)
-            client.connect(clean_session=False)
-            client.subscribe("t", 1)
-        with Broker(f"mqtt://127.0.0.1:{port}") as second:
-            # The new broker knows nothing of the session; the message is acknowledged all the same.
-            client.publish("elsewhere", "x", qos=1)
-            client.subscribe("t", 1)
-            publish_once(second, "t", "after", qos=1)
-            client.wait_msg()
-            assert inbox == [(b"t", b"after")]
-            client.disconnect()
+def test_robust_goes_on_over_a_restart(own_url: str) -> None:
+    with Broker(own_url) as first:
+        client, inbox = robust.MQTTClient("c", "127.0.0.1", port_of(first)), Inbox()
+        client.DELAY = 0.1  # type: ignore[misc]
+        client.set_callback(inbox)
+        client.connect(clean_session=False)
+        client.subscribe("t", 1)
+    with Broker(own_url) as second:
+        # The new broker knows nothing of the session; the message is acknowledged all the same.
+        client.publish("elsewhere", "x", qos=1)
+        client.subscribe("t", 1)
+        publish_once(second, "t", "after", qos=1)
+        client.wait_msg()
+        assert inbox == [(b"t", b"after")]
+        client.disconnect()
 
 
 def test_robust_publishes_once_what_was_under_way(broker: Broker) -> None:
@@ -326,17 +324,16 @@ def test_default_gives_each_topic_its_handler(broker: Broker) -> None:
         default.MQTTClient("c", "127.0.0.1", port_of(broker), ssl=True, ssl_params={"cafile": "none.pem"}).connect()
 
 
-def test_default_subscribes_again_where_the_session_is_gone() -> None:
+def test_default_subscribes_again_where_the_session_is_gone(own_url: str) -> None:
     got: list[tuple[bytes, bytes]] = []
-    with ports.reserved() as port:
-        with Broker(f"mqtt://127.0.0.1:{port}"):
-            client = default.MQTTClient("c", "127.0.0.1", port)
-            client.DELAY = 0.1  # type: ignore[misc]
-            client.connect(clean_session=False)
-            client.subscribe("t", got.append, qos=1)
-        with Broker(f"mqtt://127.0.0.1:{port}") as second:
-            client.reconnect()
-            publish_once(second, "t", "x", qos=1)
-            client.wait_msg()
-            assert got == [(b"t", b"x")]
-            client.disconnect()
+    with Broker(own_url) as first:
+        client = default.MQTTClient("c", "127.0.0.1", port_of(first))
+        client.DELAY = 0.1  # type: ignore[misc]
+        client.connect(clean_session=False)
+        client.subscribe("t", got.append, qos=1)
+    with Broker(own_url) as second:
+        client.reconnect()
+        publish_once(second, "t", "x", qos=1)
+        client.wait_msg()
+        assert got == [(b"t", b"x")]
+        client.disconnect()
