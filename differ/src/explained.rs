@@ -1,8 +1,9 @@
-//! The table of disagreements: decoder, packet (`*` for any), what (its end may be `*`), who is wrong, what settles it, and why.
+//! The table of disagreements: decoder, packet (`*` for any), what, who is wrong, what settles it, and why.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::Result;
+use crate::{Class, Found, Result};
 
 /// The rows of `explained.tsv`.
 pub(crate) struct Explained(Vec<Row>);
@@ -38,15 +39,24 @@ impl Explained {
     }
 
     /// Who is wrong, and what settles it.
-    pub(crate) fn of(&self, decoder: &str, packet: &str, what: &str) -> Option<&str> {
-        let row = self.0.iter().find(|row| {
-            row.decoder == decoder
-                && (row.packet == packet || row.packet == "*")
-                && match row.what.strip_suffix('*') {
-                    Some(begin) => what.starts_with(begin),
-                    None => what == row.what,
-                }
-        });
+    pub(crate) fn of(&self, class: &Class) -> Option<&str> {
+        let row = self.0.iter().find(|row| row.explains(class));
         row.map(|row| row.verdict.as_str())
+    }
+
+    /// Rows that explain none of these, as they begin.
+    pub(crate) fn idle(&self, classes: &BTreeMap<Class, Found>) -> Vec<String> {
+        let idle = |row: &&Row| !classes.keys().any(|class| row.explains(class));
+        let idle = self.0.iter().filter(idle);
+        idle.map(|row| format!("{} {} {}", row.decoder, row.packet, row.what))
+            .collect()
+    }
+}
+
+impl Row {
+    fn explains(&self, class: &Class) -> bool {
+        self.decoder == class.decoder
+            && (self.packet == class.packet || self.packet == "*")
+            && self.what == class.what
     }
 }
