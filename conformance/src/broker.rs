@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::check::Addresses;
+use crate::wire::PATIENCE;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -38,9 +39,15 @@ impl Ours {
     pub(crate) fn start() -> Result<Self> {
         let runtime = Runtime::new()?;
         let mut limits = Limits::default();
+        // What makes it close a connection is what came on it, and not that nothing more comes.
+        limits.connect_timeout = 10 * PATIENCE;
+        let patient = limits.clone();
+        let builder = || {
+            let builder = Broker::builder().listen("mqtt://127.0.0.1:0");
+            builder.limits(patient.clone())
+        };
         limits.maximum_qos = Qos::AtLeastOnce;
         limits.retain_available = false;
-        let builder = || Broker::builder().listen("mqtt://127.0.0.1:0");
         let broker = runtime.block_on(builder().listen("ws://127.0.0.1:0").start())?;
         let limited = runtime.block_on(builder().limits(limits).start())?;
         let asking = runtime.block_on(builder().enhanced(Watchword).start())?;

@@ -16,7 +16,7 @@ use crate::packet::Packet;
 use crate::table::NAMES;
 
 /// How long anything that has to come may take.
-const PATIENCE: Duration = Duration::from_secs(12);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(12);
 
 /// After so long without a word a server that should close is asked whether it is there.
 const DOUBT: Duration = Duration::from_millis(1_500);
@@ -237,19 +237,19 @@ impl Wire {
     /// The server closes without having accepted a CONNECT; the reason of its CONNACK, if there was one.
     pub(crate) fn turned_away(&mut self) -> Outcome<Option<u8>> {
         let wanted = "the end of the connection, after a CONNACK at most";
-        match self.poll(DOUBT)? {
-            Next::End => Ok(None),
-            Next::Packet(packet) if packet.kind == CONNACK && packet.reason >= 0x80 => {
-                same("Session Present", &packet.session_present, &false)?;
-                let later = self.closed()?;
-                holds(later.is_none(), "no DISCONNECT", later)?;
-                Ok(Some(packet.reason))
-            }
-            Next::Packet(packet) => fault(wanted, packet.to_string()),
-            Next::Silence => {
-                let later = self.closed()?;
-                holds(later.is_none(), "no DISCONNECT before a CONNACK", later)?;
-                Ok(None)
+        let mut reason = None;
+        loop {
+            // It is not asked whether it is there: a PINGREQ is no CONNECT, and would be a reason to close.
+            match self.poll(PATIENCE)? {
+                Next::End => return Ok(reason),
+                Next::Packet(packet)
+                    if packet.kind == CONNACK && packet.reason >= 0x80 && reason.is_none() =>
+                {
+                    same("Session Present", &packet.session_present, &false)?;
+                    reason = Some(packet.reason);
+                }
+                Next::Packet(packet) => return fault(wanted, packet.to_string()),
+                Next::Silence => return fault(wanted, format!("it is open after {PATIENCE:?}")),
             }
         }
     }

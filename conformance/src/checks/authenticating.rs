@@ -79,6 +79,27 @@ pub(super) const CHECKS: &[Check] = &[
         },
     ),
     scene(
+        "an AUTH that is wrong closes the connection of a client that has a method too",
+        &["2.1.3-1", "3.15.1-1", "3.15.2-1", "4.13.1-1"],
+        |bench| {
+            let flags = (1..16_u8).map(|flags| {
+                let mut bytes = auth(0x19, "again");
+                bytes[0] |= flags;
+                bytes
+            });
+            let reasons = [0x01, 0x17, 0x1A, 0x80, 0xFF].map(|reason| auth(reason, "again"));
+            let two = [property::text(0x15, WATCHWORD), property::two(0x21, 1)].concat();
+            let misplaced = packet(AUTH << 4, &[&[0x19], &block(&two)]);
+            for bytes in flags.chain(reasons).chain([misplaced]) {
+                let mut wire = asked(bench)?;
+                wire.expect(CONNACK)?;
+                wire.send(bytes);
+                wire.refused()?;
+            }
+            Ok(())
+        },
+    ),
+    scene(
         "an AUTH fits into the client's Maximum Packet Size, or does not come",
         &["3.15.2-2", "3.15.2-3", "3.14.0-1"],
         |bench| {
