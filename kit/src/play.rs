@@ -14,7 +14,7 @@ use crate::words::{Names, Words};
 use crate::written;
 
 /// What is waited for comes within this time, or never: nothing here is measured by it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The same for clients of others, for which waiting for what never comes is no rare thing.
 const LITTLE_PATIENCE: Duration = Duration::from_secs(8);

@@ -89,7 +89,7 @@ async fn a_client_that_sends_something_else_is_found_out() {
         "line 9: expect PUBLISH qos=2: came PUBLISH topic=a qos=1",
     )
     .await;
-    is_found(&format!("{publish}\nquiet 5000"), "came PUBLISH").await;
+    is_found(&format!("{publish}\nquiet 50000"), "came PUBLISH").await;
     is_found(
         "send PUBREL id=1\nexpect PUBCOMP reason=0",
         "came PUBCOMP id=1 reason=146",

@@ -62,7 +62,7 @@ pub(crate) use contract;
 
 /// Far beyond what any test here takes: it turns a hang into a failure.
 pub(crate) async fn in_time<T>(test: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(30), test)
+    timeout(Duration::from_secs(240), test)
         .await
         .expect("the test hangs")
 }
