@@ -37,7 +37,7 @@ impl Table {
         assert!(output.stdout.is_empty(), "{title}");
         let mut row = format!("# {title}\n$ ohmqtt {}\n{said}= {code}\n\n", args.join(" "));
         for (what, name) in &self.hidden {
-            row = row.replace(what, name);
+            row = replaced(&row, what, name);
         }
         // What rustls tells of a clock.
         let moments = |word: &str| word.len() > 8 && word.bytes().all(|byte| byte.is_ascii_digit());
@@ -52,6 +52,29 @@ impl Table {
         let row: String = words.collect();
         self.text.push_str(&row);
     }
+}
+
+/// The row with a name in the place of this, but where it is part of a longer number: the port may be one of any five digits.
+fn replaced(row: &str, what: &str, name: &str) -> String {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let (bytes, mut result, mut rest) = (row.as_bytes(), String::new(), 0);
+    for (at, _) in row.match_indices(what) {
+        let end = at + what.len();
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        if !is_digit(before) && !is_digit(bytes.get(end)) {
+            result += &row[rest..at];
+            result += name;
+            rest = end;
+        }
+    }
+    result + &row[rest..]
+}
+
+#[test]
+fn a_port_within_a_longer_number_is_not_hidden() {
+    let row = "-p 42949: up to 4294967295, 142949 or 42949";
+    let want = "-p [PORT]: up to 4294967295, 142949 or [PORT]";
+    assert_eq!(replaced(row, "42949", "[PORT]"), want);
 }
 
 /// Answers each connection with these bytes once it has said something, and hangs up; without any it says nothing.
