@@ -154,7 +154,7 @@ fn of_transport_kind(
         }
         Kind::TimedOut => system::<PyTimeoutError>(cause, text),
         Kind::Reset => system::<PyConnectionResetError>(cause, text),
-        Kind::PermissionDenied => system::<PyPermissionError>(cause, text),
+        Kind::PermissionDenied | Kind::Prohibited => system::<PyPermissionError>(cause, text),
         // The number is that of a failure in the protocol, as Python's own have it.
         Kind::Certificate(_) => raised(py, "ssl", "SSLCertVerificationError", (1, text)),
         Kind::CertificateRequired | Kind::CertificateRefused | Kind::TlsMismatch | Kind::Tls => {

@@ -13,7 +13,7 @@ use crate::race::{in_turn, race};
 use crate::resting::Resting;
 use crate::{
     Accepted, BoxFuture, Connector, Endpoint, Handshake, Listen, ListenOptions, Peer, PeerAddress,
-    Phase, Transport, TransportError,
+    Phase, Transport, TransportError, TransportErrorKind,
 };
 
 /// The row of TCP in the table of backends.
@@ -51,9 +51,19 @@ pub(crate) async fn connect(
     let addresses = in_turn(resolve(to).await?);
     let stream = race(addresses, |address| connect_one(address, from))
         .await
-        .map_err(|error| TransportError::from_io(Phase::Connect, to, error))?;
+        .map_err(|error| refused(to, error))?;
     send_at_once(&stream);
     Ok(stream)
+}
+
+/// An address is nobody's property: who may not connect to it is kept from it by a rule (EACCES, EPERM).
+fn refused(to: &Endpoint, error: io::Error) -> TransportError {
+    match TransportErrorKind::of(&error) {
+        TransportErrorKind::PermissionDenied => {
+            TransportError::new(TransportErrorKind::Prohibited, Phase::Connect, to, error)
+        }
+        _ => TransportError::from_io(Phase::Connect, to, error),
+    }
 }
 
 async fn connect_one(address: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
@@ -175,6 +185,29 @@ mod tests {
             .await
             .unwrap();
         assert!(!is_joined_to_itself(&stream).unwrap());
+    }
+
+    /// EACCES of a routing rule, EPERM of a firewall: both are gone with the rule.
+    #[cfg(unix)]
+    #[test]
+    fn a_connection_that_a_rule_prohibits_is_tried_again() {
+        const EPERM: i32 = 1;
+        const EACCES: i32 = 13;
+        let to = "mqtt://h".parse().unwrap();
+        for number in [EACCES, EPERM] {
+            let error = refused(&to, io::Error::from_raw_os_error(number));
+            assert_eq!(
+                (error.kind(), error.phase()),
+                (TransportErrorKind::Prohibited, Phase::Connect)
+            );
+            assert!(error.is_retryable());
+            assert_eq!(
+                error.to_string(),
+                "connect mqtt://h:1883: prohibited by this machine; check the rules of its routing and its firewall"
+            );
+        }
+        let error = refused(&to, io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(error.kind(), TransportErrorKind::Refused);
     }
 
     #[tokio::test]

@@ -24,8 +24,10 @@ pub enum TransportErrorKind {
     AddressInUse,
     /// The address to listen at is not one of this machine.
     AddressNotAvailable,
-    /// The system does not allow it.
+    /// The system does not allow it: a port to listen at, a socket file.
     PermissionDenied,
+    /// A rule of this machine, of its routing or its firewall, does not let a connection out. Such rules come and go.
+    Prohibited,
     /// The peer's certificate does not hold.
     Certificate(CertificateFault),
     /// The server wants a client certificate and was given none; both ends see it so.
@@ -118,6 +120,7 @@ impl TransportErrorKind {
             | Self::Reset
             | Self::AddressInUse
             | Self::AddressNotAvailable
+            | Self::Prohibited
             | Self::Proxy(ProxyFault::Failed)
             | Self::Tls
             | Self::Other => true,

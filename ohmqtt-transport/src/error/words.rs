@@ -40,9 +40,10 @@ pub(super) fn words(kind: TransportErrorKind, phase: Phase) -> (&'static str, &'
             "permission denied",
             "ports below 1024 need privileges, a socket file a directory that can be written; choose another",
         ),
-        Kind::PermissionDenied => (
-            "permission denied",
-            "check the permissions of the socket and local firewall rules",
+        Kind::PermissionDenied => ("permission denied", "check the permissions of the socket"),
+        Kind::Prohibited => (
+            "prohibited by this machine",
+            "check the rules of its routing and its firewall",
         ),
         Kind::Certificate(fault) => of_certificate(fault),
         Kind::CertificateRequired => (
