@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Runtime;
 use crate::events::Event;
 
-/// The events of a client from a moment on, as [`crate::Events`]. It is an iterator that ends when the client has closed.
+/// The events of a client from a moment or its beginning on, as [`crate::Events`]. It is an iterator that ends when the client has closed.
 #[derive(Debug)]
 pub struct Events {
     pub(super) inner: crate::Events,

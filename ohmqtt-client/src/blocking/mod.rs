@@ -216,10 +216,31 @@ impl Client {
     }
 
     /// What happens to the client from now on: connections, their ends, what was lost or refused. From its beginning on:
-    /// [`ClientBuilder::events`].
+    /// [`events_from`](Self::events_from).
     pub fn events(&self) -> Events {
+        self.events_from(self.inner.events())
+    }
+
+    /// Events that were asked for by [`ClientBuilder::events`], before the client was started, to be blocked on.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let broker = runtime.block_on(async { ohmqtt_broker::Broker::builder().listen("mqtt://127.0.0.1:0").start().await })?;
+    /// # let url = broker.url();
+    /// use ohmqtt_client::{Client, Event, blocking};
+    ///
+    /// let builder = Client::builder(url);
+    /// let beginning = builder.events();
+    /// let client = blocking::Client::start(builder)?;
+    /// let mut events = client.events_from(beginning);
+    /// assert!(matches!(events.recv(), Some(Event::Connected { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events_from(&self, beginning: crate::Events) -> Events {
         Events {
-            inner: self.inner.events(),
+            inner: beginning,
             runtime: Arc::clone(&self.runtime),
         }
     }

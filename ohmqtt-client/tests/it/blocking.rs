@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use ohmqtt_broker::Broker;
 use ohmqtt_client::blocking::Client;
 use ohmqtt_client::{
-    Connect, ConnectionState, Connector, Endpoint, PublishError, Qos, ReasonCode, SubscribeError,
-    Transport, TransportError, WaitError,
+    Connect, ConnectionState, Connector, Endpoint, Event, PublishError, Qos, ReasonCode,
+    SubscribeError, Transport, TransportError, WaitError,
 };
 use tokio::runtime::Runtime;
 
@@ -187,6 +187,25 @@ fn a_subscription_may_be_declared_before_the_connection() {
         .send()
         .unwrap();
     assert_eq!(inbox.recv_timeout(PATIENCE).unwrap().payload, "x");
+}
+
+#[test]
+fn events_are_told_from_the_beginning_on_to_who_asked_before() {
+    let (_runtime, broker) = broker();
+    let builder = ohmqtt_client::Client::builder(broker.url());
+    let beginning = builder.events();
+    let client = Client::with(builder).unwrap();
+    let mut events = client.events_from(beginning);
+    assert!(matches!(
+        events.recv_timeout(PATIENCE),
+        Some(Event::Connected { .. })
+    ));
+    let mut late = client.events();
+    client.close(PATIENCE);
+    for events in [&mut events, &mut late] {
+        assert!(matches!(events.next(), Some(Event::Closed { .. })));
+        assert!(events.next().is_none());
+    }
 }
 
 #[test]

@@ -34,14 +34,11 @@ pub(crate) fn run() -> Result {
 fn connect(command: &Words, threads: &mut Vec<JoinHandle<()>>) -> Result<Client> {
     // Its events from the first on: they are asked for before it starts.
     let builder = builder(command);
-    let mut events = builder.events();
+    let beginning = builder.events();
     let client = Client::start(builder)?;
+    let events = client.events_from(beginning);
     threads.push(thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let Ok(runtime) = runtime else { return };
-        while let Some(event) = runtime.block_on(events.recv()) {
-            report_event(&event);
-        }
+        events.for_each(|event| report_event(&event));
     }));
     let (mut unclaimed, own) = (client.unclaimed(), client.clone());
     threads.push(thread::spawn(move || {
