@@ -22,7 +22,6 @@ use crate::{errors, runtime};
 #[pyclass(frozen, module = "ohmqtt._native")]
 pub(crate) struct Ticket(Source);
 
-#[derive(Clone)]
 enum Source {
     Message(Publication, Qos),
     Request(watch::Receiver<Option<Outcome>>),
@@ -97,9 +96,11 @@ impl Ticket {
 }
 
 impl Drop for Ticket {
+    /// In a forked child even a copy would wait for the table of messages, which may be locked there for ever.
     fn drop(&mut self) {
         if runtime::is_forked() {
-            std::mem::forget(self.0.clone());
+            let nothing = Source::Request(watch::channel(None).1);
+            std::mem::forget(std::mem::replace(&mut self.0, nothing));
         }
     }
 }
