@@ -29,6 +29,8 @@ struct Connection {
     task: AbortHandle,
     session: Handle<ServerSession>,
     is_client: bool,
+    /// Its session went on over another connection, whatever became of that one.
+    is_succeeded: bool,
 }
 
 /// Which clients are told to go.
@@ -70,6 +72,7 @@ impl Connections {
             task,
             session,
             is_client: false,
+            is_succeeded: false,
         };
         self.open.insert(id, connection);
     }
@@ -106,6 +109,19 @@ impl Connections {
             self.half_open.insert(id);
             self.clients -= usize::from(std::mem::take(&mut connection.is_client));
         }
+    }
+
+    /// The connection has lost its client to another one that goes on with its session.
+    pub(crate) fn succeed(&mut self, id: ConnectionId) {
+        self.demote(id);
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.is_succeeded = true;
+        }
+    }
+
+    /// Whether another connection went on with the session of this one.
+    pub(crate) fn is_succeeded(&self, id: ConnectionId) -> bool {
+        self.open.get(&id).is_some_and(|open| open.is_succeeded)
     }
 
     /// The task of this connection is at its end.

@@ -403,7 +403,7 @@ impl State {
         self.sessions.schedule(key);
         self.touch(key);
         if let Some(old) = old {
-            self.connections.demote(old);
+            self.connections.succeed(old);
         }
         Some(flows)
     }
@@ -421,11 +421,11 @@ impl State {
         let delay = will.map_or(Duration::ZERO, delay_of);
         let will = will.map(message_of);
         let entry = self.sessions.get_mut(client.session);
-        let ended = entry.is_none();
         let Some(entry) = entry.filter(|entry| entry.connection == Some(connection)) else {
-            // [MQTT-3.1.2-8] If the session has ended, the will is published whatever its delay; if it goes on over another
-            // connection, only one that was not to be delayed is.
-            if let Some(will) = will.filter(|_| ended || delay.is_zero()) {
+            // [MQTT-3.1.2-8] If the session has ended, the will is published whatever its delay; [MQTT-3.1.3-9] if it went on over
+            // another connection, only one that was not to be delayed is.
+            let is_succeeded = self.connections.is_succeeded(connection);
+            if let Some(will) = will.filter(|_| !is_succeeded || delay.is_zero()) {
                 self.publish_will(now, &client.id, &client.user, &will);
             }
             return;

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use ohmqtt_broker::Broker;
-use ohmqtt_codec::{Binary, Connect, MqttString, Qos, ReasonCode, SubscriptionOptions, TopicName};
+use ohmqtt_codec::{
+    Binary, Connect, MqttString, Packet, Qos, ReasonCode, SubscriptionOptions, TopicName,
+};
 
 use crate::client::{Client, broker, connect, resuming, topic, will};
 
@@ -114,6 +116,23 @@ async fn a_client_that_comes_back_before_the_delay_leaves_no_will() {
     let (last, _) = Client::connect_with(&broker, delayed("last", 1)).await;
     drop(last);
     assert_eq!(topic(&watcher.receive_message().await), "will/last");
+    watcher.expect_nothing().await;
+}
+
+/// [MQTT-3.1.3-9] The same when its session ends before the broker has heard of the end of its first connection.
+#[tokio::test]
+async fn a_client_that_was_back_leaves_no_will_to_who_starts_anew_behind_it() {
+    let broker = broker().await;
+    let mut watcher = watcher(&broker).await;
+    let (mut first, _) = Client::connect_with(&broker, delayed("c", 100)).await;
+    let mut back = Client::open(&broker).await;
+    let mut anew = Client::open(&broker).await;
+    // Both lie there before the broker, which runs on this thread, reads the one.
+    back.send(Packet::Connect(resuming("c", 100).into())).await;
+    anew.send(Packet::Connect(connect("c").into())).await;
+    first.expect_disconnect(ReasonCode::SessionTakenOver).await;
+    assert!(matches!(back.receive().await, Packet::ConnAck(_)));
+    back.expect_disconnect(ReasonCode::SessionTakenOver).await;
     watcher.expect_nothing().await;
 }
 
