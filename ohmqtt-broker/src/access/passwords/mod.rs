@@ -139,13 +139,21 @@ fn users(path: &Path, text: &str) -> Result<Users, FileError> {
             return Err(wrong("not of the form NAME:HASH".to_owned()));
         };
         let hash =
-            Hash::parse(hash).map_err(|problem| wrong(format!("user '{name}': {problem}")))?;
+            Hash::parse(hash).map_err(|problem| wrong(format!("{}: {problem}", user(name))))?;
         users.decoy.get_or_insert_with(|| hash.clone());
         if users.hashes.insert(name.into(), hash).is_some() {
-            return Err(wrong(format!("user '{name}' stands in the file twice")));
+            return Err(wrong(format!("{} stands in the file twice", user(name))));
         }
     }
     Ok(users)
+}
+
+/// A user for an error. Behind a `$` there may be the hash of another one, whose line has lost its colon and its end.
+fn user(name: &str) -> String {
+    match name.split_once('$') {
+        Some((name, _)) => format!("user '{name}$...'"),
+        None => format!("user '{name}'"),
+    }
 }
 
 #[cfg(test)]

@@ -74,6 +74,21 @@ fn a_line_that_is_none_is_named_and_shows_no_secret() {
     assert!(read("dave:$argon2id$v=19$m=1,t=0,p=1$c2FsdHlzYWx0$c2FsdHlzYWx0").is_err());
 }
 
+/// Found by fuzzing.
+#[test]
+fn a_hash_in_the_place_of_a_name_is_not_shown() {
+    let joined = ALICE.replacen(':', "", 1);
+    for (line, want) in [
+        ("dave:s3cret", "user 'alice$...': its password"),
+        (BOB, "user 'alice$...' stands in the file twice"),
+    ] {
+        let error = read(&format!("{joined}{BOB}\n{joined}{line}")).err();
+        let error = error.unwrap().to_string();
+        assert!(error.contains(want), "{error}");
+        assert!(!error.contains("go0tTV87UQ6mPk1T"), "{error}");
+    }
+}
+
 #[test]
 fn a_hash_that_costs_too_much_to_look_at_is_not_taken() {
     let check = |hash: &str, want: Option<&str>| {
