@@ -233,7 +233,7 @@ ENDS = {
     "loop and no connection": "client = Client(); client.start_loop()",
     "connected": "client = connected()",
     "connecting": "client = Client(); client.start_loop(); client.connect(silent_url)",
-    "resolving": "client = Client(); client.connect('no-such-host.invalid')",
+    "resolving": "client = Client(); client.connect('-no-such-host.invalid')",
     "reconnecting": """
         with Broker() as broker:
             client = Client()

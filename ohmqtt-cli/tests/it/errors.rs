@@ -128,7 +128,8 @@ fn unreachable(table: &mut Table, folder: &Path) {
     table.row(
         folder,
         "no such host",
-        &["sub", "-h", "nowhere.invalid", "-t", "a"],
+        // Its first sign says that it is none: nobody is asked for it.
+        &["sub", "--url", "mqtt://-nowhere.invalid", "-t", "a"],
     );
     let silent = scripted(None);
     table.hide(&silent, "[SILENT]");
