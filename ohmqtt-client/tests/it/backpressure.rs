@@ -4,7 +4,7 @@ use ohmqtt_client::{Client, PublishError, Qos};
 use ohmqtt_codec::Packet;
 
 use crate::support::script::Script;
-use crate::support::{broker, client, eventually, next, soon, text};
+use crate::support::{accepted, broker, client, eventually, next, soon, text};
 
 #[tokio::test]
 async fn a_slow_reader_loses_the_newest_of_qos_0_and_they_are_counted() {
@@ -174,11 +174,7 @@ async fn a_subscription_waits_for_a_packet_identifier() {
         .pair_of(script.client().outbox(70_000, 64 << 20))
         .await;
     for _ in 0..=u16::MAX {
-        client
-            .publish("t", "")
-            .qos(Qos::AtLeastOnce)
-            .send()
-            .unwrap();
+        accepted(&client, "t", "", Qos::AtLeastOnce);
     }
     let mut under_way = Vec::new();
     for _ in 0..u16::MAX {

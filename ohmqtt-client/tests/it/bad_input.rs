@@ -16,7 +16,7 @@ use ohmqtt_client::{
 
 use tokio::runtime::Runtime;
 
-use crate::support::soon;
+use crate::support::{accepted, soon};
 
 /// The error of a client that does not connect, and its message.
 async fn fails(client: ClientBuilder) -> (ConnectFailed, String) {
@@ -342,11 +342,7 @@ fn a_client_whose_runtime_is_shut_down_is_closed() {
     // CONNACK, and no answer to anything else.
     let url = answering(b"\x20\x03\x00\x00\x00");
     let client = runtime.block_on(soon(Client::connect(url))).unwrap();
-    let sent = client
-        .publish("a", "")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let sent = accepted(&client, "a", "", Qos::AtLeastOnce);
     runtime.shutdown_background();
     let patience = Duration::from_secs(20);
     let lost = WaitError::Lost(LostMessage::Closed);

@@ -9,7 +9,7 @@ use ohmqtt_broker::Broker;
 use ohmqtt_client::{Client, ClientBuilder, ConnectionState, Qos, Subscription};
 
 use crate::support::script::Script;
-use crate::support::{broker, client, eventually, next, soon, text};
+use crate::support::{accepted, broker, client, eventually, next, soon, text};
 
 /// How many polls are tried: more than any of these futures takes.
 const POLLS: usize = 12;
@@ -130,11 +130,7 @@ async fn publish_waiting_for_room_may_be_dropped_and_others_have_their_turn() {
     each(async |polls| {
         let script = Script::start().await;
         let (client, mut conn) = script.pair_of(script.client().outbox(1, 1000)).await;
-        client
-            .publish("t", "0")
-            .qos(Qos::AtLeastOnce)
-            .send()
-            .unwrap();
+        accepted(&client, "t", "0", Qos::AtLeastOnce);
         let waits = client.publish("t", "given up").qos(Qos::AtLeastOnce);
         assert!(cancelled(waits, polls).await.is_none());
         let waits = tokio::spawn({
@@ -159,11 +155,7 @@ async fn waits_on_a_publication_may_be_dropped() {
     each(async |polls| {
         let script = Script::start().await;
         let (client, mut conn) = script.pair().await;
-        let publication = client
-            .publish("t", "x")
-            .qos(Qos::AtLeastOnce)
-            .send()
-            .unwrap();
+        let publication = accepted(&client, "t", "x", Qos::AtLeastOnce);
         cancelled(publication.accepted(), polls).await;
         cancelled(publication.sent(), polls).await;
         assert!(cancelled(publication.acked(), polls).await.is_none());
@@ -276,11 +268,7 @@ async fn close_may_be_dropped_and_the_client_closes_all_the_same() {
     let broker = &broker().await;
     each(async |polls| {
         let client = client(broker).await;
-        let publication = client
-            .publish("t", "x")
-            .qos(Qos::ExactlyOnce)
-            .send()
-            .unwrap();
+        let publication = accepted(&client, "t", "x", Qos::ExactlyOnce);
         cancelled(client.close(Duration::from_secs(30)), polls).await;
         if polls == 0 {
             // It was never polled, so nothing was asked for.

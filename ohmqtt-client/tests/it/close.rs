@@ -10,7 +10,7 @@ use ohmqtt_codec::{ConnAckProperties, Packet};
 use tokio::time::Instant;
 
 use crate::support::script::{Conn, Script, Wire};
-use crate::support::{broker, client, next, soon, text};
+use crate::support::{accepted, broker, client, next, soon, text};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -43,11 +43,7 @@ async fn close_delivers_what_was_accepted_and_says_goodbye() {
 async fn close_reports_what_the_server_did_not_acknowledge() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair().await;
-    let publication = client
-        .publish("t", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let publication = accepted(&client, "t", "x", Qos::AtLeastOnce);
     conn.publish().await;
     let serve = async {
         conn.goodbye().await;
@@ -70,11 +66,7 @@ async fn close_takes_no_longer_than_it_was_given_and_the_stream_needs() {
     let client = soon(connect).await.unwrap().unwrap();
     // The server neither answers nor reads any more, and what waits is more than the stream takes.
     for _ in 0..10 {
-        client
-            .publish("t", vec![0; 1024 * 1024])
-            .qos(Qos::AtLeastOnce)
-            .send()
-            .unwrap();
+        accepted(&client, "t", vec![0; 1024 * 1024], Qos::AtLeastOnce);
     }
     let began = Instant::now();
     let closed = client.close(Duration::from_secs(5)).await;
@@ -103,11 +95,7 @@ async fn a_client_without_a_connection_reports_what_waits_for_one() {
     drop(script);
     let client = Client::builder(url).start().unwrap();
     let kept = client.publish("t", "x").keep_offline(true).send().unwrap();
-    let waits = client
-        .publish("t", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let waits = accepted(&client, "t", "x", Qos::AtLeastOnce);
     let closed = soon(client.close(Duration::from_millis(20))).await;
     assert_eq!(closed.unacknowledged, 2);
     assert_eq!(soon(kept.acked()).await, Err(LostMessage::Closed));
@@ -118,11 +106,7 @@ async fn a_client_without_a_connection_reports_what_waits_for_one() {
 async fn a_closing_client_reconnects_to_deliver() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair().await;
-    client
-        .publish("t", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    accepted(&client, "t", "x", Qos::AtLeastOnce);
     let close = tokio::spawn({
         let client = client.clone();
         async move { client.close(PATIENCE).await }
@@ -141,11 +125,7 @@ async fn a_closing_client_reconnects_to_deliver() {
 async fn two_tasks_may_close_and_the_shorter_time_counts() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair().await;
-    client
-        .publish("t", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    accepted(&client, "t", "x", Qos::AtLeastOnce);
     conn.publish().await;
     let first = tokio::spawn({
         let client = client.clone();
@@ -165,11 +145,7 @@ async fn two_tasks_may_close_and_the_shorter_time_counts() {
 async fn a_closing_client_takes_nothing_more_and_gives_it_back() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair_of(script.client().outbox(1, 1000)).await;
-    client
-        .publish("t", "1")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    accepted(&client, "t", "1", Qos::AtLeastOnce);
     let publish = conn.publish().await;
     let waits = tokio::spawn({
         let client = client.clone();
@@ -197,11 +173,7 @@ async fn a_closing_client_takes_nothing_more_and_gives_it_back() {
 async fn dropping_the_last_handle_delivers_and_says_goodbye() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair().await;
-    let publication = client
-        .publish("t", "x")
-        .qos(Qos::ExactlyOnce)
-        .send()
-        .unwrap();
+    let publication = accepted(&client, "t", "x", Qos::ExactlyOnce);
     let clone = client.clone();
     drop(client);
     assert_eq!(conn.before_echo().await.len(), 1);
@@ -232,11 +204,7 @@ async fn a_subscription_keeps_its_client_alive() {
 async fn a_client_that_gave_up_tells_everyone() {
     let script = Script::start().await;
     let client = script.client().start().unwrap();
-    let publication = client
-        .publish("t", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let publication = accepted(&client, "t", "x", Qos::AtLeastOnce);
     let mut inbox = client.subscribe("t").send().unwrap();
     let (mut conn, _) = script.connect().await;
     let (code, properties) = (ReasonCode::NotAuthorized, ConnAckProperties::default());

@@ -7,7 +7,7 @@ use ohmqtt_codec::{ConnAckProperties, Packet};
 use std::num::NonZeroU16;
 
 use crate::support::script::{Conn, Script, Wire};
-use crate::support::{eventually, next, soon};
+use crate::support::{accepted, eventually, next, soon};
 
 fn only(client: &Client) -> Obstacle {
     let mut obstacles = client.health().obstacles;
@@ -66,11 +66,7 @@ async fn a_server_that_acknowledges_nothing_is_named() {
     properties.set_receive_maximum(NonZeroU16::MIN);
     conn.answer(false, ReasonCode::Success, properties).await;
     for _ in 0..2 {
-        client
-            .publish("t", "")
-            .qos(Qos::AtLeastOnce)
-            .send()
-            .unwrap();
+        accepted(&client, "t", "", Qos::AtLeastOnce);
     }
     let first = conn.publish().await;
     eventually(|| !client.health().is_flowing()).await;

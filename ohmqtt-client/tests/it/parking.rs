@@ -8,7 +8,7 @@ use ohmqtt_client::{
 };
 
 use crate::support::script::Script;
-use crate::support::{broker, next, soon, text};
+use crate::support::{accepted, broker, next, soon, text};
 
 const GOODBYE: Duration = Duration::from_secs(10);
 
@@ -44,11 +44,7 @@ async fn what_is_given_to_a_parked_client_goes_out_when_it_is_resumed() {
             .session_loss(policy)
             .park()
             .unwrap();
-        let early = client
-            .publish("a", "early")
-            .qos(Qos::AtLeastOnce)
-            .send()
-            .unwrap();
+        let early = accepted(&client, "a", "early", Qos::AtLeastOnce);
         let mut inbox = client.subscribe("b").send().unwrap();
         assert!(matches!(
             client.state(),
@@ -70,11 +66,7 @@ async fn parking_delivers_what_is_queued_and_says_the_disconnect_it_was_given() 
     for n in 0..100 {
         client.publish("a", n.to_string()).send().unwrap();
     }
-    let last = client
-        .publish("b", "")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let last = accepted(&client, "b", "", Qos::AtLeastOnce);
     let with_will = Disconnect::new(ReasonCode::DisconnectWithWillMessage);
     client.park(GOODBYE, with_will);
     for n in 0..100 {
@@ -93,11 +85,7 @@ async fn parking_delivers_what_is_queued_and_says_the_disconnect_it_was_given() 
 async fn parking_gives_up_an_attempt_at_once() {
     let script = Script::start().await;
     let client = script.client().start().unwrap();
-    client
-        .publish("a", "kept")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    accepted(&client, "a", "kept", Qos::AtLeastOnce);
     let (_conn, _) = script.connect().await;
     client.park(Duration::MAX, goodbye());
     assert!(until_parked(&client).await.is_none());
@@ -114,11 +102,7 @@ async fn a_session_goes_on_with_other_settings_where_it_was_left() {
     let (mut conn, connect) = script.connect().await;
     assert_eq!(connect.properties.receive_maximum().unwrap().get(), 7);
     conn.connack(false).await;
-    let sent = client
-        .publish("a", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let sent = accepted(&client, "a", "x", Qos::AtLeastOnce);
     assert!(!conn.publish().await.delivery.dup());
     client.park(Duration::ZERO, goodbye());
     conn.goodbye().await;
@@ -148,11 +132,7 @@ async fn another_identifier_means_another_session() {
     until_connected(&client).await;
     client.park(Duration::ZERO, goodbye());
     until_parked(&client).await;
-    let lost = client
-        .publish("a", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let lost = accepted(&client, "a", "x", Qos::AtLeastOnce);
     client.resume(named(broker.url(), "d")).unwrap();
     assert_eq!(soon(lost.acked()).await, Err(LostMessage::SessionLost));
     until_connected(&client).await;
@@ -218,11 +198,7 @@ async fn only_a_parked_client_is_resumed() {
 #[tokio::test]
 async fn closing_a_parked_client_waits_for_nobody() {
     let client = Client::builder("localhost").park().unwrap();
-    client
-        .publish("a", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    accepted(&client, "a", "x", Qos::AtLeastOnce);
     let left = soon(client.close(Duration::MAX)).await;
     assert_eq!(left.unacknowledged, 1);
 }

@@ -7,7 +7,7 @@ use ohmqtt_client::{ConnectionState, LostMessage, PublishError, Qos, ReasonCode,
 use ohmqtt_codec::{Ack, ConnAckProperties, Delivery, Packet};
 
 use crate::support::script::{Conn, Script};
-use crate::support::{broker, client, eventually, next, soon, text};
+use crate::support::{accepted, broker, client, eventually, next, soon, text};
 
 const ALL_QOS: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
 
@@ -51,11 +51,7 @@ async fn acked_is_when_puback_comes() {
 async fn acked_is_when_pubcomp_comes() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair().await;
-    let publication = client
-        .publish("t", "x")
-        .qos(Qos::ExactlyOnce)
-        .send()
-        .unwrap();
+    let publication = accepted(&client, "t", "x", Qos::ExactlyOnce);
     let id = conn.publish().await.delivery.packet_id().unwrap();
     conn.send(Packet::PubRec(Ack::new(id))).await;
     assert_eq!(conn.recv().await, Packet::PubRel(Ack::new(id)));
@@ -74,11 +70,7 @@ fn pending(publication: &ohmqtt_client::Publication) -> Result<ReasonCode, WaitE
 async fn an_error_of_the_server_is_in_the_acknowledgement() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair().await;
-    let refused = client
-        .publish("t", "1")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let refused = accepted(&client, "t", "1", Qos::AtLeastOnce);
     let id = conn.publish().await.delivery.packet_id().unwrap();
     let mut ack = Ack::with_reason(id, ReasonCode::QuotaExceeded);
     ack.properties
@@ -88,11 +80,7 @@ async fn an_error_of_the_server_is_in_the_acknowledgement() {
     assert_eq!(told.reason, ReasonCode::QuotaExceeded);
     assert_eq!(told.properties.reason_string(), Some("come back later"));
 
-    let refused = client
-        .publish("t", "2")
-        .qos(Qos::ExactlyOnce)
-        .send()
-        .unwrap();
+    let refused = accepted(&client, "t", "2", Qos::ExactlyOnce);
     let id = conn.publish().await.delivery.packet_id().unwrap();
     let ack = Ack::with_reason(id, ReasonCode::NotAuthorized);
     conn.send(Packet::PubRec(ack)).await;
@@ -141,11 +129,7 @@ async fn without_a_connection_messages_are_accepted_and_sent_in_order_later() {
     let first = soon(client.publish("t", "1").qos(Qos::AtLeastOnce))
         .await
         .unwrap();
-    let second = client
-        .publish("t", "2")
-        .qos(Qos::ExactlyOnce)
-        .send()
-        .unwrap();
+    let second = accepted(&client, "t", "2", Qos::ExactlyOnce);
     assert_eq!(client.metrics().queued_messages, 2);
     conn.connack(false).await;
     for (publication, payload) in [(first, "1"), (second, "2")] {
@@ -161,11 +145,7 @@ async fn without_a_connection_messages_are_accepted_and_sent_in_order_later() {
 async fn a_full_outbox_gives_the_message_back() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair_of(script.client().outbox(1, 1000)).await;
-    let first = client
-        .publish("t", "1")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let first = accepted(&client, "t", "1", Qos::AtLeastOnce);
     let error = client
         .publish("t", "2")
         .qos(Qos::AtLeastOnce)
@@ -181,11 +161,7 @@ async fn a_full_outbox_gives_the_message_back() {
     let publish = conn.publish().await;
     conn.ack(&publish).await;
     soon(first.acked()).await.unwrap();
-    client
-        .publish("t", "3")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    accepted(&client, "t", "3", Qos::AtLeastOnce);
     assert_eq!(conn.publish().await.payload, "3");
 }
 
@@ -193,11 +169,7 @@ async fn a_full_outbox_gives_the_message_back() {
 async fn who_waits_for_room_is_served_in_order() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair_of(script.client().outbox(1, 1000)).await;
-    client
-        .publish("t", "0")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    accepted(&client, "t", "0", Qos::AtLeastOnce);
     let mut waiters = Vec::new();
     for n in 1..=10 {
         let client = client.clone();
@@ -231,11 +203,7 @@ fn futures_poll<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> std::task::Pol
 async fn who_gives_up_waiting_for_room_has_published_nothing() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair_of(script.client().outbox(1, 1000)).await;
-    client
-        .publish("t", "0")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    accepted(&client, "t", "0", Qos::AtLeastOnce);
     let mut given_up = Box::pin(
         client
             .publish("t", "given up")
@@ -307,11 +275,7 @@ async fn a_qos_0_message_without_a_connection_is_dropped_and_counted_unless_it_i
 async fn threads_wait_on_a_handle_as_tasks_do() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair().await;
-    let publication = client
-        .publish("t", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let publication = accepted(&client, "t", "x", Qos::AtLeastOnce);
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let publication = publication.clone();
@@ -370,11 +334,7 @@ async fn no_more_is_under_way_than_the_server_takes() {
     conn.answer(false, ReasonCode::Success, properties).await;
     let client = soon(connect).await.unwrap().unwrap();
     for n in 0..10 {
-        client
-            .publish("t", n.to_string())
-            .qos(Qos::AtLeastOnce)
-            .send()
-            .unwrap();
+        accepted(&client, "t", n.to_string(), Qos::AtLeastOnce);
     }
     let mut under_way = Vec::new();
     for _ in 0..3 {
@@ -397,11 +357,7 @@ async fn no_more_is_under_way_than_the_server_takes() {
 async fn a_message_goes_again_as_a_duplicate_after_a_cut_and_its_handle_waits_on() {
     let script = Script::start().await;
     let (client, mut conn) = script.pair().await;
-    let publication = client
-        .publish("t", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let publication = accepted(&client, "t", "x", Qos::AtLeastOnce);
     let first = conn.publish().await;
     drop(conn);
     let mut conn = script.resume().await;

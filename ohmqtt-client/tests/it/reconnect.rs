@@ -11,7 +11,7 @@ use ohmqtt_codec::{Ack, ConnAckProperties, Delivery, Disconnect, Packet, PacketI
 use tokio::time::Instant;
 
 use crate::support::script::{Conn, Script, Wire};
-use crate::support::{eventually, free_port, next, soon, text};
+use crate::support::{accepted, eventually, free_port, next, soon, text};
 
 /// A server that forgets nothing but its connections.
 #[derive(Default)]
@@ -130,11 +130,7 @@ async fn the_broker_may_go_away_and_come_back() {
     first.shutdown(Duration::from_secs(1)).await;
     let waiting = |state: &ConnectionState| matches!(state, ConnectionState::Connecting { .. });
     soon(client.wait_for(waiting)).await;
-    let publication = client
-        .publish("t", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let publication = accepted(&client, "t", "x", Qos::AtLeastOnce);
     let listen = || {
         ohmqtt_broker::Broker::builder()
             .listen(url.as_str())

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::support::log::Log;
 use crate::support::script::{Conn, Script};
-use crate::support::soon;
+use crate::support::{accepted, soon};
 
 /// Refuses the next connection of a server.
 async fn refuse(server: &Script, reason: ReasonCode) {
@@ -85,11 +85,7 @@ async fn the_first_attempt_is_over_when_all_servers_were_tried() {
 async fn what_was_published_goes_to_the_server_that_takes_the_client_in() {
     let (a, b, client) = two().await;
     let client = client.start().unwrap();
-    let publication = client
-        .publish("t", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let publication = accepted(&client, "t", "x", Qos::AtLeastOnce);
     // Nobody listens at the first any more.
     drop(a);
     let mut conn = b.accept().await;
@@ -180,11 +176,7 @@ async fn a_reference_in_connack_is_followed_at_once() {
 async fn a_reference_in_disconnect_is_followed_with_the_session() {
     let (a, b) = (Script::start().await, Script::start().await);
     let (client, mut conn) = a.pair().await;
-    let publication = client
-        .publish("t", "x")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let publication = accepted(&client, "t", "x", Qos::AtLeastOnce);
     conn.publish().await;
     let mut disconnect = Disconnect::new(ReasonCode::UseAnotherServer);
     let text = address(&b);

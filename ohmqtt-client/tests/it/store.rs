@@ -13,7 +13,7 @@ use ohmqtt_store::{Batch, Visit};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::script::Script;
-use crate::support::{broker, eventually, next, soon, text};
+use crate::support::{accepted, broker, eventually, next, soon, text};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -96,11 +96,7 @@ async fn close_keeps_what_it_could_not_deliver() {
     let client = keeping(script.client(), &store).start().unwrap();
     // Neither waited for nor accepted yet when the client closes.
     for n in 0..100 {
-        client
-            .publish("t", n.to_string())
-            .qos(Qos::AtLeastOnce)
-            .send()
-            .unwrap();
+        accepted(&client, "t", n.to_string(), Qos::AtLeastOnce);
     }
     let closed = soon(client.close(Duration::ZERO)).await;
     assert_eq!(closed.unacknowledged, 100);
@@ -141,11 +137,7 @@ async fn a_backlog_that_was_read_back_makes_room_and_lets_the_client_close() {
 
     // And nothing but a backlog is closed on as soon as that is delivered.
     let client = keeping(builder(), &store).start().unwrap();
-    client
-        .publish("t", "6")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    accepted(&client, "t", "6", Qos::AtLeastOnce);
     soon(client.close(Duration::ZERO)).await;
     let client = keeping(builder(), &store).start().unwrap();
     assert_eq!(

@@ -4,7 +4,7 @@ use ohmqtt_client::{Client, LostMessage, Publish, PublishError, Qos, ReasonCode}
 
 use super::{ALL_QOS, connect, next, publish, quiet, subscribe, text};
 use crate::support::mosquitto::Mosquitto;
-use crate::support::soon;
+use crate::support::{accepted, soon};
 
 /// Refused before it is sent, with a message that says this; the message is given back.
 fn refused(message: Publish<'_>, parts: [&str; 2]) {
@@ -70,16 +70,8 @@ async fn what_was_taken_before_the_limit_was_known_fails_with_it() {
         .retain(true)
         .send()
         .unwrap();
-    let twice = client
-        .publish("t", "")
-        .qos(Qos::ExactlyOnce)
-        .send()
-        .unwrap();
-    let good = client
-        .publish("t", "")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
+    let twice = accepted(&client, "t", "", Qos::ExactlyOnce);
+    let good = accepted(&client, "t", "", Qos::AtLeastOnce);
     let lost = soon(large.acked()).await.unwrap_err();
     assert!(
         matches!(lost, LostMessage::TooLarge { limit: 1000, .. }),

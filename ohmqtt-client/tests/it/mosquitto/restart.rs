@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::{next, publish, quiet, subscribe, text};
 use crate::support::mosquitto::Mosquitto;
-use crate::support::soon;
+use crate::support::{accepted, soon};
 
 /// A connected client whose session Mosquitto saves: it saves none that began with a clean start, whatever its expiry.
 async fn connect(broker: &Mosquitto, id: &str) -> Client {
@@ -175,16 +175,8 @@ async fn what_is_published_while_the_broker_is_away_arrives_when_it_is_back() {
         .keep_offline(true)
         .send()
         .unwrap();
-    let one = client
-        .publish("away", "1")
-        .qos(Qos::AtLeastOnce)
-        .send()
-        .unwrap();
-    let two = client
-        .publish("away", "2")
-        .qos(Qos::ExactlyOnce)
-        .send()
-        .unwrap();
+    let one = accepted(&client, "away", "1", Qos::AtLeastOnce);
+    let two = accepted(&client, "away", "2", Qos::ExactlyOnce);
     let lost = soon(dropped.unwrap().acked()).await;
     assert_eq!(lost.unwrap_err(), LostMessage::Offline);
     broker.run();

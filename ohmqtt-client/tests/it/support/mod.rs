@@ -15,8 +15,9 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ohmqtt_broker::Broker;
-use ohmqtt_client::{Client, Message, Subscription};
+use ohmqtt_client::{Client, Message, Publication, Qos, Subscription};
 
 /// What is awaited in a test comes within this time, or never.
 const SOON: Duration = Duration::from_secs(60);
@@ -49,6 +50,16 @@ pub(crate) fn free_port() -> u16 {
 /// A connected client of it.
 pub(crate) async fn client(broker: &Broker) -> Client {
     soon(Client::connect(broker.url())).await.unwrap()
+}
+
+/// A message that it has accepted.
+pub(crate) fn accepted(
+    client: &Client,
+    topic: &str,
+    payload: impl Into<Bytes>,
+    qos: Qos,
+) -> Publication {
+    client.publish(topic, payload).qos(qos).send().unwrap()
 }
 
 /// The next message of a subscription.
