@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check, in the order in which a mistake shows soonest, and the seconds of each.
 //!
 //! From an empty target folder it has to end within 25 minutes on two cores, and most of that is compiling. So what compiles much and
-//! finds little is a job of its own: `features`, `fuzz`, `bench client`, `py` with its wheels for other Pythons, `deny`, `release --dry-run`.
+//! finds little is a job of its own: `features`, `bench client`, `py` with its wheels for other Pythons, `deny`, `release --dry-run`.
 //!
 //! It stops at the first step that fails; the seconds of what ran are printed all the same.
 
@@ -11,8 +11,8 @@ use lexopt::Parser;
 
 use crate::error::{Result, failed, no_more};
 use crate::{
-    bench, cancel, conformance, crash, docs, interop, lint, no_std, simulate, soak, statements,
-    test, tidy,
+    bench, cancel, conformance, crash, docs, fuzz, interop, lint, no_std, simulate, soak,
+    statements, test, tidy,
 };
 
 type Step = (
@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
     ("interop", interop::run, &[]),
     ("conformance", conformance::run, &[]),
     ("simulate", simulate::run, &["--seeds", "5000"]),
+    ("fuzz", fuzz::run, &["--seconds", "5"]),
     ("cancel", cancel::run, &["--seeds", "10"]),
     ("crash", crash::run, &["--rounds", "4"]),
     ("soak", soak::run, &["--seconds", "20"]),

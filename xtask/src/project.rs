@@ -7,6 +7,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use crate::error::{Result, failed};
 
@@ -97,6 +98,11 @@ pub(crate) fn output(command: &mut Command) -> Result<(String, String)> {
             stderr.trim_end()
         ))
     }
+}
+
+/// How many tests run at once: two for each processor, for most of their time they wait.
+pub(crate) fn tests_at_once() -> usize {
+    2 * thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Whether `command` starts and succeeds; what it writes is thrown away.

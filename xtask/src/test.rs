@@ -40,7 +40,10 @@ pub(crate) fn build() -> Result {
 /// Runs the tests that are programs.
 pub(crate) fn without_doctests() -> Result {
     if has_nextest() {
-        tests("nextest run --workspace --all-features --cargo-profile ci --profile ci")
+        let at_once = project::tests_at_once();
+        tests(&format!(
+            "nextest run --workspace --all-features --cargo-profile ci --profile ci --test-threads {at_once}"
+        ))
     } else {
         tests("test --workspace --tests --all-features --profile ci --no-fail-fast")
     }

@@ -54,9 +54,13 @@ pub(crate) fn developed() -> Result<Venv> {
     Ok(venv)
 }
 
-/// Runs the package's tests. In two processes: many mostly wait.
+/// Runs the package's tests, in several processes.
 pub(crate) fn pytest(venv: &Venv) -> Result {
-    venv.run("python", "-m pytest --quiet --numprocesses 2")
+    let at_once = project::tests_at_once();
+    venv.run(
+        "python",
+        &format!("-m pytest --quiet --numprocesses {at_once}"),
+    )
 }
 
 /// Builds the package's reference, where a warning is an error, and gives the folder that it is in.
