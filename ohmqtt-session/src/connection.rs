@@ -182,6 +182,15 @@ impl Connection {
         }
     }
 
+    /// Ends the connection at once and without a word, also where one is waiting to be its last.
+    pub(crate) fn abort_in_silence(&mut self, cause: DisconnectCause) {
+        self.abort(None, cause);
+        self.end = End::Aborted {
+            connack: None,
+            last: None,
+        };
+    }
+
     /// The stream has ended, and why.
     pub(crate) fn end(&mut self) -> DisconnectCause {
         self.close();

@@ -254,13 +254,14 @@ impl<E: From<FlowEvent>> Exchange<E> {
             }
             // [MQTT-3.1.2-24] [MQTT-3.2.2-15] Such a packet is not sent: what has to be answered cannot be.
             let reason = ReasonCode::PacketTooLarge;
-            let last = match packet {
-                // [MQTT-3.14.0-1] Before a CONNACK there is no DISCONNECT: an AUTH that is too large ends the connection in silence.
-                _ if !flowing => None,
-                Packet::ConnAck(_) => None,
-                _ => Some(Packet::Disconnect(Disconnect::new(reason))),
-            };
-            connection.abort(last, DisconnectCause::ByUs(reason));
+            let cause = DisconnectCause::ByUs(reason);
+            // [MQTT-3.14.0-1] Without a CONNACK there is no DISCONNECT: an AUTH before it that is too large ends the connection in silence.
+            if !flowing || matches!(packet, Packet::ConnAck(_)) {
+                connection.abort_in_silence(cause);
+            } else {
+                let last = Packet::Disconnect(Disconnect::new(reason));
+                connection.abort(Some(last), cause);
+            }
         }
         None
     }

@@ -316,6 +316,37 @@ fn connack_leaves_out_what_makes_it_too_large() {
     assert_eq!(accepted(7), (None, true));
 }
 
+/// [MQTT-3.14.0-1] Found by fuzzing: what ends the connection before its CONNACK has left says nothing when that is too large.
+#[test]
+fn no_disconnect_goes_to_a_client_whose_connack_is_too_large() {
+    let ends: [fn(&mut Script<ServerSession>); 3] = [
+        |script| {
+            let error = malformed(&[0x00, 0x00]);
+            script.session.handle_malformed(script.now, error);
+        },
+        |script| {
+            let disconnect = Disconnect::new(ReasonCode::ServerShuttingDown);
+            script.session.disconnect(disconnect);
+        },
+        |script| {
+            let disconnect = Disconnect::new(ReasonCode::ServerShuttingDown);
+            script.session.finish(disconnect);
+        },
+    ];
+    for end in ends {
+        for (limit, want) in [(8, 2), (7, 0)] {
+            let mut connect = connect();
+            connect
+                .properties
+                .set_maximum_packet_size(NonZeroU32::new(limit).unwrap());
+            let mut script = requested(connect);
+            script.session.accept(START, offering(|_| {}));
+            end(&mut script);
+            assert_eq!(script.violated().len(), want);
+        }
+    }
+}
+
 #[test]
 fn a_client_that_does_not_say_connect_in_time_is_left_without_a_word() {
     let mut script = Script::server(ServerConfig::default());
