@@ -27,11 +27,5 @@ fn look_at(endpoint: &Endpoint) {
         (None, None, None)
     );
     assert_eq!(again.to_string(), shown);
-    // A word that is long enough not to be there by chance.
-    if let Some(password) = endpoint.password().map(String::from_utf8_lossy)
-        && password.len() > 8
-        && !shown.contains(&*password)
-    {
-        assert!(!format!("{endpoint:?}").contains(&*password));
-    }
+    assert_eq!(format!("{endpoint:?}"), format!("Endpoint({shown})"));
 }
