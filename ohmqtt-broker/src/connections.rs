@@ -30,7 +30,7 @@ struct Connection {
     session: Handle<ServerSession>,
     is_client: bool,
     /// Its session went on over another connection, whatever became of that one.
-    is_succeeded: bool,
+    is_superseded: bool,
 }
 
 /// Which clients are told to go.
@@ -72,7 +72,7 @@ impl Connections {
             task,
             session,
             is_client: false,
-            is_succeeded: false,
+            is_superseded: false,
         };
         self.open.insert(id, connection);
     }
@@ -112,16 +112,16 @@ impl Connections {
     }
 
     /// The connection has lost its client to another one that goes on with its session.
-    pub(crate) fn succeed(&mut self, id: ConnectionId) {
+    pub(crate) fn supersede(&mut self, id: ConnectionId) {
         self.demote(id);
         if let Some(connection) = self.open.get_mut(&id) {
-            connection.is_succeeded = true;
+            connection.is_superseded = true;
         }
     }
 
     /// Whether another connection went on with the session of this one.
-    pub(crate) fn is_succeeded(&self, id: ConnectionId) -> bool {
-        self.open.get(&id).is_some_and(|open| open.is_succeeded)
+    pub(crate) fn is_superseded(&self, id: ConnectionId) -> bool {
+        self.open.get(&id).is_some_and(|open| open.is_superseded)
     }
 
     /// The task of this connection is at its end.

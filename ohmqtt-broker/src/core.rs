@@ -403,7 +403,7 @@ impl State {
         self.sessions.schedule(key);
         self.touch(key);
         if let Some(old) = old {
-            self.connections.succeed(old);
+            self.connections.supersede(old);
         }
         Some(flows)
     }
@@ -424,8 +424,8 @@ impl State {
         let Some(entry) = entry.filter(|entry| entry.connection == Some(connection)) else {
             // [MQTT-3.1.2-8] If the session has ended, the will is published whatever its delay; [MQTT-3.1.3-9] if it went on over
             // another connection, only one that was not to be delayed is.
-            let is_succeeded = self.connections.is_succeeded(connection);
-            if let Some(will) = will.filter(|_| !is_succeeded || delay.is_zero()) {
+            let is_superseded = self.connections.is_superseded(connection);
+            if let Some(will) = will.filter(|_| !is_superseded || delay.is_zero()) {
                 self.publish_will(now, &client.id, &client.user, &will);
             }
             return;
