@@ -44,20 +44,23 @@ impl Attempts {
         }
     }
 
-    /// Listens until the client is closed. `say` is told what happens, a line each.
-    pub(super) async fn of(
+    /// Listens to a client that is about to start until it is closed. `say` is told what happens, a line each.
+    pub(super) fn of(
         mut events: Events,
         who: &'static str,
         backoff: [Duration; 2],
         say: impl Fn(&str) + Send,
-    ) -> Self {
+    ) -> impl Future<Output = Self> + Send {
+        // On a busy machine it is over before anybody listens.
         let mut attempts = Self::new(backoff);
-        while let Some(event) = events.recv().await {
-            say(&format!("{} {who}: {event}", word(&event)));
-            attempts.hear(&event);
+        async move {
+            while let Some(event) = events.recv().await {
+                say(&format!("{} {who}: {event}", word(&event)));
+                attempts.hear(&event);
+            }
+            attempts.lasted = attempts.began.elapsed();
+            attempts
         }
-        attempts.lasted = attempts.began.elapsed();
-        attempts
     }
 
     fn hear(&mut self, event: &Event) {

@@ -171,9 +171,8 @@ impl Traffic {
         let builder = client(&self.url, who)
             .keep_alive(self.keep_alive)
             .seed(self.seed ^ who.len() as u64);
-        let events = builder.events();
+        let listening = Attempts::of(builder.events(), who, BACKOFF, say.clone());
         let client = builder.start()?;
-        let listening = Attempts::of(events, who, BACKOFF, say.clone());
         Ok((client, tokio::spawn(listening)))
     }
 
