@@ -117,3 +117,25 @@ impl OutboxCounters {
             + self.other
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_the_sum_of_all_that_was_given_up() {
+        let counters = OutboxCounters {
+            accepted: 1000,
+            refused: 2000,
+            delivered: 4000,
+            dropped: 1,
+            replaced: 2,
+            deadline_passed: 4,
+            expired: 8,
+            store_failed: 16,
+            session_lost: 32,
+            other: 64,
+        };
+        assert_eq!(counters.lost(), 127);
+    }
+}
